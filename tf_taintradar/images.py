@@ -39,8 +39,7 @@ def as_pixels(
             channels, holds NaN or infinity, leaves [0, 255], or is of a floating point dtype and
             holds an image within [0, 1].
     """
-    array = _as_array(images, argument)
-    _check_shape(array.shape, tuple(input_shape), argument)
+    array = as_batch(images, input_shape, argument=argument)
     pixels = array.astype(np.float32, copy=False)
     _check_range(pixels, argument)
     if array.dtype.kind == "f":
@@ -48,8 +47,22 @@ def as_pixels(
     return pixels
 
 
-def _as_array(images: Any, argument: str) -> npt.NDArray[Any]:
-    """The images as an array of integers or floats."""
+def as_batch(images: Any, input_shape: Shape, *, argument: str = "images") -> npt.NDArray[Any]:
+    """The images as one array of the right shape, their dtype and values as they came.
+
+    Args:
+        images: A batch `(batch, height, width, channels)` of integers or floats: a NumPy array, a
+            TensorFlow tensor or a list of arrays.
+        input_shape: `(height, width, channels)` that the classifier takes.
+        argument: What to call the images in an error.
+
+    Returns:
+        `(batch, height, width, channels)`; not a copy, if it is a NumPy array already.
+
+    Raises:
+        ImageError: `images` is not numeric, ragged, empty, or of another rank, size or number of
+            channels.
+    """
     try:
         array = np.asarray(images)
     except ValueError as error:
@@ -62,18 +75,19 @@ def _as_array(images: Any, argument: str) -> npt.NDArray[Any]:
             f"`{argument}` must be raw pixels, integers or floats from 0 to 255; "
             f"received dtype {array.dtype}. Convert them first, e.g. with .astype('float32')."
         )
+    _check_shape(array.shape, tuple(input_shape), argument)
     return array
 
 
 def _check_shape(shape: tuple[int, ...], input_shape: tuple[int, ...], argument: str) -> None:
-    if len(shape) == 4 and shape[0] > 0 and shape[1:] == input_shape:
+    if shape[1:] == input_shape and shape[0] > 0:
         return
-    if len(shape) == 3:
+    if 0 in shape:
+        remedy = "The batch is empty: pass at least one image."
+    elif len(shape) == 3:
         remedy = f"One image needs a batch axis: {argument}[None]."
     elif len(shape) != 4:
         remedy = f"An array of rank {len(shape)} is no batch of images."
-    elif shape[0] == 0:
-        remedy = "The batch is empty: pass at least one image."
     else:
         remedy = _shape_remedy(shape, input_shape, argument)
     expected = ", ".join(map(str, input_shape))
@@ -153,8 +167,8 @@ class PixelScaling(keras.layers.Layer):
         super().__init__(**{"dtype": "float32", **kwargs})
         self.reverse_channels = reverse_channels
         self.divide_by = divide_by
-        self.mean = mean
-        self.std = std
+        self.mean = _numbers(mean)
+        self.std = _numbers(std)
 
     def call(self, images: Any) -> Any:
         """The images as the classifier takes them, in the same shape."""
@@ -176,6 +190,11 @@ class PixelScaling(keras.layers.Layer):
             "mean": self.mean,
             "std": self.std,
         }
+
+
+def _numbers(value: float | Sequence[float]) -> float | tuple[float, ...]:
+    """A sequence as a tuple: the same before a config becomes JSON and after."""
+    return tuple(value) if isinstance(value, Sequence) else value
 
 
 _ANY_CHANNELS: dict[str, dict[str, Any]] = {

@@ -1,0 +1,261 @@
+"""What is painted into a region, so that its content no longer speaks for any label.
+
+A fill is a small object that makes a pattern, and `fill_region` paints the pattern into a region. No
+pattern depends on another row of the batch.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from tf_taintradar.image_files import iterate_batches
+from tf_taintradar.images import Shape, as_pixels
+
+
+class Fill(ABC):
+    """Base of every fill. A subclass that is registered with Keras can be saved with a detector."""
+
+    @abstractmethod
+    def pattern(self, images: tf.Tensor) -> tf.Tensor:
+        """The pixels to paint.
+
+        Args:
+            images: `(batch, height, width, channels)` float32, raw pixels in [0, 255]; height,
+                width and channels are static.
+
+        Returns:
+            Float32 raw pixels in [0, 255], broadcastable to the shape of `images`.
+        """
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return dict(vars(self))
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Fill:
+        """The fill that `get_config` described."""
+        return cls(**config)
+
+    def __repr__(self) -> str:
+        settings = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
+        return f"{type(self).__name__}({settings})"
+
+
+@keras.saving.register_keras_serializable(package="tf_taintradar")
+class Noise(Fill):
+    """Random noise, the same for every image: the paper's choice for scenes.
+
+    The pattern never holds 255. Whoever knows the seed knows the pattern: to keep it from an
+    attacker, choose a seed and keep it secret.
+
+    Args:
+        seed: From 0 to 2**32 - 1.
+
+    Source: the authors' line 122.
+    """
+
+    def __init__(self, seed: int = 1) -> None:
+        self.seed = seed
+
+    def pattern(self, images: tf.Tensor) -> tf.Tensor:
+        """`(height, width, channels)` float32: whole numbers from 0 to 254, drawn once by NumPy."""
+        noise = np.random.RandomState(self.seed).randint(0, 255, images.shape[1:])
+        return tf.cast(tf.constant(noise.astype(np.uint8)), tf.float32)
+
+
+@keras.saving.register_keras_serializable(package="tf_taintradar")
+class Constant(Fill):
+    """One colour everywhere.
+
+    Args:
+        color: One number for all channels, or one for each: raw pixels in [0, 255].
+
+    Raises:
+        ValueError: `color` is not numeric, not in [0, 255], or has more than one axis.
+    """
+
+    def __init__(self, color: float | Sequence[float]) -> None:
+        values = np.asarray(color)
+        if values.dtype.kind not in "iuf" or values.ndim > 1 or not _all_within_range(values):
+            raise ValueError(
+                "`color` must be a number from 0 to 255 or one such number for each channel; "
+                f"received {color!r}."
+            )
+        self.color = tuple(values.tolist()) if values.ndim else values.item()
+
+    def pattern(self, images: tf.Tensor) -> tf.Tensor:
+        """`()` or `(channels,)` float32: the colour."""
+        color = tf.constant(self.color, tf.float32)
+        if color.shape.rank == 1 and color.shape[0] != images.shape[-1]:
+            raise ValueError(
+                f"`color` {self.color} has {color.shape[0]} channels, the images have "
+                f"{images.shape[-1]}. Pass one number, or one for each channel."
+            )
+        return color
+
+
+@keras.saving.register_keras_serializable(package="tf_taintradar")
+class Image(Fill):
+    """A given picture, such as the average of the training faces: the paper's choice for faces.
+
+    `mean_image` makes one from a folder.
+
+    Args:
+        image: `(height, width, channels)` raw pixels in [0, 255]. uint8 stays uint8, everything
+            else becomes float32.
+
+    Raises:
+        ValueError: `image` has another rank, is empty, or does not hold raw pixels.
+    """
+
+    def __init__(self, image: npt.ArrayLike) -> None:
+        array = np.array(image)
+        if array.ndim != 3:
+            raise ValueError(
+                f"`image` must have shape (height, width, channels); received shape {array.shape}."
+            )
+        pixels = as_pixels(array[None], array.shape, argument="image")[0]
+        self.image = array if array.dtype == np.uint8 else pixels
+
+    def pattern(self, images: tf.Tensor) -> tf.Tensor:
+        """`(height, width, channels)` float32: the picture."""
+        if tuple(images.shape[1:]) != self.image.shape:
+            raise ValueError(
+                f"The fill's `image` has shape {self.image.shape}, the images have "
+                f"{tuple(images.shape[1:])}. Resize the picture that is filled in."
+            )
+        return tf.cast(tf.constant(self.image), tf.float32)
+
+    def get_config(self) -> dict[str, Any]:
+        """The picture, as Keras serialises arrays."""
+        return {"image": keras.saving.serialize_keras_object(self.image)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Image:
+        """The fill that `get_config` described, every pixel and the dtype as they were."""
+        return cls(keras.saving.deserialize_keras_object(config["image"]))
+
+    def __repr__(self) -> str:
+        return f"Image({self.image.dtype} {self.image.shape})"
+
+
+@keras.saving.register_keras_serializable(package="tf_taintradar")
+class Blur(Fill):
+    """The image itself, out of focus: a Gaussian blur that mirrors the image at its borders.
+
+    Args:
+        sigma: Standard deviation of the Gaussian, as a fraction of the image's smaller side.
+
+    Raises:
+        ValueError: `sigma` is not positive.
+    """
+
+    def __init__(self, sigma: float = 0.1) -> None:
+        if not sigma > 0:
+            raise ValueError(f"`sigma` must be positive; received {sigma!r}.")
+        self.sigma = sigma
+
+    def pattern(self, images: tf.Tensor) -> tf.Tensor:
+        """`(batch, height, width, channels)` float32: the blurred images."""
+        height, width = images.shape[1:3]
+        deviation = self.sigma * min(height, width)
+        rows = tf.constant(_blur_matrix(height, deviation))
+        columns = tf.constant(_blur_matrix(width, deviation))
+        return tf.einsum("hH,wW,bHWc->bhwc", rows, columns, images)
+
+
+def _blur_matrix(length: int, deviation: float) -> npt.NDArray[np.float32]:
+    """The `(length, length)` matrix that blurs a line of pixels; its rows sum to 1.
+
+    As a matrix, the mirrored border may be longer than the line: every tap of the Gaussian is folded
+    back onto the pixel that it mirrors.
+    """
+    radius = int(4 * deviation + 0.5)
+    taps = np.arange(-radius, radius + 1)
+    weights = np.exp(-0.5 * (taps / deviation) ** 2)
+    folded = (np.arange(length)[:, None] + taps) % (2 * length)
+    mirrored = np.minimum(folded, 2 * length - 1 - folded)
+    matrix = np.zeros((length, length))
+    np.add.at(matrix, (np.arange(length)[:, None], mirrored), weights / weights.sum())
+    return matrix.astype(np.float32)
+
+
+def _all_within_range(values: npt.NDArray[Any]) -> bool:
+    return values.size > 0 and bool(np.all((values >= 0) & (values <= 255)))
+
+
+def fill_region(images: tf.Tensor, region: tf.Tensor, pattern: tf.Tensor) -> tf.Tensor:
+    """The images with the pattern painted into the region, every other pixel as it was.
+
+    Args:
+        images: `(batch, height, width, channels)` float32, raw pixels in [0, 255].
+        region: `(batch, height, width)` bool.
+        pattern: Float32 raw pixels in [0, 255], broadcastable to the shape of `images`.
+
+    Returns:
+        `(batch, height, width, channels)` float32, raw pixels in [0, 255].
+
+    Source: section V-B of the paper, steps 3 and 7 of Figure 2.
+    """
+    return tf.where(region[..., None], pattern, images)
+
+
+def mean_image(source: Any, input_shape: Shape, batch_size: int = 32) -> npt.NDArray[np.float32]:
+    """The average of all images, for `Image`.
+
+    Args:
+        source: Images as `iterate_batches` takes them: an array, a dataset, a folder or files.
+        input_shape: `(height, width, channels)` that the classifier takes.
+        batch_size: How many images to hold in memory at a time.
+
+    Returns:
+        `(height, width, channels)` float32, raw pixels in [0, 255].
+
+    Raises:
+        ImageError: As `iterate_batches`.
+
+    Source: section VI-A of the paper, the filling pattern for faces.
+    """
+    total, count = np.zeros(input_shape), 0
+    for images in iterate_batches(source, input_shape, batch_size):
+        total += images.sum(axis=0, dtype=np.float64)
+        count += len(images)
+    return (total / count).astype(np.float32)
+
+
+def make_fill(spec: str | float | Sequence[float] | npt.NDArray[Any] | Fill) -> Fill:
+    """The fill that a short description means.
+
+    Args:
+        spec: `"noise"`, `"blur"`, a number or one number for each channel (`Constant`), an array
+            `(height, width, channels)` (`Image`), or a fill, which is returned.
+
+    Returns:
+        A fill.
+
+    Raises:
+        ValueError: `spec` is none of these, or holds other values than raw pixels in [0, 255].
+    """
+    if isinstance(spec, Fill):
+        return spec
+    if isinstance(spec, str) and spec in _NAMED:
+        return _NAMED[spec]()
+    if isinstance(spec, np.ndarray) and spec.ndim == 3:
+        return Image(spec)
+    if isinstance(spec, (int, float, tuple, list, np.ndarray)):
+        return Constant(spec)
+    raise ValueError(
+        f"`fill` must be {', '.join(map(repr, _NAMED))}, a number or a colour of raw pixels, an "
+        f"array (height, width, channels) or an instance of tf_taintradar.fills.Fill; "
+        f"received {spec!r}."
+    )
+
+
+_NAMED: dict[str, type[Fill]] = {"noise": Noise, "blur": Blur}

@@ -1,0 +1,108 @@
+"""Class activation maps: signed first; which part counts, the resizing and the cut are later steps.
+
+Shapes: b images, k labels, feature map (h, w, c), images (H, W).
+"""
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+_LABELS_AT_ONCE = 10  # backward passes vectorised together: bounds the memory for many labels
+
+ChannelWeights = Callable[[tf.Tensor], tf.Tensor]
+
+
+def trace_head(
+    head: Callable[[tf.Tensor], tf.Tensor], features: tf.Tensor
+) -> tuple[tf.Tensor, ChannelWeights]:
+    """Runs the head once, so that any number of gradients can be taken of its logits.
+
+    Args:
+        head: feature map (b, h, w, c) float32 -> logits (b, n) float32; row i of the logits
+            depends on row i of the feature map alone.
+        features: (b, h, w, c) float32.
+
+    Returns:
+        The logits (b, n), and a function from k weightings of the logits (k, b, n) float32 to the
+        channel weights (b, k, c) float32 of Grad-CAM: the mean over all places of the gradient of
+        the weighted logits' sum. The k backward passes are vectorised: the head's weights are read
+        once for all of them.
+
+    Source: Eq. 1 and 5, alpha_k. The authors' program averages over the batch as well.
+    """
+    with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
+        tape.watch(features)
+        logits = head(features)
+
+    def backward(weighting: tf.Tensor) -> tf.Tensor:
+        gradient = tape.gradient(logits, features, weighting, unconnected_gradients="zero")
+        return tf.reduce_mean(gradient, axis=(1, 2))
+
+    def channel_weights(weightings: tf.Tensor) -> tf.Tensor:
+        if weightings.shape[0] == 1:
+            return backward(weightings[0])[:, None]
+        parts = [
+            tf.vectorized_map(backward, weightings[i : i + _LABELS_AT_ONCE])
+            for i in range(0, weightings.shape[0], _LABELS_AT_ONCE)
+        ]
+        return tf.transpose(tf.concat(parts, axis=0), (1, 0, 2))
+
+    return logits, channel_weights
+
+
+def class_activation_map(features: tf.Tensor, channel_weights: tf.Tensor) -> tf.Tensor:
+    """The signed map sum_k alpha_k A^k.
+
+    Args:
+        features: (b, h, w, c) float32, A.
+        channel_weights: (b, k, c) float32, alpha for k labels.
+
+    Returns:
+        (b, k, h, w) float32: positive where the image speaks for the label, negative where it
+        speaks against it.
+
+    Source: Eq. 2 and 6 before their ReLU. The authors' program takes the mean over the channels:
+    the same map up to its scale.
+    """
+    return tf.einsum("bhwc,bkc->bkhw", features, channel_weights)
+
+
+def upsample(maps: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
+    """The maps at the size of the image: bilinear interpolation between cell centres.
+
+    Args:
+        maps: (b, k, h, w) float32.
+        size: (H, W).
+
+    Returns:
+        (b, k, H, W) float32.
+    """
+    rows = _interpolation(maps.shape[2], size[0])
+    columns = _interpolation(maps.shape[3], size[1])
+    return tf.einsum("Hh,bkhw,Ww->bkHW", rows, maps, columns)
+
+
+def binarize(maps: tf.Tensor, threshold: float) -> tf.Tensor:
+    """The region where each map reaches `threshold` times its own maximum.
+
+    Args:
+        maps: (b, k, H, W) float32, non-negative.
+        threshold: in (0, 1].
+
+    Returns:
+        (b, k, H, W) bool. A map that is zero everywhere gives the whole image: the neutral element
+        of the intersection, since a label without evidence does not vote.
+
+    Source: section V-B, 0.15 of the maximum.
+    """
+    return maps >= threshold * tf.reduce_max(maps, axis=(2, 3), keepdims=True)
+
+
+def intersect(regions: tf.Tensor) -> tf.Tensor:
+    """The intersection of k regions (b, k, H, W) bool: (b, H, W) bool. Source: Eq. 7."""
+    return tf.reduce_all(regions, axis=1)
+
+
+def _interpolation(cells: int, pixels: int) -> tf.Tensor:
+    """Matrix (pixels, cells) that interpolates linearly along one axis, as tf.image.resize does."""
+    return tf.image.resize(tf.eye(cells)[..., None], (pixels, cells))[..., 0]

@@ -1,0 +1,201 @@
+"""Looks inside a Keras classifier without changing it: pixels -> feature map -> logits.
+
+The classifier is cut at its feature layer into a trunk and a head. Every gradient the detector needs
+is taken over the head alone, so no backward pass ever enters the convolutions.
+"""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tf_taintradar import feature_layer as layers
+from tf_taintradar.errors import UnsupportedClassifierError
+from tf_taintradar.graph import Step, call_step, flatten, is_graph, run, static_shapes
+from tf_taintradar.images import make_preprocessor
+from tf_taintradar.logits import split_logits
+
+_PIXELS = 0  # the key of the classifier's input among the tensors of its steps
+_OPEN_SIZE = (224, 224)  # for networks that take any size: what keras.applications trains them on
+
+
+@dataclasses.dataclass(frozen=True)
+class OpenedClassifier:
+    """A classifier as the detector sees it. Made by `open_classifier`.
+
+    Attributes:
+        input_shape: (H, W, c) of the images.
+        n_classes: number of labels, n.
+        feature_layer: name of the layer whose output is the feature map.
+        feature_shape: (h, w, channels) of the feature map.
+        features: raw pixels (b, H, W, c) float32, 0..255 -> feature map (b, h, w, channels) float32.
+        head: feature map -> logits (b, n) float32.
+        predictions: logits -> what the classifier itself answers for them, in its own dtype.
+    """
+
+    input_shape: tuple[int, int, int]
+    n_classes: int
+    feature_layer: str
+    feature_shape: tuple[int, int, int]
+    features: Callable[[tf.Tensor], tf.Tensor]
+    head: Callable[[tf.Tensor], tf.Tensor]
+    predictions: Callable[[tf.Tensor], tf.Tensor]
+
+    def logits(self, pixels: tf.Tensor) -> tf.Tensor:
+        """Logits (b, n) float32 of raw pixels (b, H, W, c) float32, 0..255."""
+        return self.head(self.features(pixels))
+
+
+def open_classifier(
+    classifier: Any, *, feature_layer: str | None = None, preprocessor: Any = None
+) -> OpenedClassifier:
+    """Opens a Keras image classifier; its weights, activations and `trainable` stay as they are.
+
+    Args:
+        classifier: a Functional or Sequential model (nested models are looked into) that maps one
+            image batch (b, H, W, c) to class logits or probabilities (b, n), n >= 2; or, for a
+            subclassed network, a pair `(trunk, head)` of two built models: images -> feature map,
+            feature map -> logits or probabilities. A network that takes images of any size is
+            opened at 224 x 224; for another size put a `keras.Input` of that size before it.
+        feature_layer: the layer whose output is the feature map, a layer of a nested model as
+            `"base/conv5"` or just `"conv5"`. By default the last spatial feature map with weights
+            between it and the logits; for a pair, the trunk's output.
+        preprocessor: raw pixels -> the classifier's input; see `images.make_preprocessor`.
+
+    Raises:
+        UnsupportedClassifierError: the classifier cannot be opened; the text says why.
+
+    Source: Eq. 1-2 of the paper need the last convolution's output; which layer that really is:
+    `feature_layer.choose`.
+    """
+    steps, output, shape = _steps(classifier)
+    spec = tf.TensorSpec((None, *shape), tf.float32)
+    shapes = static_shapes(steps, _PIXELS, spec)
+    _check_output(shapes[output])
+    body, logits_key, tail = split_logits(steps, output)
+    if not isinstance(classifier, keras.Model) and feature_layer is None:
+        feature_layer = steps[0].name
+    cut = layers.find(body, shapes, feature_layer) if feature_layer else layers.choose(body, shapes)
+    trunk_steps, head_steps = body[: cut.position], body[cut.position :]
+    preprocess = make_preprocessor(preprocessor, shape)
+
+    def features(pixels: tf.Tensor) -> tf.Tensor:
+        inputs = preprocess(tf.cast(pixels, tf.float32))
+        return tf.cast(run(trunk_steps, {_PIXELS: inputs})[cut.key], tf.float32)
+
+    def head(feature_map: tf.Tensor) -> tf.Tensor:
+        return tf.cast(run(head_steps, {cut.key: feature_map})[logits_key], tf.float32)
+
+    def predictions(logits: tf.Tensor) -> tf.Tensor:
+        return run(tail, {logits_key: logits})[output]
+
+    opened = OpenedClassifier(
+        shape, shapes[output][-1], cut.layer, shapes[cut.key][1:], features, head, predictions
+    )
+    _check_logits(opened, tail)
+    return opened
+
+
+def _steps(classifier: Any) -> tuple[list[Step], int, tuple[int, int, int]]:
+    """The classifier's steps, the key of its output and the shape of one image."""
+    if isinstance(classifier, Sequence) and len(classifier) == 2:
+        return _pair_steps(*classifier)
+    if not isinstance(classifier, keras.Model):
+        raise UnsupportedClassifierError(
+            "`classifier` must be a keras.Model whose layers can be opened, or a pair (trunk, head) "
+            f"of two. Received: {type(classifier).__name__}. A SavedModel keeps no layers: load the "
+            "network from its .keras file or rebuild it and load its weights."
+        )
+    if not is_graph(classifier):
+        raise UnsupportedClassifierError(_why_closed(classifier))
+    if len(classifier.inputs) != 1 or len(classifier.outputs) != 1:
+        raise UnsupportedClassifierError(
+            "`classifier` must have one input and one output. Received: "
+            f"{len(classifier.inputs)} inputs and {len(classifier.outputs)} outputs. Make a "
+            "keras.Model of the image input and the class output alone."
+        )
+    steps, output = flatten(classifier, _PIXELS)
+    return steps, output, _image_shape(classifier.inputs[0].shape, steps)
+
+
+def _pair_steps(trunk: Any, head: Any) -> tuple[list[Step], int, tuple[int, int, int]]:
+    for role, part in (("trunk", trunk), ("head", head)):
+        if not isinstance(part, keras.layers.Layer) or not part.built:
+            raise UnsupportedClassifierError(
+                f"The {role} of the pair `classifier` must be a built Keras model. Received: "
+                f"{part!r}. Call it once on a batch before."
+            )
+    features = _PIXELS + 1
+    first = call_step(trunk, trunk.name, _PIXELS, features)
+    if is_graph(head):
+        rest, output = flatten(head, features)
+    else:
+        output = features + 1
+        rest = [call_step(head, head.name, features, output)]
+    build = trunk.get_build_config() or {}
+    shape = trunk.input_shape if is_graph(trunk) else build.get("input_shape")
+    return [first, *rest], output, _image_shape(shape, [first, *rest])
+
+
+def _image_shape(shape: Any, steps: Sequence[Step]) -> tuple[int, int, int]:
+    if shape is None or len(shape) != 4:
+        raise UnsupportedClassifierError(
+            f"`classifier` must take images of shape (batch, height, width, channels). Its input "
+            f"has shape {shape}."
+        )
+    if any(getattr(step.operation, "data_format", None) == "channels_first" for step in steps):
+        raise UnsupportedClassifierError(
+            "`classifier` holds its channels first; only channels-last networks are supported. "
+            "Rebuild it with data_format='channels_last' and load the same weights."
+        )
+    height, width, channels = shape[1:]
+    if channels is None or (height is None) != (width is None):
+        raise UnsupportedClassifierError(
+            f"`classifier` leaves its input shape open: {tuple(shape)}. Fix it first: "
+            "`inputs = keras.Input((224, 224, 3)); keras.Model(inputs, classifier(inputs))`."
+        )
+    return (*_OPEN_SIZE, channels) if height is None else (height, width, channels)
+
+
+def _why_closed(classifier: keras.Model) -> str:
+    name = type(classifier).__name__
+    if isinstance(classifier, keras.Sequential):
+        return (
+            f"`classifier` ({name}) is not built yet, so its input shape is unknown. Start it with "
+            "`keras.Input(shape)`, or call it once on a batch."
+        )
+    return (
+        f"`classifier` ({name}) is a subclassed model: its layers are called in Python code, which "
+        "cannot be cut at a feature map. Give it as two models instead, "
+        "`TaintRadarModel((trunk, head))`: images -> last feature map, feature map -> logits."
+    )
+
+
+def _check_output(shape: tuple[int | None, ...]) -> None:
+    if len(shape) != 2 or shape[-1] is None:
+        raise UnsupportedClassifierError(
+            f"`classifier` must answer (batch, classes). Its output has shape {shape}."
+        )
+    if shape[-1] < 2:
+        raise UnsupportedClassifierError(
+            "`classifier` has a single output, so no other label can be suppressed. A two-class "
+            "problem needs two outputs with a softmax: TaintRadar compares ranks of labels."
+        )
+
+
+def _check_logits(opened: OpenedClassifier, tail: Sequence[Step]) -> None:
+    """Refuses probabilities that pass for logits because code that cannot be opened made them."""
+    if tail:
+        return
+    noise = tf.random.stateless_uniform((2, *opened.input_shape), (0, 1), 0.0, 255.0)
+    answer = opened.logits(noise)
+    if bool(tf.reduce_all(answer >= 0)) and bool(
+        tf.reduce_all(tf.abs(tf.reduce_sum(answer, -1) - 1) < 1e-2)
+    ):
+        raise UnsupportedClassifierError(
+            "`classifier` answers probabilities, but its last layer is not a softmax that can be "
+            "taken off (a Lambda or a subclassed head?). End it with a Dense layer and a "
+            "keras.layers.Softmax, or without a softmax."
+        )

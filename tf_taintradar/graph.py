@@ -1,0 +1,153 @@
+"""A Keras network as a flat list of steps that run on real tensors.
+
+Nested models are inlined, so that a layer inside a nested base can be named and the network can be
+cut there. Running the steps calls the user's own layers; nothing is cloned, rewired or recorded on
+them, which is how the classifier stays untouched.
+"""
+
+import dataclasses
+import inspect
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """One call of one operation.
+
+    Attributes:
+        operation: the Keras layer or operation that is called.
+        name: its name, after the names of the nested models around it: `"base/conv5"`.
+        inputs: keys of the tensors it takes.
+        outputs: keys of the tensors it makes.
+        bind: turns the input tensors (in the order of `inputs`) into the call's arguments.
+    """
+
+    operation: Callable[..., Any]
+    name: str
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    bind: Callable[[Sequence[Any]], tuple[tuple[Any, ...], dict[str, Any]]]
+
+    def __call__(self, values: dict[int, Any]) -> None:
+        """Runs the step in inference mode: reads its inputs from `values`, adds its outputs."""
+        args, kwargs = self.bind([values[key] for key in self.inputs])
+        if isinstance(self.operation, keras.layers.Layer) and _takes_training(self.operation):
+            kwargs = {**kwargs, "training": False}
+        results = keras.tree.flatten(self.operation(*args, **kwargs))
+        values.update(zip(self.outputs, results, strict=True))
+
+
+def call_step(operation: Callable[[Any], Any], name: str, source: int, result: int) -> Step:
+    """A step that calls `operation` on the one tensor with the key `source`."""
+    return Step(operation, name, (source,), (result,), lambda tensors: (tuple(tensors), {}))
+
+
+def is_graph(model: Any) -> bool:
+    """Whether Keras holds `model` as a graph of layers: Functional, or Sequential and built.
+
+    A subclass of a Functional model with a `call` of its own is no graph: what it does is code.
+    """
+    if isinstance(model, keras.Sequential):
+        return bool(model.built and model.inputs) and type(model).call is keras.Sequential.call
+    is_function = isinstance(model, keras.Model) and isinstance(model, keras.Function)
+    return is_function and type(model).call is _functional_class(model).call
+
+
+def flatten(model: keras.Model, start: int = 0) -> tuple[list[Step], int]:
+    """The steps of a graph model with one input and one output, in an order in which they can run.
+
+    Args:
+        model: a model for which `is_graph` holds.
+        start: the key under which the model's input is found.
+
+    Returns:
+        The steps and the key of the model's output.
+    """
+    flattener = _Flattener(next_key=start + 1)
+    (output,) = flattener.inline(model, [start], prefix="")
+    return flattener.steps, output
+
+
+class _Flattener:
+    def __init__(self, next_key: int) -> None:
+        self.steps: list[Step] = []
+        self._next_key = next_key
+
+    def inline(self, model: keras.Model, inputs: Iterable[int], prefix: str) -> list[int]:
+        graph = keras.Function(model.inputs, model.outputs)
+        keys = {id(tensor): key for tensor, key in zip(model.inputs, inputs, strict=True)}
+        for node in _nodes_in_order(graph):
+            sources = [keys[id(tensor)] for tensor in node.input_tensors]
+            name = prefix + node.operation.name
+            if is_graph(node.operation) and len(sources) == len(node.operation.inputs):
+                results = self.inline(node.operation, sources, name + "/")
+            else:
+                results = self._append(node, name, sources)
+            keys.update((id(t), key) for t, key in zip(node.outputs, results, strict=True))
+        return [keys[id(tensor)] for tensor in model.outputs]
+
+    def _append(self, node: Any, name: str, sources: list[int]) -> list[int]:
+        def bind(tensors: Sequence[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+            symbols = (id(tensor) for tensor in node.input_tensors)
+            args, kwargs = node.arguments.fill_in(dict(zip(symbols, tensors, strict=True)))
+            return args, kwargs
+
+        results = list(range(self._next_key, self._next_key + len(node.outputs)))
+        self._next_key += len(results)
+        self.steps.append(Step(node.operation, name, tuple(sources), tuple(results), bind))
+        return results
+
+
+def run(steps: Iterable[Step], values: dict[int, Any]) -> dict[int, Any]:
+    """Runs the steps in inference mode on `values` (key -> tensor); returns it with all results."""
+    for step in steps:
+        step(values)
+    return values
+
+
+def static_shapes(steps: Sequence[Step], start: int, spec: tf.TensorSpec) -> dict[int, tuple]:
+    """The static shape of every tensor of the steps, by tracing them once; nothing is computed."""
+    shapes: dict[int, tuple] = {}
+
+    def trace(tensor: tf.Tensor) -> None:
+        for key, value in run(steps, {start: tensor}).items():
+            shapes[key] = tuple(getattr(value, "shape", ()))
+
+    tf.function(trace, autograph=False).get_concrete_function(spec)
+    return shapes
+
+
+def cuts(steps: Sequence[Step], start: int) -> dict[int, int]:
+    """The tensors through which everything flows: key -> number of steps before the cut.
+
+    A network can be split at such a tensor into a trunk and a head that needs nothing else.
+    """
+    last_use = {key: i for i, step in enumerate(steps) for key in step.inputs}
+    live = {start}
+    found = {}
+    for i, step in enumerate(steps):
+        live |= {key for key in step.outputs if key in last_use}
+        live -= {key for key in step.inputs if last_use[key] == i}
+        if len(live) == 1:
+            (key,) = live
+            found.setdefault(key, i + 1)
+    return found
+
+
+def _nodes_in_order(graph: keras.Function) -> list[Any]:
+    """Keras's own record of the calls, inputs first (as `keras.Function` itself runs them)."""
+    by_depth = graph._nodes_by_depth
+    nodes = [node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth]]
+    return [node for node in nodes if not node.is_input]
+
+
+def _functional_class(model: keras.Model) -> type:
+    return next(c for c in type(model).__mro__ if c.__name__ == "Functional")
+
+
+def _takes_training(layer: keras.layers.Layer) -> bool:
+    return "training" in inspect.signature(layer.call).parameters

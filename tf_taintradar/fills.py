@@ -1,13 +1,12 @@
 """What is painted into a region, so that its content no longer speaks for any label.
 
-A fill is a small object that makes a pattern, and `fill_region` paints the pattern into a region. No
-pattern depends on another row of the batch.
+A fill is a small object that makes a pattern; `fill_region` paints the pattern into a region. No
+pattern of an image depends on another row of the batch.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -35,7 +34,7 @@ class Fill(ABC):
         """
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
+        """The constructor's arguments: every attribute of the fill."""
         return dict(vars(self))
 
     @classmethod
@@ -56,13 +55,18 @@ class Noise(Fill):
     attacker, choose a seed and keep it secret.
 
     Args:
-        seed: From 0 to 2**32 - 1.
+        seed: A whole number from 0 to 2**32 - 1.
 
-    Source: the authors' line 122.
+    Raises:
+        ValueError: `seed` is out of range.
+
+    Source: the authors' TaintRadarTF.py, line 122.
     """
 
     def __init__(self, seed: int = 1) -> None:
-        self.seed = seed
+        if not 0 <= seed < 2**32:
+            raise ValueError(f"`seed` must be from 0 to 2**32 - 1; received {seed!r}.")
+        self.seed = int(seed)
 
     def pattern(self, images: tf.Tensor) -> tf.Tensor:
         """`(height, width, channels)` float32: whole numbers from 0 to 254, drawn once by NumPy."""
@@ -81,9 +85,9 @@ class Constant(Fill):
         ValueError: `color` is not numeric, not in [0, 255], or has more than one axis.
     """
 
-    def __init__(self, color: float | Sequence[float]) -> None:
+    def __init__(self, color: npt.ArrayLike) -> None:
         values = np.asarray(color)
-        if values.dtype.kind not in "iuf" or values.ndim > 1 or not _all_within_range(values):
+        if not _is_numeric(values) or values.ndim > 1 or not _is_raw(values):
             raise ValueError(
                 "`color` must be a number from 0 to 255 or one such number for each channel; "
                 f"received {color!r}."
@@ -166,16 +170,15 @@ class Blur(Fill):
         """`(batch, height, width, channels)` float32: the blurred images."""
         height, width = images.shape[1:3]
         deviation = self.sigma * min(height, width)
-        rows = tf.constant(_blur_matrix(height, deviation))
-        columns = tf.constant(_blur_matrix(width, deviation))
-        return tf.einsum("hH,wW,bHWc->bhwc", rows, columns, images)
+        upright = tf.einsum("hH,bHWc->bhWc", _blur_matrix(height, deviation), images)
+        return tf.einsum("wW,bhWc->bhwc", _blur_matrix(width, deviation), upright)
 
 
 def _blur_matrix(length: int, deviation: float) -> npt.NDArray[np.float32]:
     """The `(length, length)` matrix that blurs a line of pixels; its rows sum to 1.
 
-    As a matrix, the mirrored border may be longer than the line: every tap of the Gaussian is folded
-    back onto the pixel that it mirrors.
+    A matrix allows a Gaussian longer than the line, where padding and a convolution would not: each
+    tap beyond an end is folded back onto the pixel that it mirrors, as often as needed.
     """
     radius = int(4 * deviation + 0.5)
     taps = np.arange(-radius, radius + 1)
@@ -187,7 +190,11 @@ def _blur_matrix(length: int, deviation: float) -> npt.NDArray[np.float32]:
     return matrix.astype(np.float32)
 
 
-def _all_within_range(values: npt.NDArray[Any]) -> bool:
+def _is_numeric(values: npt.NDArray[Any]) -> bool:
+    return values.dtype.kind in "iuf"
+
+
+def _is_raw(values: npt.NDArray[Any]) -> bool:
     return values.size > 0 and bool(np.all((values >= 0) & (values <= 255)))
 
 
@@ -221,7 +228,7 @@ def mean_image(source: Any, input_shape: Shape, batch_size: int = 32) -> npt.NDA
     Raises:
         ImageError: As `iterate_batches`.
 
-    Source: section VI-A of the paper, the filling pattern for faces.
+    Source: the paper's filling pattern for faces is the average training face.
     """
     total, count = np.zeros(input_shape), 0
     for images in iterate_batches(source, input_shape, batch_size):
@@ -230,7 +237,7 @@ def mean_image(source: Any, input_shape: Shape, batch_size: int = 32) -> npt.NDA
     return (total / count).astype(np.float32)
 
 
-def make_fill(spec: str | float | Sequence[float] | npt.NDArray[Any] | Fill) -> Fill:
+def make_fill(spec: Fill | str | npt.ArrayLike) -> Fill:
     """The fill that a short description means.
 
     Args:
@@ -247,14 +254,15 @@ def make_fill(spec: str | float | Sequence[float] | npt.NDArray[Any] | Fill) -> 
         return spec
     if isinstance(spec, str) and spec in _NAMED:
         return _NAMED[spec]()
-    if isinstance(spec, np.ndarray) and spec.ndim == 3:
-        return Image(spec)
-    if isinstance(spec, (int, float, tuple, list, np.ndarray)):
-        return Constant(spec)
+    values = np.asarray(spec)
+    if _is_numeric(values) and values.ndim <= 1:
+        return Constant(values)
+    if _is_numeric(values) and values.ndim == 3:
+        return Image(values)
     raise ValueError(
-        f"`fill` must be {', '.join(map(repr, _NAMED))}, a number or a colour of raw pixels, an "
-        f"array (height, width, channels) or an instance of tf_taintradar.fills.Fill; "
-        f"received {spec!r}."
+        f"`fill` must be {', '.join(map(repr, _NAMED))}, a number from 0 to 255, one number for "
+        "each channel, an array (height, width, channels) of raw pixels or an instance of "
+        f"tf_taintradar.fills.Fill; received {spec!r}."
     )
 
 

@@ -1,0 +1,402 @@
+"""Image files, folders and datasets as batches of raw pixels."""
+
+import struct
+import zlib
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from tf_taintradar.errors import ImageError
+from tf_taintradar.image_files import (
+    count_images,
+    find_images,
+    fit,
+    iterate_batches,
+    read_image,
+)
+
+SHAPE = (6, 8, 3)
+
+
+def picture(height=6, width=8, channels=3, seed=0):
+    shape = (height, width, channels) if channels > 1 else (height, width)
+    return np.random.RandomState(seed).randint(0, 256, shape).astype(np.uint8)
+
+
+def saved(path, array, **options):
+    Image.fromarray(array).save(path, **options)
+    return path
+
+
+# Reading one file
+
+
+@pytest.mark.parametrize("suffix", [".png", ".bmp", ".tif"])
+def test_an_rgb_file_of_the_right_size_is_read_unchanged(tmp_path, suffix):
+    path = saved(tmp_path / f"a{suffix}", picture())
+    image = read_image(path, SHAPE)
+    assert image.dtype == np.uint8
+    np.testing.assert_array_equal(image, picture())
+
+
+def test_paths_may_be_text(tmp_path):
+    path = saved(tmp_path / "a.png", picture())
+    np.testing.assert_array_equal(read_image(str(path), SHAPE), picture())
+
+
+def test_jpeg_is_read_as_tensorflow_reads_it(tmp_path):
+    smooth = np.linspace(0, 255, 6 * 8 * 3).reshape(SHAPE).astype(np.uint8)
+    path = saved(tmp_path / "a.jpg", smooth, quality=95)
+    content = tf.io.read_file(str(path))
+    expected = tf.io.decode_jpeg(content, channels=3, dct_method="INTEGER_ACCURATE").numpy()
+    # two builds of the JPEG decoder may round differently
+    np.testing.assert_allclose(read_image(path, SHAPE).astype(int), expected.astype(int), atol=1)
+
+
+def test_grey_is_repeated(tmp_path):
+    grey = picture(channels=1)
+    image = read_image(saved(tmp_path / "a.png", grey), SHAPE)
+    np.testing.assert_array_equal(image, np.stack([grey] * 3, axis=-1))
+
+
+def test_alpha_is_dropped_and_hidden_colours_stay_as_in_tensorflow(tmp_path):
+    rgba = picture(channels=4)
+    rgba[:3, :, 3] = 0
+    path = saved(tmp_path / "a.png", rgba)
+    image = read_image(path, SHAPE)
+    np.testing.assert_array_equal(image, rgba[..., :3])
+    np.testing.assert_array_equal(
+        image, tf.io.decode_png(tf.io.read_file(str(path)), channels=3).numpy()
+    )
+
+
+def test_grey_with_alpha(tmp_path):
+    both = picture(channels=2)
+    image = read_image(saved(tmp_path / "a.png", both), SHAPE)
+    np.testing.assert_array_equal(image, np.repeat(both[..., :1], 3, axis=-1))
+
+
+@pytest.mark.parametrize("transparency", [None, 3, bytes([0, 128, 255, 7])])
+def test_a_palette_becomes_its_colours(tmp_path, transparency):
+    colours = np.array([[255, 0, 0], [0, 255, 0], [0, 0, 255], [9, 8, 7]], np.uint8)
+    indices = np.arange(48, dtype=np.uint8).reshape(6, 8) % 4
+    indexed = Image.fromarray(indices)
+    indexed.putpalette(colours.tobytes())
+    options = {} if transparency is None else {"transparency": transparency}
+    indexed.save(tmp_path / "a.png", **options)
+    with Image.open(tmp_path / "a.png") as check:
+        assert check.mode == "P"
+        assert ("transparency" in check.info) == (transparency is not None)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png", SHAPE), colours[indices])
+
+
+@pytest.mark.parametrize(
+    "ink, colour",
+    [((0, 255, 255, 0), (255, 0, 0)), ((0, 0, 0, 255), (0, 0, 0)), ((0, 0, 0, 0), (255,) * 3)],
+    ids=["red", "black", "white"],
+)
+def test_cmyk_jpeg_becomes_rgb(tmp_path, ink, colour):
+    Image.new("CMYK", (8, 6), ink).save(tmp_path / "a.jpg")
+    image = read_image(tmp_path / "a.jpg", SHAPE).astype(int)
+    np.testing.assert_allclose(image, np.broadcast_to(colour, SHAPE), atol=2)  # JPEG loses a little
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_16_bits_keep_their_high_byte_as_in_tensorflow(tmp_path, suffix):
+    deep = np.linspace(0, 65535, 48).reshape(6, 8).astype(np.uint16)
+    path = saved(tmp_path / f"a{suffix}", deep)
+    image = read_image(path, SHAPE)
+    np.testing.assert_array_equal(image, np.stack([deep // 256] * 3, axis=-1))
+    if suffix == ".png":
+        decoded = tf.io.decode_png(tf.io.read_file(str(path)), channels=3).numpy()
+        np.testing.assert_array_equal(image, decoded)
+
+
+def test_a_rotated_photograph_is_turned_upright(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned: rotate clockwise to see it upright
+    lying = picture(8, 6)
+    image = read_image(saved(tmp_path / "a.png", lying, exif=exif), SHAPE)
+    np.testing.assert_array_equal(image, np.rot90(lying, -1))
+
+
+def test_the_first_frame_of_an_animation_counts(tmp_path):
+    frames = [Image.new("RGB", (8, 6), colour) for colour in ("red", "blue")]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
+    image = read_image(tmp_path / "a.gif", SHAPE)
+    np.testing.assert_array_equal(image, np.broadcast_to([255, 0, 0], SHAPE))
+
+
+def test_webp_is_read(tmp_path):
+    path = saved(tmp_path / "a.webp", picture(), lossless=True)
+    np.testing.assert_array_equal(read_image(path, SHAPE), picture())
+
+
+def test_a_grey_classifier_gets_one_channel_of_luma(tmp_path):
+    image = read_image(saved(tmp_path / "a.png", picture()), (6, 8, 1))
+    luma = picture() @ [0.299, 0.587, 0.114]  # ITU-R 601
+    assert image.shape == (6, 8, 1)
+    np.testing.assert_allclose(image[..., 0], luma, atol=1)  # Pillow rounds its weights
+
+
+def test_one_pixel_fills_the_image(tmp_path):
+    path = saved(tmp_path / "a.png", np.array([[[9, 8, 7]]], np.uint8))
+    np.testing.assert_array_equal(read_image(path, SHAPE), np.broadcast_to([9, 8, 7], SHAPE))
+
+
+def huge_png(side):
+    """A file of a few bytes that promises an image of side x side pixels."""
+
+    def chunk(name, data):
+        return (
+            struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        )
+
+    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0")) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+def half_a_file(tmp_path, suffix):
+    content = saved(tmp_path / f"whole{suffix}", picture(64, 64)).read_bytes()
+    return content[: len(content) // 2]
+
+
+BROKEN = {
+    "text": (lambda tmp_path: b"hello", "cannot identify image file"),
+    "nothing": (lambda tmp_path: b"", "cannot identify image file"),
+    "half a JPEG": (lambda tmp_path: half_a_file(tmp_path, ".jpg"), "truncated"),
+    "half a PNG": (lambda tmp_path: half_a_file(tmp_path, ".png"), "truncated"),
+    "large": (lambda tmp_path: huge_png(10_000), r"100000000 pixels.*limit of 89478485"),
+    "huge": (lambda tmp_path: huge_png(30_000), r"900000000 pixels.*limit of 178956970"),
+}
+
+
+@pytest.mark.parametrize("content, reason", BROKEN.values(), ids=BROKEN.keys())
+def test_broken_files_are_refused_with_path_and_reason(tmp_path, content, reason):
+    path = tmp_path / "broken.jpg"
+    path.write_bytes(content(tmp_path))
+    with pytest.raises(ImageError, match=f"broken.jpg.*{reason}"):
+        read_image(path, SHAPE)
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_a_large_file_is_refused_even_if_pillow_would_only_warn(tmp_path):
+    (tmp_path / "a.png").write_bytes(huge_png(10_000))
+    with pytest.raises(ImageError, match="100000000 pixels"):
+        read_image(tmp_path / "a.png", SHAPE)
+
+
+def test_missing_files_and_folders_are_no_images(tmp_path):
+    with pytest.raises(ImageError, match=r"nowhere\.jpg.*No such file"):
+        read_image(tmp_path / "nowhere.jpg", SHAPE)
+    with pytest.raises(ImageError, match="directory"):
+        read_image(tmp_path, SHAPE)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int32"])
+def test_samples_of_32_bits_have_no_range(tmp_path, dtype):
+    path = saved(tmp_path / "a.tif", picture(channels=1).astype(dtype))
+    with pytest.raises(ImageError, match=r"a\.tif.*32-bit.*8 bits"):
+        read_image(path, SHAPE)
+
+
+def test_files_have_no_five_channels(tmp_path):
+    with pytest.raises(ImageError, match="1 or 3 channels.* takes 5.*arrays"):
+        read_image(saved(tmp_path / "a.png", picture()), (6, 8, 5))
+
+
+# Cropping and resizing
+
+
+@pytest.mark.parametrize(
+    "size, rows, columns",
+    [((6, 4), slice(0, 6), slice(2, 6)), ((3, 8), slice(1, 4), slice(0, 8))],
+    ids=["wide", "tall"],
+)
+def test_only_the_centre_of_another_aspect_ratio_is_kept(size, rows, columns):
+    np.testing.assert_array_equal(fit(picture(), size), picture()[rows, columns])
+
+
+@pytest.mark.parametrize(
+    "size, box",
+    [
+        ((24, 32), (0, 0, 64, 48)),
+        ((96, 128), (0, 0, 64, 48)),
+        ((17, 23), (0, 0, 64, 47)),  # 64 * 17 / 23 = 47.3 of 48 rows
+        ((31, 31), (8, 0, 56, 48)),
+        ((20, 80), (0, 16, 64, 32)),
+    ],
+)
+def test_resizing_equals_pillows_antialiased_one(size, box):
+    whole = Image.fromarray(picture(48, 64))
+    expected = whole.crop(box).resize(size[::-1], Image.Resampling.BILINEAR)
+    result = fit(np.asarray(whole), size).numpy().astype(int)
+    # Pillow computes in fixed point
+    np.testing.assert_allclose(result, np.asarray(expected).astype(int), atol=1)
+
+
+def test_the_finest_stripes_become_grey_not_noise():
+    stripes = np.zeros((64, 64, 3), np.uint8)
+    stripes[:, ::2] = 254
+    inner = fit(stripes, (16, 16)).numpy()[:, 2:-2].astype(int)
+    np.testing.assert_allclose(inner, 127, atol=1)
+
+
+def test_floats_are_rounded_not_cut():
+    image = np.array([[[0.4, 127.6, 254.5001]]], np.float32)
+    np.testing.assert_array_equal(np.ravel(fit(image, (1, 1))), [0, 128, 255])
+
+
+def test_one_graph_fits_images_of_every_size():
+    graph = tf.function(
+        lambda image: fit(image, (6, 8)), input_signature=[tf.TensorSpec((None, None, 3), tf.uint8)]
+    )
+    for height, width in [(1, 1), (6, 8), (40, 9), (7, 50), (1, 300), (300, 1)]:
+        image = picture(height, width)
+        result = graph(image)
+        assert result.shape == (6, 8, 3)
+        np.testing.assert_array_equal(result, fit(image, (6, 8)))
+
+
+# Folders
+
+
+def test_images_are_found_in_order_at_any_depth(tmp_path):
+    names = ["b.JPG", "a/z.png", "a/b/c.jpeg", "c.webp", "d.TIFF", "e.gif", "f.bmp", "g.tif"]
+    others = ["notes.txt", ".hidden.png", ".cache/a.png", "a/.b/c.png", "jpg", "h.png.part"]
+    for name in names + others:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "folder.png").mkdir()
+    assert find_images(tmp_path) == sorted(tmp_path / name for name in names)
+    assert find_images(str(tmp_path)) == find_images(tmp_path)
+
+
+def test_a_hidden_folder_that_is_asked_for_is_searched(tmp_path):
+    (tmp_path / ".data").mkdir()
+    (tmp_path / ".data" / "a.png").touch()
+    assert find_images(tmp_path / ".data") == [tmp_path / ".data" / "a.png"]
+
+
+def test_no_folder_and_no_images_are_errors(tmp_path):
+    with pytest.raises(ImageError, match=r"no folder .*nowhere"):
+        find_images(tmp_path / "nowhere")
+    with pytest.raises(ImageError, match=r"holds no image.*\.jpeg"):
+        find_images(tmp_path)
+
+
+# Batches
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for index in range(5):
+        saved(tmp_path / f"{index}.png", picture(seed=index))
+    return tmp_path
+
+
+@pytest.fixture
+def images():
+    return np.stack([picture(seed=index) for index in range(5)])
+
+
+def sources(images, folder):
+    dataset = tf.data.Dataset.from_tensor_slices(images)
+    labelled = tf.data.Dataset.from_tensor_slices((images, range(5)))
+    return {
+        "array": images,
+        "tensor": tf.constant(images),
+        "list": list(images),
+        "dataset": dataset.batch(2),
+        "labelled dataset": labelled.batch(2),
+        "dataset of large batches": dataset.batch(4).map(lambda x: tf.cast(x, tf.float32)),
+        "folder": folder,
+        "folder as text": str(folder),
+        "files": sorted(folder.iterdir()),
+        "files as text": tuple(str(path) for path in sorted(folder.iterdir())),
+    }
+
+
+def test_every_source_yields_the_same_images(images, folder):
+    for name, source in sources(images, folder).items():
+        batches = list(iterate_batches(source, SHAPE, 2))
+        assert all(batch.dtype == np.float32 and 1 <= len(batch) <= 2 for batch in batches), name
+        np.testing.assert_array_equal(np.concatenate(batches), images, err_msg=name)
+        assert [len(batch) for batch in batches] == [2, 2, 1], name
+
+
+def test_images_are_counted_but_not_those_of_a_dataset(images, folder):
+    for name, source in sources(images, folder).items():
+        assert count_images(source) == (None if "dataset" in name else 5), name
+
+
+def test_one_file_is_one_image(folder, images):
+    (batch,) = iterate_batches(folder / "3.png", SHAPE, 8)
+    np.testing.assert_array_equal(batch, images[3:4])
+    assert count_images(str(folder / "3.png")) == 1
+
+
+def test_a_dataset_keeps_its_smaller_batches(images):
+    dataset = tf.data.Dataset.from_tensor_slices(images).batch(3)
+    assert [len(batch) for batch in iterate_batches(dataset, SHAPE, 100)] == [3, 2]
+
+
+def test_files_are_read_when_their_turn_comes(folder, images):
+    (folder / "4.png").write_bytes(b"broken")
+    batches = iterate_batches(folder, SHAPE, 2)
+    np.testing.assert_array_equal(next(batches), images[:2])
+    np.testing.assert_array_equal(next(batches), images[2:4])
+    with pytest.raises(ImageError, match=r"4\.png"):
+        next(batches)
+
+
+def test_files_of_any_size_are_fitted(tmp_path):
+    saved(tmp_path / "a.png", picture(12, 30))
+    (batch,) = iterate_batches(tmp_path, SHAPE, 1)
+    np.testing.assert_array_equal(batch[0], fit(picture(12, 30), (6, 8)))
+
+
+def test_a_broken_row_is_named_by_its_batch(images):
+    images = images.astype("float32")
+    images[3] /= 255
+    with pytest.raises(ImageError, match=r"`images\[2:4\]`.*image 1"):
+        list(iterate_batches(images, SHAPE, 2))
+
+
+def endless():
+    return tf.data.Dataset.from_tensors(np.zeros((1, *SHAPE))).repeat()
+
+
+@pytest.mark.parametrize(
+    "source, message",
+    [
+        (np.zeros(SHAPE), r"images\[None\]"),
+        ([], "at least one"),
+        (np.zeros((2, 9, 9, 3)), "9x9.*6x8"),
+        (tf.data.Dataset.from_tensor_slices(np.zeros((2, *SHAPE))), r"batch\(32\)"),
+        (tf.data.Dataset.from_tensor_slices((np.zeros((2, *SHAPE)), [0, 1])), r"batch\(32\)"),
+        (tf.data.Dataset.from_tensors({"image": np.zeros((2, *SHAPE))}), r"map\(lambda"),
+        (tf.data.Dataset.from_tensors(np.zeros((2, 9, 9, 3))), "9x9.*6x8"),
+        (tf.data.Dataset.from_tensors(np.zeros((2, *SHAPE))).take(0), "dataset is empty"),
+        (endless(), r"for ever.*take\("),
+        ("nowhere/a.jpg", r"a\.jpg.*No such file"),
+        ((row for row in np.zeros((2, *SHAPE))), "dtype object"),
+    ],
+)
+def test_broken_sources_are_refused_with_the_remedy(source, message):
+    with pytest.raises(ImageError, match=message):
+        list(iterate_batches(source, SHAPE, 2))
+
+
+def test_an_empty_folder_is_refused_at_once(tmp_path):
+    with pytest.raises(ImageError, match="holds no image"):
+        iterate_batches(tmp_path, SHAPE, 2)
+
+
+@pytest.mark.parametrize("batch_size", [0, -1])
+def test_a_batch_holds_an_image_at_least(images, batch_size):
+    with pytest.raises(ValueError, match=f"`batch_size`.*at least 1.*{batch_size}"):
+        iterate_batches(images, SHAPE, batch_size)

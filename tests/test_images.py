@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from tf_taintradar.errors import ImageError
-from tf_taintradar.images import PixelScaling, as_batch, as_pixels, make_preprocessor
+from tf_taintradar.images import PixelScaling, as_batch, as_pixels, check_shape, make_preprocessor
 
 SHAPE = (5, 4, 3)
 MODES = ["caffe", "tf", "torch", "unit", "vggface", "vggface2"]
@@ -112,6 +112,15 @@ def test_pixels_from_0_to_1_are_refused_by_the_first_such_row():
 def test_the_error_uses_the_callers_name():
     with pytest.raises(ImageError, match=r"`clean_images`.*clean_images\[None\]"):
         as_pixels(pixels()[0], SHAPE, argument="clean_images")
+
+
+@pytest.mark.parametrize("shape", [(2, *SHAPE), tf.TensorShape((2, *SHAPE)), (None, *SHAPE)])
+def test_shapes_are_checked_inside_a_graph_too(shape):
+    check_shape(shape, SHAPE)
+    with pytest.raises(
+        ImageError, match=r"`photos` .*\(batch, 5, 4, 1\).*rgb_to_grayscale\(photos"
+    ):
+        check_shape(shape, (5, 4, 1), argument="photos")
 
 
 @pytest.mark.parametrize("mode", ["caffe", "tf", "torch"])

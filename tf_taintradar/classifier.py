@@ -1,7 +1,7 @@
 """Looks inside a Keras classifier without changing it: pixels -> feature map -> logits.
 
-The classifier is cut at its feature layer into a trunk and a head. Every gradient the detector needs
-is taken over the head alone, so no backward pass ever enters the convolutions.
+The classifier is cut at its feature layer into a trunk and a head. Every gradient that the detector
+needs is taken over the head alone, so no backward pass ever enters the convolutions.
 """
 
 import dataclasses
@@ -30,7 +30,8 @@ class OpenedClassifier:
         n_classes: number of labels, n.
         feature_layer: name of the layer whose output is the feature map.
         feature_shape: (h, w, channels) of the feature map.
-        features: raw pixels (b, H, W, c) float32, 0..255 -> feature map (b, h, w, channels) float32.
+        features: raw pixels (b, H, W, c) float32, 0..255 -> feature map (b, h, w, channels),
+            float32.
         head: feature map -> logits (b, n) float32.
         predictions: logits -> what the classifier itself answers for them, in its own dtype.
     """
@@ -104,9 +105,9 @@ def _steps(classifier: Any) -> tuple[list[Step], int, tuple[int, int, int]]:
         return _pair_steps(*classifier)
     if not isinstance(classifier, keras.Model):
         raise UnsupportedClassifierError(
-            "`classifier` must be a keras.Model whose layers can be opened, or a pair (trunk, head) "
-            f"of two. Received: {type(classifier).__name__}. A SavedModel keeps no layers: load the "
-            "network from its .keras file or rebuild it and load its weights."
+            "`classifier` must be a keras.Model whose layers can be opened, or a pair (trunk, "
+            f"head) of two. Received: {type(classifier).__name__}. A SavedModel keeps no layers: "
+            "load the network from its .keras file or rebuild it and load its weights."
         )
     if not is_graph(classifier):
         raise UnsupportedClassifierError(_why_closed(classifier))

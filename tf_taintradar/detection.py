@@ -4,21 +4,14 @@ b images (H, W, c), n labels, K labels that take part, feature map (h, w, channe
 """
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import tensorflow as tf
 
 from tf_taintradar.cam import binarize, class_activation_map, intersect, trace_head, upsample
 from tf_taintradar.classifier import OpenedClassifier
-from tf_taintradar.fills import fill_region
+from tf_taintradar.fills import Fill, fill_region
 from tf_taintradar.ranks import largest_increases, rank_of
-
-
-class Fill(Protocol):
-    """What is painted into a region: see `tf_taintradar.fills`."""
-
-    def pattern(self, images: tf.Tensor) -> tf.Tensor:
-        """Pixels (b or 1, H, W, c) float32 in 0..255 to paint into `images`."""
 
 
 class Evidence(NamedTuple):

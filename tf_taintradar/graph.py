@@ -26,7 +26,7 @@ class Step:
         bind: turns the input tensors (in the order of `inputs`) into the call's arguments.
     """
 
-    operation: Callable[..., Any]
+    operation: Any
     name: str
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
@@ -128,7 +128,7 @@ def cuts(steps: Sequence[Step], start: int) -> dict[int, int]:
     """
     last_use = {key: i for i, step in enumerate(steps) for key in step.inputs}
     live = {start}
-    found = {}
+    found: dict[int, int] = {}
     for i, step in enumerate(steps):
         live |= {key for key in step.outputs if key in last_use}
         live -= {key for key in step.inputs if last_use[key] == i}
@@ -145,7 +145,7 @@ def _nodes_in_order(graph: keras.Function) -> list[Any]:
     return [node for node in nodes if not node.is_input]
 
 
-def _functional_class(model: keras.Model) -> type:
+def _functional_class(model: keras.Model) -> Any:
     return next(c for c in type(model).__mro__ if c.__name__ == "Functional")
 
 

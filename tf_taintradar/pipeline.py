@@ -1,0 +1,100 @@
+"""The algorithm bound to one classifier and its settings, compiled once for every batch size."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from tf_taintradar.classifier import OpenedClassifier
+from tf_taintradar.detection import Detection, detect, gather_evidence, rank_shifts
+from tf_taintradar.fills import Fill
+
+Tensors = dict[str, tf.Tensor]
+
+
+class Pipeline:
+    """What a detector computes. Every method is one graph, the same for every batch size.
+
+    All of them take images (b, H, W, c) float32, raw pixels 0..255, and K.
+
+    Args:
+        classifier: see `open_classifier`.
+        fill: what is painted into a region.
+        temperature: T of Eq. 3.
+        map_threshold: where a region ends, as a fraction of its map's maximum.
+    """
+
+    def __init__(
+        self, classifier: OpenedClassifier, *, fill: Fill, temperature: float, map_threshold: float
+    ) -> None:
+        self.classifier = classifier
+        self._fill = fill
+        self._settings: dict[str, Any] = {
+            "fill": fill,
+            "temperature": temperature,
+            "map_threshold": map_threshold,
+        }
+        self._compiled = functools.cache(self._compile)
+
+    def record(self, images: Any, top_k: int) -> Detection:
+        """Every intermediate result."""
+        return self._compiled(self._record, top_k)(images)
+
+    def answer(self, images: Any, top_k: int) -> Tensors:
+        """What `TaintRadarModel.predict` answers, all but the decision."""
+        return self._compiled(self._answer, top_k)(images)
+
+    def visibility(self, images: Any, top_k: int) -> Tensors:
+        """What can be seen on each image: empty maps (bool) and the areas of the regions."""
+        return self._compiled(self._visibility, top_k)(images)
+
+    def sweep(self, images: Any, k_max: int) -> Tensors:
+        """`rank_shifts` and `areas` (b, k_max) for every K up to k_max; `empty_negative`."""
+        return self._compiled(self._sweep, k_max)(images)
+
+    def _compile(self, method: Callable[..., Any], top_k: int) -> Callable[[Any], Any]:
+        spec = tf.TensorSpec((None, *self.classifier.input_shape), tf.float32)
+        step = functools.partial(method, top_k=top_k)
+        return tf.function(step, input_signature=[spec], autograph=False)
+
+    def _record(self, images: tf.Tensor, top_k: int) -> Detection:
+        return detect(self.classifier, images, top_k=top_k, **self._settings)
+
+    def _answer(self, images: tf.Tensor, top_k: int) -> Tensors:
+        found = self._record(images, top_k)
+        return {
+            "predictions": self.classifier.predictions(found.evidence.logits),
+            "label": found.evidence.label,
+            "rank_shift": found.rank_shift,
+            "score": found.score,
+            "recovered_label": found.recovered_label,
+        }
+
+    def _visibility(self, images: tf.Tensor, top_k: int) -> Tensors:
+        found = self._record(images, top_k)
+        evidence = found.evidence
+        return {
+            "empty_critical": _is_zero(evidence.critical_map),
+            "empty_negative": _is_zero(evidence.negative_maps),
+            "empty_tainted": ~tf.reduce_any(found.tainted_region, axis=(1, 2)),
+            "critical_area": _area(evidence.critical_region),
+            "negative_area": _area(evidence.negative_regions),
+            "tainted_area": _area(found.tainted_region),
+        }
+
+    def _sweep(self, images: tf.Tensor, top_k: int) -> Tensors:
+        evidence = gather_evidence(self.classifier, images, top_k=top_k, **self._settings)
+        shifts, areas = rank_shifts(self.classifier, evidence, fill=self._fill)
+        empty = _is_zero(evidence.negative_maps)
+        return {"rank_shifts": shifts, "areas": areas, "empty_negative": empty}
+
+
+def _is_zero(maps: tf.Tensor) -> tf.Tensor:
+    """Whether each map (..., h, w) is zero everywhere."""
+    return tf.reduce_all(maps == 0, axis=(-2, -1))
+
+
+def _area(regions: tf.Tensor) -> tf.Tensor:
+    """The share of the image that each region (..., H, W) covers."""
+    return tf.reduce_mean(tf.cast(regions, tf.float32), axis=(-2, -1))

@@ -1,0 +1,111 @@
+"""Pictures from plain arrays. Every function returns a matplotlib Figure; pyplot is left alone."""
+
+import os
+import pathlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_OUTLINE = "#ff2d55"
+
+
+def panels(
+    images: Sequence[npt.NDArray],
+    titles: Sequence[str],
+    *,
+    overlays: Sequence[npt.NDArray | None],
+    headline: str = "",
+) -> "Figure":
+    """One row of pictures.
+
+    Args:
+        images: the pictures, each (H, W, 3) or (H, W, 1), pixels 0..255.
+        titles: a title for each.
+        overlays: for each picture a bool region (H, W), which is outlined, a float map (H, W) >= 0,
+            which is laid over it as a heat map, or None.
+        headline: a title for the whole row.
+    """
+    figure = _figure(2.6 * len(images), 3.6)
+    axes = figure.subplots(1, len(images), squeeze=False)[0]
+    for axis, image, title, overlay in zip(axes, images, titles, overlays, strict=True):
+        axis.imshow(_displayable(image))
+        if overlay is not None:
+            _lay_over(axis, overlay)
+        axis.set_title(title, fontsize=9)
+        axis.set_axis_off()
+    figure.suptitle(headline, fontsize=11)
+    return figure
+
+
+def fpr_surface(
+    grid: npt.NDArray[np.float64], target_fpr: float, *, chosen: tuple[int, int]
+) -> "Figure":
+    """The false positive rate over K and rank threshold.
+
+    Args:
+        grid: (k_max, thresholds) float in [0, 1]: row K - 1, column rank threshold.
+        target_fpr: drawn as a contour line.
+        chosen: the (K, rank threshold) that is marked.
+
+    Source: the paper's Figure 3.
+    """
+    figure = _figure(6.4, 4.2)
+    axis = figure.subplots()
+    k_max, n_thresholds = grid.shape
+    ks, thresholds = np.arange(1, k_max + 1), np.arange(n_thresholds)
+    surface = axis.pcolormesh(ks, thresholds, grid.T, shading="nearest", cmap="viridis")
+    if min(grid.shape) > 1 and grid.min() < target_fpr < grid.max():
+        axis.contour(ks, thresholds, grid.T, levels=[target_fpr], colors="white")
+    label = f"chosen: K = {chosen[0]}, threshold {chosen[1]}"
+    axis.plot(*chosen, "o", color=_OUTLINE, markeredgecolor="white", label=label)
+    if n_thresholds > 40:
+        axis.set_yscale("symlog", linthresh=10)
+    axis.set_ylim(-0.5, n_thresholds - 0.5)
+    axis.xaxis.get_major_locator().set_params(integer=True)
+    axis.set_xlabel("K, labels that take part")
+    axis.set_ylabel("rank threshold")
+    axis.set_title(f"False positive rate on benign images (white: the target, {target_fpr:g})")
+    axis.legend(loc="upper right")
+    figure.colorbar(surface, ax=axis, label="false positive rate")
+    return figure
+
+
+def saved(figure: "Figure", path: str | os.PathLike[str] | None) -> "Figure":
+    """Writes the figure to `path` (PNG, PDF, ... by suffix), whole or not at all; returns it."""
+    if path is not None:
+        target = pathlib.Path(path)
+        partial = target.with_name(f".{target.stem}.partial{target.suffix or '.png'}")
+        try:
+            figure.savefig(partial, dpi=110)
+            partial.replace(target)
+        finally:
+            partial.unlink(missing_ok=True)
+    return figure
+
+
+def _figure(width: float, height: float) -> "Figure":
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def _displayable(image: npt.NDArray) -> npt.NDArray[np.uint8]:
+    pixels = np.clip(np.round(image), 0, 255).astype(np.uint8)
+    return np.repeat(pixels, 3, axis=-1) if pixels.shape[-1] == 1 else pixels
+
+
+def _lay_over(axis: "Axes", overlay: npt.NDArray) -> None:
+    if overlay.dtype != bool:
+        axis.imshow(overlay, cmap="inferno", alpha=0.65)
+        return
+    dimmed = np.zeros((*overlay.shape, 4))
+    dimmed[~overlay, 3] = 0.55
+    axis.imshow(dimmed)
+    if overlay.any() and not overlay.all():
+        axis.contour(overlay.astype(float), levels=[0.5], colors=_OUTLINE, linewidths=1.2)

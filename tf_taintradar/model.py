@@ -17,7 +17,7 @@ from tf_taintradar.errors import BlindDetectorError, NotCalibratedError
 from tf_taintradar.explanation import BLIND_SHARE, Diagnosis, Explanation
 from tf_taintradar.fills import make_fill
 from tf_taintradar.image_files import count_images, iterate_batches, read_image
-from tf_taintradar.images import as_pixels, check_static_shape
+from tf_taintradar.images import as_pixels, check_shape
 from tf_taintradar.pipeline import Pipeline
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -153,8 +153,9 @@ class TaintRadarModel(keras.Model):
         """The answer for a batch, in the graph; see `predict`."""
         if self.rank_threshold is None:
             raise NotCalibratedError
-        check = as_pixels if tf.executing_eagerly() else check_static_shape
-        check(images, self._pipeline.classifier.input_shape)
+        check_shape(images.shape, self._pipeline.classifier.input_shape)
+        if tf.executing_eagerly():
+            as_pixels(images, self._pipeline.classifier.input_shape)
         answer = self._pipeline.answer(tf.cast(images, tf.float32), self.top_k)
         return {**answer, "is_adversarial": answer["score"] > self.rank_threshold}
 

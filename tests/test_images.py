@@ -8,7 +8,13 @@ import pytest
 import tensorflow as tf
 
 from tf_taintradar.errors import ImageError
-from tf_taintradar.images import PixelScaling, as_batch, as_pixels, check_shape, make_preprocessor
+from tf_taintradar.images import (
+    PixelScaling,
+    as_batch,
+    as_pixels,
+    check_static_shape,
+    make_preprocessor,
+)
 
 SHAPE = (5, 4, 3)
 MODES = ["caffe", "tf", "torch", "unit", "vggface", "vggface2"]
@@ -114,13 +120,34 @@ def test_the_error_uses_the_callers_name():
         as_pixels(pixels()[0], SHAPE, argument="clean_images")
 
 
-@pytest.mark.parametrize("shape", [(2, *SHAPE), tf.TensorShape((2, *SHAPE)), (None, *SHAPE)])
-def test_shapes_are_checked_inside_a_graph_too(shape):
-    check_shape(shape, SHAPE)
-    with pytest.raises(
-        ImageError, match=r"`photos` .*\(batch, 5, 4, 1\).*rgb_to_grayscale\(photos"
-    ):
-        check_shape(shape, (5, 4, 1), argument="photos")
+def traced_with(shape, input_shape):
+    """The check inside a graph, on a tensor of which only this shape is known."""
+
+    @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32)], autograph=False)
+    def graph(images):
+        check_static_shape(images, input_shape, argument="photos")
+        return images
+
+    graph.get_concrete_function()
+
+
+@pytest.mark.parametrize("shape", [None, (None, None, None, 3), (None, *SHAPE), (2, *SHAPE)])
+def test_a_graph_accepts_shapes_that_may_be_right(shape):
+    traced_with(shape, SHAPE)
+
+
+@pytest.mark.parametrize(
+    "shape, message",
+    [
+        (SHAPE, r"photos\[None\]"),
+        ((None, *SHAPE[:2], 1), r"`photos`.*\(batch, 5, 4, 3\).*np\.repeat\(photos"),
+        ((None, None, None, 4), r"alpha"),
+        ((2, 9, 9, 3), "9x9.*5x4"),
+    ],
+)
+def test_a_graph_refuses_shapes_that_must_be_wrong(shape, message):
+    with pytest.raises(ImageError, match=message):
+        traced_with(shape, SHAPE)
 
 
 @pytest.mark.parametrize("mode", ["caffe", "tf", "torch"])

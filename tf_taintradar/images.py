@@ -13,7 +13,6 @@ from typing import Any
 import keras
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 
 from tf_taintradar.errors import ImageError
 
@@ -76,8 +75,37 @@ def as_batch(images: Any, input_shape: Shape, *, argument: str = "images") -> np
             f"`{argument}` must be raw pixels, integers or floats from 0 to 255; "
             f"received dtype {array.dtype}. Convert them first, e.g. with .astype('float32')."
         )
-    _check_shape(array.shape, tuple(input_shape), argument)
+    check_shape(array.shape, input_shape, argument=argument)
     return array
+
+
+def check_shape(shape: Any, input_shape: Shape, *, argument: str = "images") -> None:
+    """Refuses whatever is no batch of images of the classifier's size.
+
+    Args:
+        shape: The shape that came, of an array or of a tensor inside a graph, where the batch may
+            be unknown: a tuple or a `tf.TensorShape` of known rank.
+        input_shape: `(height, width, channels)` that the classifier takes.
+        argument: What to call the images in an error.
+
+    Raises:
+        ImageError: `shape` is empty, or of another rank, size or number of channels.
+    """
+    shape, input_shape = tuple(shape), tuple(input_shape)
+    if shape[1:] == input_shape and shape[0] != 0:
+        return
+    if 0 in shape:
+        remedy = "The batch is empty: pass at least one image."
+    elif len(shape) == 3:
+        remedy = f"One image needs a batch axis: {argument}[None]."
+    elif len(shape) != 4:
+        remedy = f"An array of rank {len(shape)} is no batch of images."
+    else:
+        remedy = _shape_remedy(shape, input_shape, argument)
+    expected = ", ".join(map(str, input_shape))
+    raise ImageError(
+        f"`{argument}` must have shape (batch, {expected}); received {shape}. {remedy}"
+    )
 
 
 def _shape_remedy(shape: tuple[int, ...], input_shape: tuple[int, ...], argument: str) -> str:

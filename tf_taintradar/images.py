@@ -91,7 +91,7 @@ def check_shape(shape: Any, input_shape: Shape, *, argument: str = "images") -> 
     Raises:
         ImageError: `shape` is empty, or of another rank, size or number of channels.
     """
-    shape, input_shape = tuple(shape), tuple(input_shape)
+    shape = tuple(shape)
     if shape[1:] == input_shape and shape[0] != 0:
         return
     if 0 in shape:

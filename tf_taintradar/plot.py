@@ -55,6 +55,8 @@ def fpr_surface(
 
     Source: the paper's Figure 3.
     """
+    from matplotlib.ticker import MaxNLocator
+
     figure = _figure(6.4, 4.2)
     axis = figure.subplots()
     k_max, n_thresholds = grid.shape
@@ -67,7 +69,7 @@ def fpr_surface(
     if n_thresholds > 40:
         axis.set_yscale("symlog", linthresh=10)
     axis.set_ylim(-0.5, n_thresholds - 0.5)
-    axis.xaxis.get_major_locator().set_params(integer=True)
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.set_xlabel("K, labels that take part")
     axis.set_ylabel("rank threshold")
     axis.set_title(f"False positive rate on benign images (white: the target, {target_fpr:g})")

@@ -1,6 +1,5 @@
 """Finds the logits of a network: the tensor before its softmax, however the softmax was written."""
 
-import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -70,8 +69,8 @@ def _is_plain(step: Step) -> bool:
 
 def _without_activation(layer: Any) -> Any:
     """The layer on the same weights with a linear activation; the layer itself is not touched."""
-    bare = copy.copy(layer)
-    object.__setattr__(bare, "activation", keras.activations.linear)  # past Keras's tracking
+    bare = object.__new__(type(layer))  # not copy.copy, for which Keras saves and loads the layer
+    vars(bare).update(vars(layer), activation=keras.activations.linear)
     return bare
 
 

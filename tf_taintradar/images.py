@@ -92,7 +92,7 @@ def check_shape(shape: Any, input_shape: Shape, *, argument: str = "images") -> 
         ImageError: `shape` is empty, or of another rank, size or number of channels.
     """
     shape = tuple(shape)
-    if shape[1:] == input_shape and shape[0] != 0:
+    if shape[1:] == tuple(input_shape) and shape[0] != 0:
         return
     if 0 in shape:
         remedy = "The batch is empty: pass at least one image."

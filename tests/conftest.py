@@ -1,0 +1,50 @@
+"""What several test modules share."""
+
+import pathlib
+
+import keras
+import numpy as np
+import pytest
+
+SHARED = pathlib.Path(__file__).parents[1].parent / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared() -> pathlib.Path:
+    """The folder of real networks, images and reference answers beside the repository."""
+    if not SHARED.is_dir():
+        pytest.skip("no ../shared beside the repository: no real networks and images to test with")
+    return SHARED
+
+
+@pytest.fixture(autouse=True)
+def _fresh_names():
+    """Layer names do not depend on which tests ran before; the global policy is float32."""
+    keras.utils.clear_session()
+    keras.config.set_dtype_policy("float32")
+
+
+@pytest.fixture
+def small_classifier() -> keras.Model:
+    """A convolutional network of 5 classes on 24x16 images (not square), random but fixed weights.
+
+    Its feature map is 6x4x8. Two fully connected layers follow, as in VGG.
+    """
+    keras.utils.set_random_seed(7)
+    inputs = keras.Input((24, 16, 3))
+    x = keras.layers.Rescaling(1 / 255)(inputs)
+    x = keras.layers.Conv2D(8, 3, strides=2, padding="same", activation="relu")(x)
+    x = keras.layers.Conv2D(8, 3, strides=2, padding="same", activation="relu", name="last")(x)
+    x = keras.layers.MaxPooling2D()(x)
+    x = keras.layers.Flatten()(x)
+    x = keras.layers.Dense(16, activation="relu")(x)
+    return keras.Model(inputs, keras.layers.Dense(5, activation="softmax")(x))
+
+
+@pytest.fixture
+def images() -> np.ndarray:
+    """Seven images (24, 16, 3), uint8: smooth blobs with noise, so that labels differ."""
+    rng = np.random.default_rng(3)
+    coarse = rng.integers(0, 256, (7, 6, 4, 3)).repeat(4, axis=1).repeat(4, axis=2)
+    noise = rng.integers(-20, 21, (7, 24, 16, 3))
+    return np.clip(coarse + noise, 0, 255).astype(np.uint8)

@@ -1,0 +1,24 @@
+"""Ranks, against counting by hand."""
+
+import numpy as np
+import tensorflow as tf
+
+from tf_taintradar.ranks import largest_increases, rank_of
+
+
+def test_the_largest_logit_has_rank_0_and_the_smallest_n_minus_1():
+    logits = tf.constant([[3.0, 1.0, 2.0], [3.0, 1.0, 2.0], [3.0, 1.0, 2.0]])
+    assert rank_of(logits, tf.constant([0, 1, 2])).numpy().tolist() == [0, 2, 1]
+
+
+def test_ties_count_in_the_labels_favour():
+    logits = tf.constant([[5.0, 5.0, 5.0, 7.0]])
+    assert rank_of(logits, tf.constant([2])).numpy().tolist() == [1]
+
+
+def test_the_labels_that_gain_most_come_first_and_losers_take_part():
+    before = tf.constant([[1.0, 1.0, 1.0, 1.0]])
+    after = tf.constant([[0.0, 3.0, -5.0, 2.0]])
+    labels, gains = largest_increases(before, after, 3)
+    assert labels.numpy().tolist() == [[1, 3, 0]]
+    np.testing.assert_array_equal(gains, [[2.0, 1.0, -1.0]])

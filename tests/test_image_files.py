@@ -245,6 +245,13 @@ def test_the_finest_stripes_become_grey_not_noise():
     np.testing.assert_allclose(inner, 127, atol=1)
 
 
+@pytest.mark.parametrize("shape, size", [((41, 1), (1, 40)), ((1, 41), (40, 1))])
+def test_a_pixel_is_left_of_the_thinnest_image(shape, size):
+    thin = picture(*shape)
+    middle = thin.reshape(41, 3)[20]
+    np.testing.assert_array_equal(fit(thin, size), np.broadcast_to(middle, (*size, 3)))
+
+
 def test_floats_are_rounded_not_cut():
     image = np.array([[[0.4, 127.6, 254.5001]]], np.float32)
     np.testing.assert_array_equal(np.ravel(fit(image, (1, 1))), [0, 128, 255])

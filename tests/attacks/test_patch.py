@@ -1,0 +1,270 @@
+"""The adversarial patch, on a network whose answers can be worked out by hand and on a real one."""
+
+import csv
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from tf_taintradar.attacks import AdversarialPatch
+from tf_taintradar.errors import ImageError, UnsupportedClassifierError
+from tf_taintradar.images import PixelScaling
+
+RED, GREEN, BLUE = 0, 1, 2
+
+
+@pytest.fixture
+def colour_classifier() -> keras.Model:
+    """Answers which channel of an 8x12 image is the largest: logit = mean of the channel / 100.
+
+    To raise a logit, every pixel has to take the pure colour of the label.
+    """
+    inputs = keras.Input((8, 12, 3))
+    x = keras.layers.Conv2D(3, 1, use_bias=False, name="copy")(inputs)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    model = keras.Model(inputs, keras.layers.Dense(3, use_bias=False)(x))
+    model.set_weights([np.eye(3)[None, None], np.eye(3) / 100])
+    return model
+
+
+def plain(*colours):
+    return np.array(colours, np.uint8)[:, None, None] * np.ones((8, 12, 1), np.uint8)
+
+
+def test_the_best_patch_on_the_colour_classifier_is_the_pure_colour(colour_classifier):
+    # a square of 4x4 of 96 pixels: green 60 -> (80 * 60 + 16 * 255) / 96 = 92.5, red 100 -> 83.3
+    attack = AdversarialPatch(colour_classifier, target_class=GREEN, diameter=0.5, shape="square")
+    result = attack.universal(plain((100, 60, 20)), verbose=0)
+    np.testing.assert_array_equal(result.patches, np.full((1, 4, 4, 3), (0, 255, 0)))
+    assert result.labels == [GREEN]
+    assert result.success == [True]
+
+
+def test_failure_is_reported(colour_classifier):
+    # red 200 -> 166.7 stays ahead of green 0 -> 42.5; the second image falls as above
+    attack = AdversarialPatch(colour_classifier, target_class=GREEN, diameter=0.5, shape="square")
+    result = attack.universal(plain((200, 0, 0), (100, 60, 20)), verbose=0)
+    np.testing.assert_array_equal(result.labels, [RED, GREEN])
+    np.testing.assert_array_equal(result.success, [False, True])
+    assert result.success_rate == 0.5
+    assert repr(result) == (
+        "AttackResult(target_class=1, images=(2, 8, 12, 3), patches=(1, 4, 4, 3), success=1/2)"
+    )
+
+
+def test_class_0_is_a_target_like_any_other(colour_classifier):
+    # a disk of 12 of 96 pixels: red 70 -> (84 * 70 + 12 * 255) / 96 = 93.1, green 80 -> 70
+    attack = AdversarialPatch(colour_classifier, target_class=RED, diameter=0.5)
+    result = attack.partial(plain((70, 80, 20)), verbose=0)
+    disk = result.mask[..., None] * np.array([255, 0, 0])
+    np.testing.assert_array_equal(result.patches[0], disk)
+    assert result.success.all()
+
+
+@pytest.mark.parametrize("place", ["random", "bottom_right", (3, 7)], ids=str)
+@pytest.mark.parametrize("mode", ["universal", "partial"])
+def test_the_record_tells_how_the_images_were_made(small_classifier, images, mode, place):
+    attack = AdversarialPatch(small_classifier, target_class=3, place=place, steps=3, batch_size=4)
+    result = getattr(attack, mode)(images, verbose=0)
+    assert len(result.patches) == (1 if mode == "universal" else len(images))
+    assert result.mask.shape == (6, 6)  # 0.4 of the smaller side, 16, is 6.4
+    if place != "random":
+        corner = (24 - 6, 16 - 6) if place == "bottom_right" else place
+        np.testing.assert_array_equal(result.top_left, [corner] * len(images))
+    expected = images.copy()
+    for i, (row, column) in enumerate(result.top_left):
+        for r, c in np.argwhere(result.mask):
+            expected[i, row + r, column + c] = result.patches[i % len(result.patches), r, c]
+    np.testing.assert_array_equal(result.images, expected)
+    predicted = small_classifier.predict(result.images, verbose=0).argmax(-1)
+    np.testing.assert_array_equal(result.labels, predicted)
+
+
+def test_types_of_the_record(small_classifier, images):
+    result = AdversarialPatch(small_classifier, target_class=3, steps=1).universal(images)
+    types = [getattr(result, f).dtype for f in ("images", "patches", "mask", "top_left", "labels")]
+    assert types == ["uint8", "uint8", "uint8", "int32", "int32"]
+    assert result.success.dtype == bool
+    assert result.patches.max() > 0
+    assert not result.patches[:, result.mask == 0].any()
+
+
+def test_random_places_cover_the_image_and_stay_inside(small_classifier):
+    attack = AdversarialPatch(small_classifier, target_class=3)
+    places = attack.draw_places(2000, np.random.default_rng(0))
+    np.testing.assert_array_equal(np.unique(places[:, 0]), np.arange(24 - 6 + 1))
+    np.testing.assert_array_equal(np.unique(places[:, 1]), np.arange(16 - 6 + 1))
+
+
+def test_each_step_of_a_random_attack_sees_new_places(small_classifier, images):
+    drawn = []
+
+    class Watched(AdversarialPatch):
+        def draw_places(self, n_images, rng):
+            drawn.append(super().draw_places(n_images, rng))
+            return drawn[-1]
+
+    Watched(small_classifier, target_class=3, steps=2).universal(images, verbose=0)
+    first, second, final = drawn
+    assert (first != second).any() and (second != final).any() and (first != final).any()
+    assert len({tuple(place) for place in first}) > 1
+
+
+@pytest.mark.parametrize("mode", ["universal", "partial"])
+def test_attacks_succeed_on_a_network_with_random_weights(small_classifier, images, mode):
+    clean = small_classifier.predict(images, verbose=0).argmax(-1)
+    assert (clean == 2).mean() < 0.5
+    attack = AdversarialPatch(
+        small_classifier, target_class=2, diameter=0.9, place="bottom_right", steps=40
+    )
+    assert getattr(attack, mode)(images, verbose=0).success_rate == 1
+
+
+@pytest.mark.parametrize("mode", ["universal", "partial"])
+def test_the_same_seed_gives_the_same_result_and_another_seed_another(
+    small_classifier, images, mode
+):
+    def run(seed):
+        attack = AdversarialPatch(
+            small_classifier, target_class=3, steps=4, batch_size=4, seed=seed
+        )
+        return getattr(attack, mode)(images, verbose=0)
+
+    first, again, other = run(1), run(1), run(2)
+    np.testing.assert_array_equal(first.images, again.images)
+    np.testing.assert_array_equal(first.patches, again.patches)
+    assert (first.patches != other.patches).any()
+    assert (first.top_left != other.top_left).any()
+
+
+def test_a_partial_patch_does_not_depend_on_the_other_images(small_classifier, images):
+    attack = AdversarialPatch(small_classifier, target_class=3, place="bottom_right", steps=5)
+    together = attack.partial(images, verbose=0).patches.astype(int)
+    alone = attack.partial(images[2:3], verbose=0).patches.astype(int)
+    # convolutions of another batch size may add in another order: a pixel may round the other way
+    np.testing.assert_allclose(together[2:3], alone, atol=1)
+    assert np.abs(together[2] - together[3]).max() > 1
+
+
+def test_a_universal_patch_on_one_image_is_its_partial_patch(small_classifier, images):
+    attack = AdversarialPatch(small_classifier, target_class=3, steps=5)
+    universal, partial = attack.universal(images[:1], verbose=0), attack.partial(images[:1])
+    np.testing.assert_array_equal(universal.patches, partial.patches)
+
+
+def test_applying_a_finished_patch_repeats_the_attack(small_classifier, images):
+    attack = AdversarialPatch(small_classifier, target_class=3, steps=5)
+    for result in (attack.universal(images, verbose=0), attack.partial(images, verbose=0)):
+        again = attack.apply(result.patches, images)
+        np.testing.assert_array_equal(again.images, result.images)
+        np.testing.assert_array_equal(again.labels, result.labels)
+
+
+def test_a_universal_patch_goes_on_other_images(colour_classifier):
+    attack = AdversarialPatch(colour_classifier, target_class=GREEN, diameter=0.5, shape="square")
+    patch = attack.universal(plain((100, 60, 20)), verbose=0).patches
+    elsewhere = attack.apply(patch, plain((90, 80, 0), (200, 0, 0), (0, 0, 60)))
+    np.testing.assert_array_equal(elsewhere.success, [True, False, False])
+
+
+def test_one_attack_is_traced_once(small_classifier, images):
+    attack = AdversarialPatch(small_classifier, target_class=3, steps=2, batch_size=4)
+    attack.universal(images, verbose=0)
+    attack.partial(images, verbose=0)
+    attack.partial(images[:1].astype(np.float32), verbose=0)
+    assert attack._step.experimental_get_tracing_count() == 1
+
+
+def test_the_classifier_and_the_images_come_back_untouched(small_classifier, images):
+    before = [weight.copy() for weight in small_classifier.get_weights()]
+    pixels = images.astype(np.float32)
+    AdversarialPatch(small_classifier, target_class=3, steps=3).universal(pixels, verbose=0)
+    for weight, old in zip(small_classifier.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(weight, old)
+    assert small_classifier.trainable
+    np.testing.assert_array_equal(pixels, images)
+
+
+def test_the_progress_bar_counts_the_steps_of_all_groups(small_classifier, images, capsys):
+    attack = AdversarialPatch(small_classifier, target_class=3, steps=5, batch_size=4)
+    attack.partial(images)
+    assert "10/10" in capsys.readouterr().out
+    attack.partial(images, verbose=0)
+    assert capsys.readouterr().out == ""
+
+
+def test_repr_shows_the_settings(small_classifier):
+    assert repr(AdversarialPatch(small_classifier, target_class=0, place=(1, 2), seed=4)) == (
+        "AdversarialPatch(target_class=0, diameter=0.4, shape='disk', place=(1, 2), steps=200, "
+        "learning_rate=16.0, seed=4)"
+    )
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"target_class": 5}, r"`target_class` must be an integer from 0 to 4; received 5"),
+        ({"target_class": -1}, r"`target_class` must be an integer from 0 to 4; received -1"),
+        ({"target_class": 1.0}, r"`target_class` must be an integer from 0 to 4; received 1.0"),
+        ({"diameter": 0}, r"`diameter` must be a fraction .*; received 0"),
+        ({"diameter": 1.01}, r"`diameter` must be a fraction .*; received 1.01"),
+        ({"diameter": 0.01}, r"`diameter` must be at least one pixel, 1 / 16 here"),
+        ({"shape": "star"}, r"`shape` must be"),
+        ({"place": "left"}, r"`place` must be"),
+        ({"place": (19, 0)}, r"inside the image of 24x16: from \(0, 0\) to \(18, 10\); received"),
+        ({"steps": 0}, r"`steps` must be an integer of at least 1; received 0"),
+        ({"learning_rate": 0}, r"`learning_rate` must be positive; received 0"),
+        ({"batch_size": 0}, r"`batch_size` must be an integer of at least 1; received 0"),
+        ({"seed": -1}, r"`seed` must be an integer of at least 0; received -1"),
+        ({"preprocessor": "vgg"}, r"`preprocessor` must be"),
+    ],
+    ids=str,
+)
+def test_settings_out_of_range(small_classifier, settings, message):
+    with pytest.raises(ValueError, match=message):
+        AdversarialPatch(small_classifier, **{"target_class": 0, **settings})
+
+
+def test_the_largest_and_the_smallest_patch(small_classifier, images):
+    for diameter, side in ((1, 16), (1 / 16, 1)):
+        attack = AdversarialPatch(small_classifier, target_class=0, diameter=diameter, steps=1)
+        assert attack.universal(images, verbose=0).patches.shape == (1, side, side, 3)
+
+
+def test_what_is_no_classifier():
+    with pytest.raises(UnsupportedClassifierError, match="`classifier` must be a keras.Model"):
+        AdversarialPatch("squeezenet", target_class=0)
+
+
+@pytest.mark.parametrize("mode", ["universal", "partial"])
+def test_what_are_no_images(small_classifier, images, mode):
+    attack = getattr(AdversarialPatch(small_classifier, target_class=0), mode)
+    for wrong in (images[:0], images[0], images[:, :16], images - 300.0, images / 255.0):
+        with pytest.raises(ImageError, match="`images` must"):
+            attack(wrong)
+
+
+def test_patches_of_another_size_or_number(small_classifier, images):
+    attack = AdversarialPatch(small_classifier, target_class=0)
+    for shape in ((6, 6, 3), (1, 5, 5, 3), (2, 6, 6, 3), (1, 6, 6, 1), ()):
+        with pytest.raises(ImageError, match=r"`patches` must have shape \(1, 6, 6, 3\), or \(7, "):
+            attack.apply(np.zeros(shape, np.uint8), images)
+    with pytest.raises(ImageError, match="`patches` must be raw pixels from 0 to 255"):
+        attack.apply(np.full((1, 6, 6, 3), 256.0), images)
+
+
+@pytest.mark.slow
+def test_attacks_on_squeezenet(shared):
+    classifier = keras.saving.load_model(shared / "models" / "squeezenet_v1_1.keras")
+    bgr = PixelScaling(reverse_channels=True, mean=(104.0, 117.0, 123.0))
+    with open(shared / "data" / "imagenet_dev.csv", newline="") as table:
+        files = [row["file"] for row in csv.DictReader(table)][::16]
+    pictures = [Image.open(shared / "data" / "imagenet_dev" / file) for file in files]
+    crops = np.stack([np.asarray(picture.convert("RGB"))[14:241, 14:241] for picture in pictures])
+    attack = AdversarialPatch(
+        classifier, target_class=859, preprocessor=bgr, diameter=0.4, place="bottom_right", steps=40
+    )
+    result = attack.universal(crops[:16], verbose=0)
+    assert result.success_rate == 1
+    assert attack.apply(result.patches, crops[16:]).success_rate >= 0.8

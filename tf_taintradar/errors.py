@@ -4,6 +4,8 @@
 class TaintRadarError(Exception):
     """Base of every error of this package that a caller can mend."""
 
+    __init__ = Exception.__init__  # a message alone: Keras and AutoGraph then keep the error's type
+
 
 class ImageError(TaintRadarError, ValueError):
     """Images of the wrong shape, type or value range, or a file that cannot be read as an image."""
@@ -16,14 +18,6 @@ class UnsupportedClassifierError(TaintRadarError, ValueError):
 class BlindDetectorError(TaintRadarError, ValueError):
     """The feature layer shows the detector nothing: calibrating it would only hide that."""
 
-    def __init__(self, feature_layer: str, empty_share: float) -> None:
-        super().__init__(
-            f"The detector is blind at `{feature_layer}`: {empty_share:.0%} of its negative maps "
-            "are empty, so no label is ever seen to be held down there. Usually no weight lies "
-            "between that layer and the logits. Leave `feature_layer` out to have it found, or "
-            "name an earlier layer; `diagnose(images)` shows what a layer sees."
-        )
-
 
 class CalibrationError(TaintRadarError, ValueError):
     """No setting meets the target false positive rate on these images."""
@@ -31,10 +25,3 @@ class CalibrationError(TaintRadarError, ValueError):
 
 class NotCalibratedError(TaintRadarError, RuntimeError):
     """A decision was asked for before a threshold was set."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "This detector has no threshold yet. Call `calibrate(clean_images, target_fpr=0.06)` "
-            "on benign images, or pass `rank_threshold=` to TaintRadarModel (the paper's scene "
-            "setting: top_k=9, rank_threshold=2). `score` and `explain` work without one."
-        )

@@ -23,6 +23,17 @@ from tf_taintradar.pipeline import Pipeline
 Arrays = dict[str, npt.NDArray[Any]]
 
 _PAPER_TOP_K = 9
+_NO_THRESHOLD = (
+    "This detector has no threshold yet. Call `calibrate(clean_images, target_fpr=0.06)` on benign "
+    "images, or pass `rank_threshold=` to TaintRadarModel (the paper's scene setting: top_k=9, "
+    "rank_threshold=2). `score` and `explain` work without one."
+)
+_BLIND = (
+    "The detector is blind at `{}`: nearly all of its negative maps are empty, so no label is ever "
+    "seen to be held down there. Usually no weight lies between that layer and the logits. Leave "
+    "`feature_layer` out to have it found, or name an earlier layer; `diagnose(images)` shows what "
+    "a layer sees."
+)
 _FIXED = ("classifier", "preprocessor", "feature_layer", "fill", "temperature", "map_threshold")
 
 
@@ -151,8 +162,7 @@ class TaintRadarModel(keras.Model):
 
     def call(self, images: Any) -> dict[str, tf.Tensor]:
         """The answer for a batch, in the graph; see `predict`."""
-        if self.rank_threshold is None:
-            raise NotCalibratedError
+        self._require_threshold()
         check_shape(images.shape, self._pipeline.classifier.input_shape)
         if tf.executing_eagerly():
             as_pixels(images, self._pipeline.classifier.input_shape)
@@ -179,8 +189,7 @@ class TaintRadarModel(keras.Model):
             NotCalibratedError: there is no threshold yet.
             ImageError: an image has the wrong shape, type or value range, or cannot be read.
         """
-        if self.rank_threshold is None:
-            raise NotCalibratedError
+        self._require_threshold()
         return self._over_batches(self, x, batch_size, verbose)
 
     def score(self, x: Any, batch_size: int = 32, verbose: Any = 0) -> npt.NDArray[np.float32]:
@@ -253,12 +262,16 @@ class TaintRadarModel(keras.Model):
         step = functools.partial(self._pipeline.sweep, k_max=min(k_max, opened.n_classes))
         seen = self._over_batches(step, x, batch_size, verbose)
         if seen["empty_negative"].mean() > BLIND_SHARE:
-            raise BlindDetectorError(opened.feature_layer, seen["empty_negative"].mean())
+            raise BlindDetectorError(_BLIND.format(opened.feature_layer))
         calibration = choose_thresholds(
             seen["rank_shifts"], seen["areas"], target_fpr=target_fpr, n_classes=opened.n_classes
         )
         self.calibration = calibration
         return calibration
+
+    def _require_threshold(self) -> None:
+        if self.rank_threshold is None:
+            raise NotCalibratedError(_NO_THRESHOLD)
 
     def _over_batches(
         self, step: Callable[[Any], dict], x: Any, batch_size: int, verbose: Any

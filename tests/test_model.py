@@ -1,0 +1,328 @@
+"""TaintRadarModel as a Keras user meets it."""
+
+import pathlib
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from tf_taintradar import Calibration, TaintRadarModel, fills
+from tf_taintradar.errors import (
+    BlindDetectorError,
+    CalibrationError,
+    ImageError,
+    NotCalibratedError,
+)
+
+OUTPUTS = {
+    "predictions": np.float32,
+    "label": np.int32,
+    "is_adversarial": np.bool_,
+    "rank_shift": np.int32,
+    "score": np.float32,
+    "recovered_label": np.int32,
+}
+
+
+@pytest.fixture
+def radar(small_classifier):
+    return TaintRadarModel(small_classifier, top_k=2, rank_threshold=0)
+
+
+def same(one, other) -> None:
+    assert one.keys() == other.keys()
+    for name in one:
+        np.testing.assert_allclose(one[name], other[name], atol=1e-5, err_msg=name)
+
+
+def test_predict_answers_what_the_classifier_answers_and_a_verdict(radar, small_classifier, images):
+    out = radar.predict(images, verbose=0)
+    assert {name: values.dtype for name, values in out.items()} == OUTPUTS
+    assert all(len(values) == len(images) for values in out.values())
+    expected = small_classifier.predict(images.astype("float32"), verbose=0)
+    np.testing.assert_allclose(out["predictions"], expected, atol=1e-6)
+    np.testing.assert_array_equal(out["label"], expected.argmax(-1))
+    np.testing.assert_array_equal(out["score"], out["rank_shift"])
+    np.testing.assert_array_equal(out["is_adversarial"], out["rank_shift"] > 0)
+    assert out["is_adversarial"].any()
+    assert not out["is_adversarial"].all()
+
+
+def test_every_form_of_input_gives_the_same_answer(radar, images, tmp_path):
+    for i, image in enumerate(images):
+        Image.fromarray(image).save(tmp_path / f"{i}.png")
+    expected = radar.predict(images, verbose=0)
+    dataset = tf.data.Dataset.from_tensor_slices((images, np.arange(7))).batch(3)
+    for form in (images.astype("float64"), tf.constant(images), list(images), dataset, tmp_path):
+        same(radar.predict(form, verbose=0), expected)
+    same(radar.predict(images, batch_size=2, verbose=0), expected)
+    same({name: t.numpy() for name, t in radar(images).items()}, expected)
+    np.testing.assert_array_equal(radar.score(images), expected["score"])
+
+
+def test_one_trace_serves_every_batch_size(small_classifier, images):
+    traces = []
+
+    class Counting(keras.layers.Layer):
+        def call(self, x):
+            traces.append(x.shape)
+            return x
+
+    inputs = keras.Input((24, 16, 3))
+    classifier = keras.Model(inputs, small_classifier(Counting()(inputs)))
+    radar = TaintRadarModel(classifier, top_k=2, rank_threshold=0)
+    radar.predict(images[:1], verbose=0)
+    traces.clear()
+    for n in (1, 2, 3, 7):
+        radar.predict(images[:n], verbose=0)
+        radar.score(images[:n])
+    assert traces == []
+
+
+def test_it_is_a_layer_of_other_models_and_differentiable(radar, images):
+    inputs = keras.Input((24, 16, 3), dtype="uint8")
+    model = keras.Model(inputs, radar(inputs)["recovered_label"])
+    expected = radar.predict(images, verbose=0)["recovered_label"]
+    np.testing.assert_array_equal(model.predict(images, verbose=0), expected)
+    pixels = tf.Variable(images, dtype=tf.float32)
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(radar(pixels)["predictions"][:, 0])
+    assert np.abs(tape.gradient(loss, pixels)).max() > 0
+
+
+def test_xla_and_the_mixed_precision_policy_change_nothing(small_classifier, radar, images):
+    expected = radar.predict(images, verbose=0)
+    compiled = tf.function(lambda x: radar(x), jit_compile=True)
+    same({k: v.numpy() for k, v in compiled(tf.constant(images, tf.float32)).items()}, expected)
+    keras.config.set_dtype_policy("mixed_float16")
+    again = TaintRadarModel(small_classifier, top_k=2, rank_threshold=0)
+    same(again.predict(images.astype("float32"), verbose=0), expected)
+
+
+# Thresholds
+
+
+def test_without_a_threshold_only_the_decision_is_refused(small_classifier, images):
+    radar = TaintRadarModel(small_classifier)
+    with pytest.raises(NotCalibratedError, match=r"calibrate\(clean_images.*rank_threshold="):
+        radar.predict(images)
+    with pytest.raises(NotCalibratedError):
+        radar(images)
+    assert radar.score(images).shape == (7,)
+    assert radar.explain(images[0]).is_adversarial is None
+
+
+def test_calibrate_meets_its_target_on_its_own_images(small_classifier):
+    benign = np.random.default_rng(5).integers(0, 256, (60, 24, 16, 3), np.uint8)
+    benign = benign.repeat(2, axis=0)
+    radar = TaintRadarModel(small_classifier)
+    calibration = radar.calibrate(benign, target_fpr=0.1, verbose=0)
+    assert radar.calibration is calibration
+    assert (radar.top_k, radar.rank_threshold) == (calibration.top_k, calibration.rank_threshold)
+    flagged = radar.predict(benign, verbose=0)["is_adversarial"].mean()
+    assert flagged == pytest.approx(calibration.fpr)
+    assert flagged <= 0.1
+    assert calibration.n_images == 120
+
+
+def test_calibrate_refuses_what_cannot_be_calibrated(small_classifier, images):
+    radar = TaintRadarModel(small_classifier)
+    with pytest.raises(ValueError, match="`target_fpr`"):
+        radar.calibrate(images, target_fpr=6)
+    with pytest.raises(ValueError, match="`k_max`"):
+        radar.calibrate(images, k_max=0)
+    with pytest.raises(CalibrationError, match="At least 17 are needed"):
+        radar.calibrate(images, verbose=0)
+    assert radar.calibration is None
+    assert radar.rank_threshold is None
+
+
+def blind_classifier() -> keras.Model:
+    """Ends as SqueezeNet does: the last convolution is the class map, ReLU, global pooling."""
+    return keras.Sequential(
+        [
+            keras.Input((24, 16, 3)),
+            keras.layers.Conv2D(6, 3, strides=2, activation="relu", name="seeing"),
+            keras.layers.Conv2D(5, 1, activation="relu", name="class_map"),
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Softmax(),
+        ]
+    )
+
+
+def test_a_detector_that_cannot_see_says_so(images):
+    blind = TaintRadarModel(blind_classifier(), feature_layer="class_map")
+    diagnosis = blind.diagnose(images)
+    assert diagnosis.is_blind
+    assert diagnosis.empty_negative == 1
+    assert "blind" in str(diagnosis)
+    with pytest.raises(BlindDetectorError, match="blind at `class_map`"):
+        blind.calibrate(images, target_fpr=0.2, verbose=0)
+    assert not TaintRadarModel(blind_classifier()).diagnose(images).is_blind
+
+
+def test_diagnose_counts(radar, images):
+    diagnosis = radar.diagnose(images)
+    explained = [radar.explain(image) for image in images]
+    assert (diagnosis.feature_layer, diagnosis.feature_shape) == ("last", (6, 4, 8))
+    assert diagnosis.n_images == 7
+    empty = [not e.negative_maps[k].any() for e in explained for k in range(2)]
+    assert diagnosis.empty_negative == pytest.approx(np.mean(empty))
+    areas = [e.tainted_region.mean() for e in explained]
+    assert diagnosis.tainted_area == pytest.approx(np.mean(areas), abs=1e-6)
+    assert diagnosis.empty_tainted == pytest.approx(np.mean([area == 0 for area in areas]))
+    criticals = [e.critical_region.mean() for e in explained]
+    assert diagnosis.critical_area == pytest.approx(np.mean(criticals), abs=1e-6)
+
+
+def test_settings_by_hand_discard_the_calibration_and_take_effect(radar, images):
+    calibration = Calibration(0.1, 3, 1, 0.1, (0.0, 0.2), 50, 0.0, np.zeros((3, 2)))
+    radar.predict(images, verbose=0)
+    radar.calibration = calibration
+    assert (radar.top_k, radar.rank_threshold) == (3, 1)
+    shifts = radar.predict(images, verbose=0)["rank_shift"]
+    np.testing.assert_array_equal(shifts, TaintRadarModel(radar.classifier, top_k=3).score(images))
+    radar.rank_threshold = 3
+    assert radar.calibration is None
+    assert not radar.predict(images, verbose=0)["is_adversarial"].any()
+    with pytest.raises(AttributeError, match="`fill` cannot be changed"):
+        radar.fill = "blur"
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"top_k": 6}, "`top_k` must be a whole number from 1 to 5"),
+        ({"top_k": 0}, "`top_k`"),
+        ({"top_k": 2.5}, "`top_k`"),
+        ({"rank_threshold": 4}, "`rank_threshold` must be a whole number from 0 to 3"),
+        ({"rank_threshold": -1}, "`rank_threshold`"),
+        ({"temperature": 0}, "`temperature` must be a number above 0"),
+        ({"map_threshold": 0}, r"`map_threshold` must be a number in \(0, 1\]"),
+        ({"map_threshold": 15}, "`map_threshold`"),
+        ({"class_names": ["a", "b"]}, "`class_names` must be 5 names"),
+        ({"fill": "plaid"}, "plaid"),
+        ({"preprocessor": "cafe"}, "cafe"),
+    ],
+)
+def test_settings_out_of_range_are_refused(small_classifier, settings, message):
+    with pytest.raises(ValueError, match=message):
+        TaintRadarModel(small_classifier, **settings)
+
+
+def test_two_classes_work_and_take_all_labels_by_default(images):
+    inputs = keras.Input((24, 16, 3))
+    x = keras.layers.Conv2D(4, 3, strides=2, activation="relu")(inputs)
+    x = keras.layers.Dense(2, activation="softmax")(keras.layers.Flatten()(x))
+    radar = TaintRadarModel(keras.Model(inputs, x), rank_threshold=0)
+    assert radar.top_k == 2
+    assert radar.predict(images, verbose=0)["rank_shift"].max() <= 1
+
+
+# Bad images
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda x: x[0], r"batch axis"),
+        (lambda x: x[:0], "empty"),
+        (lambda x: x[:, :20], "20x16, the classifier takes 24x16"),
+        (lambda x: x[..., :1], "Grey images become RGB"),
+        (lambda x: x / 255, "multiply by 255"),
+        (lambda x: x - 128.0, "from 0 to 255"),
+        (lambda x: np.where(x > 250, np.nan, x), "NaN"),
+        (lambda x: x.astype(str), "dtype"),
+    ],
+)
+def test_bad_images_are_refused_everywhere(radar, images, spoil, message):
+    bad = spoil(images)
+    for use in (radar.predict, radar.score, radar.diagnose, radar.calibrate):
+        with pytest.raises(ImageError, match=message):
+            use(bad)
+    if bad.dtype.kind != "U":
+        with pytest.raises(ImageError, match=message):
+            radar(bad)
+
+
+def test_a_wrong_shape_inside_a_graph_is_refused(radar):
+    with pytest.raises(ImageError, match="20x16, the classifier takes 24x16"):
+        tf.function(lambda x: radar(x))(tf.zeros((2, 20, 16, 3)))
+
+
+# Saving
+
+
+def saving_cases(classifier):
+    face = np.arange(24 * 16 * 3, dtype=np.uint8).reshape(24, 16, 3)
+    normalise = keras.layers.Normalization(mean=[1.0, 2.0, 3.0], variance=[4.0, 5.0, 6.0])
+    return [
+        {"fill": face, "preprocessor": "tf", "class_names": list("abcde")},
+        {"fill": fills.Blur(0.2), "preprocessor": normalise, "temperature": 3.0},
+        {"feature_layer": "last", "map_threshold": 0.3, "fill": (10, 20, 30)},
+    ]
+
+
+@pytest.mark.parametrize("case", range(3))
+def test_a_saved_detector_comes_back_the_same(small_classifier, images, tmp_path, case):
+    settings = saving_cases(small_classifier)[case]
+    radar = TaintRadarModel(small_classifier, top_k=2, rank_threshold=1, **settings)
+    radar.save(tmp_path / "radar.keras")
+    again = keras.models.load_model(tmp_path / "radar.keras")
+    same(again.predict(images, verbose=0), radar.predict(images, verbose=0))
+    assert vars(again).keys() == vars(radar).keys()
+    assert again.class_names == radar.class_names
+    assert len(again.weights) == len(radar.weights)
+
+
+def test_the_calibration_is_part_of_the_saved_model_in_a_fresh_process(radar, images, tmp_path):
+    radar.calibration = Calibration(0.1, 3, 1, 0.1, (0.0, 0.2), 50, 0.25, np.eye(3))
+    radar.save(tmp_path / "radar.keras")
+    np.save(tmp_path / "images.npy", images)
+    code = """
+import sys, keras, tf_taintradar, numpy as np
+folder = sys.argv[1]
+radar = keras.models.load_model(folder + "/radar.keras")
+assert radar.calibration.fpr_grid.tolist() == np.eye(3).tolist()
+out = radar.predict(np.load(folder + "/images.npy"), verbose=0)
+np.savez(folder + "/out.npz", **out)
+"""
+    root = pathlib.Path(__file__).parents[1]
+    subprocess.run([sys.executable, "-c", code, tmp_path], cwd=root, check=True)
+    same(dict(np.load(tmp_path / "out.npz")), radar.predict(images, verbose=0))
+
+
+def test_a_pair_of_subclassed_models_is_wrapped_and_saved(images, tmp_path):
+    trunk, head = Trunk(), Head()
+    expected = head(trunk(images.astype("float32")))
+    radar = TaintRadarModel((trunk, head), top_k=2, rank_threshold=0)
+    out = radar.predict(images, verbose=0)
+    np.testing.assert_allclose(out["predictions"], expected, atol=1e-5)
+    assert len(radar.weights) == 4
+    radar.save(tmp_path / "pair.keras")
+    again = keras.models.load_model(tmp_path / "pair.keras")
+    same(again.predict(images, verbose=0), out)
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class Trunk(keras.Model):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.conv = keras.layers.Conv2D(6, 3, strides=2, activation="relu")
+
+    def call(self, x):
+        return self.conv(x / 255)
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class Head(keras.Model):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.dense = keras.layers.Dense(4)
+
+    def call(self, x):
+        return self.dense(keras.ops.mean(x, axis=(1, 2)))

@@ -10,7 +10,7 @@ label falls once the *tainted region*, the one that holds all other labels down,
 Images are raw RGB pixels 0..255, (batch, height, width, channels), unless something else is said.
 """
 
-from tf_taintradar import fills
+from tf_taintradar import attacks, fills
 from tf_taintradar.calibration import Calibration
 from tf_taintradar.detection import Detection
 from tf_taintradar.explanation import Diagnosis, Explanation
@@ -22,5 +22,6 @@ __all__ = [
     "Diagnosis",
     "Explanation",
     "TaintRadarModel",
+    "attacks",
     "fills",
 ]

@@ -111,7 +111,7 @@ def check_shape(shape: Any, input_shape: Shape, *, argument: str = "images") -> 
 def _shape_remedy(shape: tuple[int, ...], input_shape: tuple[int, ...], argument: str) -> str:
     """What to do about a batch whose images have another size or number of channels."""
     height, width, channels = input_shape
-    if (shape[2], shape[3], shape[1]) == input_shape:
+    if (shape[2], shape[3], shape[1]) == (height, width, channels):
         return f"Channels come last: np.transpose({argument}, (0, 2, 3, 1))."
     if (shape[3], channels) == (4, 3):
         return f"RGBA has an alpha channel, drop it: {argument}[..., :3]."

@@ -1,0 +1,325 @@
+"""The command line: what it prints where, what it writes, and how it ends."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import typer
+from PIL import Image
+from typer.testing import CliRunner
+
+from tf_taintradar import TaintRadarModel
+from tf_taintradar.cli import app
+from tf_taintradar.cli.app import Program
+
+ROOT = pathlib.Path(__file__).parents[1]
+COMMANDS = ["detect", "calibrate", "explain", "diagnose", "demo"]
+NAMES = ["cat", "dog", "owl", "fox", "bee", "ant"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """`classifier.keras` of six classes, random but fixed; `radar.keras` around it; `photos/`."""
+    folder = tmp_path_factory.mktemp("cli")
+    keras.utils.set_random_seed(11)
+    classifier = keras.Sequential(
+        [
+            keras.Input((32, 32, 3)),
+            keras.layers.Conv2D(8, 3, strides=4, activation="relu", name="last"),
+            keras.layers.GlobalMaxPooling2D(),
+            keras.layers.Dense(16, activation="relu"),
+            keras.layers.Dense(6, activation="softmax"),
+        ]
+    )
+    classifier.save(folder / "classifier.keras")
+    radar = TaintRadarModel(
+        classifier, preprocessor="unit", top_k=2, rank_threshold=0, class_names=NAMES
+    )
+    radar.save(folder / "radar.keras")
+    rng = np.random.default_rng(5)
+    (folder / "photos" / "more").mkdir(parents=True)
+    for i in range(20):
+        blobs = Image.fromarray(rng.integers(0, 256, (5, 5, 3), dtype=np.uint8))
+        place = folder / "photos" / ("more" if i % 2 else ".")
+        blobs.resize((40, 32), Image.Resampling.BICUBIC).save(place / f"{i:02}.png")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _inside(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def run_process(*arguments, **environment):
+    return subprocess.run(
+        [sys.executable, "-m", "tf_taintradar.cli", *arguments],
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        capture_output=True,
+        text=True,
+    )
+
+
+def assert_one_line_error(result, *words):
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("Error: ")
+    assert all(word in line for word in words)
+
+
+# detect
+
+
+@pytest.mark.parametrize("batch_size", [3, 32])
+def test_json_says_what_predict_answers(batch_size, folder):
+    result = run("detect", "radar.keras", "photos", "--json", "--batch-size", batch_size)
+    assert (result.exit_code, result.stderr) == (0, "")
+    document = json.loads(result.stdout)
+    rows = document.pop("images")
+    assert document == {"model": "radar.keras", "top_k": 2, "rank_threshold": 0}
+    expected = keras.saving.load_model("radar.keras").predict(folder / "photos", verbose=0)
+    assert [row["file"] for row in rows] == [
+        *(f"photos/{i:02}.png" for i in range(0, 20, 2)),
+        *(f"photos/more/{i:02}.png" for i in range(1, 20, 2)),
+    ]
+    predictions = expected.pop("predictions")
+    for key, values in expected.items():
+        assert [row[key] for row in rows] == values.tolist(), key
+    assert len(set(expected["is_adversarial"])) == 2  # both verdicts are among them
+    for row, probabilities in zip(rows, predictions, strict=True):
+        assert row["probability"] == pytest.approx(probabilities.max(), rel=1e-5)
+        assert row["name"] == NAMES[row["label"]]
+        assert row["recovered_name"] == NAMES[row["recovered_label"]]
+
+
+def test_a_file_that_cannot_be_read_does_not_stop_the_others(tmp_path):
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    files = ["photos/00.png", tmp_path / "broken.png", tmp_path / "gone.jpg", "photos/02.png"]
+    result = run("detect", "radar.keras", *files, "--json")
+    assert result.exit_code == 1
+    rows = json.loads(result.stdout)["images"]
+    assert [row["file"] for row in rows] == [str(file) for file in files]
+    assert ["error" in row for row in rows] == [False, True, True, False]
+    assert rows[1].keys() == {"file", "error"}
+    alone = json.loads(run("detect", "radar.keras", "photos/02.png", "--json").stdout)["images"]
+    assert rows[3] == alone[0]
+    assert len(result.stderr.splitlines()) == 2
+    table = run("detect", "radar.keras", *files)
+    assert table.exit_code == 1
+    assert table.stdout.count("unreadable") == 3
+    assert "of 4, unreadable: 2" in table.stdout
+    assert "broken.png" in table.stderr
+
+
+def test_the_table_holds_whole_names(tmp_path):
+    long = tmp_path / ("x" * 150 + "[red].png")
+    Image.new("RGB", (32, 32), "teal").save(long)
+    result = run("detect", "radar.keras", long, "photos")
+    assert result.exit_code == 0
+    assert str(long) in result.stdout
+    assert "ADVERSARIAL" in result.stdout
+    assert "benign" in result.stdout
+    assert any(name in result.stdout for name in NAMES)
+
+
+def test_a_classifier_needs_a_threshold():
+    classifier = ["detect", "classifier.keras", "photos", "--preprocessor", "unit"]
+    assert_one_line_error(run(*classifier), "taintradar calibrate", "--rank-threshold")
+    result = run(*classifier, "--top-k", 2, "--rank-threshold", 0, "--json")
+    assert result.exit_code == 0
+    document = json.loads(result.stdout)
+    assert (document["top_k"], document["rank_threshold"]) == (2, 0)
+    named = json.loads(run("detect", "radar.keras", "photos", "--json").stdout)["images"]
+    for row, with_name in zip(document["images"], named, strict=True):
+        assert row == {**with_name, "name": None, "recovered_name": None}
+
+
+def test_logits_become_probabilities(tmp_path):
+    softmax = keras.saving.load_model("classifier.keras")
+    softmax.layers[-1].activation = keras.activations.linear
+    softmax.save(tmp_path / "logits.keras")
+    options = ["photos/00.png", "--rank-threshold", 0, "--preprocessor", "unit", "--json"]
+    answers = [
+        json.loads(run("detect", model, *options).stdout)["images"][0]["probability"]
+        for model in ("classifier.keras", tmp_path / "logits.keras")
+    ]
+    assert answers[0] == pytest.approx(answers[1], rel=1e-5)
+    assert answers[0] < 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["VGG61", "photos"], ["VGG61", "Did you mean"]),
+        (["gone.keras", "photos"], ["gone.keras", "no file"]),
+        (["photos/00.png", "photos"], ["no Keras model"]),
+        (["radar.keras", "photos", "--top-k", 7], ["`top_k`", "1 to 6"]),
+        (["radar.keras", "photos", "--preprocessor", "tf"], ["`preprocessor`", "finished"]),
+        (["classifier.keras", "photos", "--feature-layer", "x"], ["`feature_layer`"]),
+    ],
+)
+def test_what_a_person_can_mend_is_said_in_one_line(arguments, words):
+    assert_one_line_error(run("detect", *arguments), *words)
+
+
+def test_an_empty_folder_is_an_error(tmp_path):
+    assert_one_line_error(run("detect", "radar.keras", tmp_path), "holds no image")
+
+
+# calibrate, explain, diagnose
+
+
+def test_calibrate_then_detect(tmp_path):
+    (tmp_path / "names.txt").write_text("\n".join(NAMES))
+    output, surface, report = (
+        tmp_path / "new" / name for name in ("radar.keras", "surface.png", "report.json")
+    )
+    options = ["--target-fpr", 0.07, "--k-max", 4, "--preprocessor", "unit"]
+    files = ["--plot", surface, "--report", report, "--class-names", tmp_path / "names.txt"]
+    result = run("calibrate", "classifier.keras", "photos", "--output", output, *options, *files)
+    assert result.exit_code == 0
+    assert sorted(output.parent.iterdir()) == [output, report, surface]  # no partial file is left
+    calibration = json.loads(report.read_text())
+    assert f"K = {calibration['top_k']}, rank threshold" in result.stdout
+    assert "on 20 images" in result.stdout
+    assert "Warning: 20 images leave the false positive rate uncertain" in result.stderr
+    Image.open(surface).verify()
+    document = json.loads(run("detect", output, "photos", "--json").stdout)
+    assert document["top_k"] == calibration["top_k"]
+    assert document["rank_threshold"] == calibration["rank_threshold"]
+    flagged = np.mean([row["is_adversarial"] for row in document["images"]])
+    assert flagged == pytest.approx(calibration["fpr"])
+    assert document["images"][0]["name"] in NAMES
+
+
+def test_a_calibration_that_fails_writes_nothing(tmp_path):
+    output = tmp_path / "radar.keras"
+    result = run("calibrate", "radar.keras", "photos", "--output", output, "--target-fpr", 0.01)
+    assert_one_line_error(result, "20 benign images")
+    assert list(tmp_path.iterdir()) == []
+    result = run("calibrate", "radar.keras", "photos", "--output", tmp_path / "radar.h5")
+    assert result.exit_code == 2
+    assert ".keras" in result.stderr
+
+
+def test_explain_draws_a_picture(tmp_path):
+    output = tmp_path / "pictures" / "why.png"
+    result = run("explain", "radar.keras", "photos/00.png", "--output", output)
+    assert result.exit_code == 0
+    assert any(f"{name}: " in result.stdout for name in NAMES)
+    with Image.open(output) as picture:
+        assert picture.width > picture.height > 100
+
+
+def test_explain_needs_no_threshold(tmp_path):
+    options = ["--output", tmp_path / "why.png", "--preprocessor", "unit"]
+    result = run("explain", "classifier.keras", "photos/00.png", *options)
+    assert result.exit_code == 0
+    assert "no threshold set" in result.stdout
+
+
+def test_explain_refuses_a_format_that_is_none(tmp_path):
+    result = run("explain", "radar.keras", "photos/00.png", "--output", tmp_path / "why.xyz")
+    assert_one_line_error(result, "xyz")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_diagnose_names_the_layer():
+    result = run("diagnose", "radar.keras", "photos")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "feature layer `last`, 8 x 8 x 8; 20 images, K = 2" in result.stdout
+
+
+# The program
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_has_an_example(command):
+    result = run(command, "--help")
+    assert result.exit_code == 0
+    assert f"Example: taintradar {command}" in result.stdout
+
+
+def test_help_and_version():
+    result = run("--help")
+    assert result.exit_code == 0
+    assert all(command in result.stdout for command in COMMANDS)
+    version = run("--version")
+    assert version.exit_code == 0
+    assert version.stdout.startswith("taintradar ")
+
+
+def test_commands_are_listed_without_tensorflow():
+    code = f"""
+import sys, types
+package = types.ModuleType("tf_taintradar")  # stands for the package, whose entrance imports it
+package.__path__ = [{str(ROOT / "tf_taintradar")!r}]
+sys.modules["tf_taintradar"] = package
+import tf_taintradar.cli
+sys.exit(any(name in sys.modules for name in ("tensorflow", "keras", "numpy", "matplotlib")))
+"""
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "exit_code", "stderr"),
+    [
+        (KeyboardInterrupt(), 130, ""),
+        (OSError(28, "No space left\non device"), 2, "Error: [Errno 28] No space left on device\n"),
+        (ValueError("`k`\n  must be"), 2, "Error: `k` must be\n"),
+    ],
+)
+def test_how_the_program_ends(error, exit_code, stderr):
+    result = CliRunner().invoke(_raising(error), ["fail"])
+    assert (result.exit_code, result.stdout, result.stderr) == (exit_code, "", stderr)
+
+
+def test_an_unexpected_error_keeps_its_traceback():
+    result = CliRunner().invoke(_raising(RuntimeError("a bug")), ["fail"])
+    assert isinstance(result.exception, RuntimeError)
+
+
+def _raising(error):
+    program = typer.Typer(cls=Program, pretty_exceptions_enable=False)
+
+    @program.callback()
+    def _program():
+        pass
+
+    @program.command()
+    def fail():
+        raise error
+
+    return program
+
+
+def test_as_a_process_only_answers_are_on_stdout():
+    done = run_process("detect", "radar.keras", "photos/00.png", "gone.png", "--json")
+    assert done.returncode == 1
+    assert [row["file"] for row in json.loads(done.stdout)["images"]] == [
+        "photos/00.png",
+        "gone.png",
+    ]
+    assert "Error: Cannot read 'gone.png'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_as_a_process_without_a_network(tmp_path):
+    done = run_process(
+        *("detect", "mobilenetv2", "photos", "--rank-threshold", "2"),
+        KERAS_HOME=str(tmp_path),
+        https_proxy="http://127.0.0.1:9",
+        no_proxy="",
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Error: Cannot get the ImageNet weights of MobileNetV2: " in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr

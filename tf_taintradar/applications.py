@@ -1,0 +1,163 @@
+"""Opens a detector by the name of a file or of a network of keras.applications."""
+
+import difflib
+import json
+import os
+import textwrap
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from tf_taintradar.errors import UnsupportedClassifierError
+from tf_taintradar.model import TaintRadarModel
+
+PREPROCESSORS: dict[str, str | None] = {
+    network: preprocessor
+    for preprocessor, networks in {
+        "caffe": "VGG16 VGG19 ResNet50 ResNet101 ResNet152",
+        "tf": "MobileNet MobileNetV2 InceptionV3 InceptionResNetV2 Xception NASNetMobile "
+        "NASNetLarge ResNet50V2 ResNet101V2 ResNet152V2",
+        "torch": "DenseNet121 DenseNet169 DenseNet201",
+        None: "ConvNeXtTiny ConvNeXtSmall ConvNeXtBase ConvNeXtLarge ConvNeXtXLarge "
+        "EfficientNetB0 EfficientNetB1 EfficientNetB2 EfficientNetB3 EfficientNetB4 "
+        "EfficientNetB5 EfficientNetB6 EfficientNetB7 EfficientNetV2B0 EfficientNetV2B1 "
+        "EfficientNetV2B2 EfficientNetV2B3 EfficientNetV2S EfficientNetV2M EfficientNetV2L "
+        "MobileNetV3Small MobileNetV3Large",
+    }.items()
+    for network in networks.split()
+}
+"""The preprocessor of each network of keras.applications; None: it takes raw pixels."""
+
+_BY_LOWER_CASE = {network.lower(): network for network in PREPROCESSORS}
+
+
+def load_detector(
+    spec: str,
+    *,
+    preprocessor: str | None = None,
+    feature_layer: str | None = None,
+    class_names: Sequence[str] | None = None,
+) -> TaintRadarModel:
+    """The detector that a file holds, or a new one around a classifier.
+
+    Args:
+        spec: a `.keras` file of a detector or of a classifier, or the name of a network of
+            `keras.applications` in any case, whose ImageNet weights Keras downloads once.
+        preprocessor: setting of a new detector, see `TaintRadarModel`. For a network of
+            `keras.applications` None means its own.
+        feature_layer: likewise.
+        class_names: likewise. For a network of `keras.applications` None means the names of
+            ImageNet, if Keras has downloaded them before.
+
+    Raises:
+        UnsupportedClassifierError: `spec` is neither, cannot be read or downloaded, or the
+            classifier cannot be opened.
+        ValueError: a setting is out of range, or given although the file holds a detector.
+    """
+    settings: dict[str, Any] = {
+        "preprocessor": preprocessor,
+        "feature_layer": feature_layer,
+        "class_names": class_names,
+    }
+    if Path(spec).is_file():
+        return _as_detector(_read(spec), settings)
+    network = _BY_LOWER_CASE.get(spec.lower())
+    if network is None:
+        raise UnsupportedClassifierError(_why_unknown(spec))
+    defaults: dict[str, Any] = {
+        "preprocessor": PREPROCESSORS[network],
+        "class_names": _imagenet_names(),
+    }
+    given = {name: value for name, value in settings.items() if value is not None}
+    return TaintRadarModel(_download(network), **{**defaults, **given})
+
+
+def read_class_names(path: str | os.PathLike[str]) -> list[str]:
+    """The class names in a file: a JSON list if its name ends in .json, else one a line.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: a .json file holds anything but a list of names.
+    """
+    text = Path(path).read_text(encoding="utf-8")
+    if Path(path).suffix.lower() != ".json":
+        return [line.strip() for line in text.strip().splitlines()]
+    try:
+        names = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"{os.fspath(path)!r} is not JSON: {error}.") from error
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"{os.fspath(path)!r} must hold a JSON list of names, one for each label.")
+    return names
+
+
+def _as_detector(model: Any, settings: dict[str, Any]) -> TaintRadarModel:
+    if not isinstance(model, TaintRadarModel):
+        return TaintRadarModel(model, **settings)
+    given = [f"`{name}`" for name, value in settings.items() if value is not None]
+    if given:
+        raise ValueError(
+            f"{' and '.join(given)} cannot be given: the file holds a finished detector. Leave "
+            "out what it has already, or start from the classifier's own file."
+        )
+    return model
+
+
+def _read(path: str) -> Any:
+    if not zipfile.is_zipfile(path) and not path.lower().endswith((".h5", ".hdf5")):
+        raise UnsupportedClassifierError(
+            f"{path!r} is no Keras model: a `.keras` file is a zip archive, this is none, or a "
+            "part of one."
+        )
+    try:
+        return keras.saving.load_model(path, compile=False)
+    except Exception as error:  # on a malformed file Keras raises nearly anything
+        cause: BaseException = error
+        while cause.__context__ is not None:  # the outer errors only dump the whole config
+            cause = cause.__context__
+        reason = textwrap.shorten(str(cause), 300, placeholder=" ...")
+        raise UnsupportedClassifierError(
+            f"Cannot read {path!r} as a Keras model: {reason}"
+        ) from error
+
+
+def _download(network: str) -> keras.Model:
+    try:
+        return getattr(keras.applications, network)()
+    except Exception as error:  # Keras raises a bare Exception when it cannot download
+        raise UnsupportedClassifierError(
+            f"Cannot get the ImageNet weights of {network}: {error}. Without a network, pass the "
+            "`.keras` file of a classifier."
+        ) from error
+
+
+def _imagenet_names() -> list[str] | None:
+    """The names that `decode_predictions` keeps, None if it was never called here."""
+    home = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser()
+    index = home / "models" / "imagenet_class_index.json"
+    if not index.is_file():
+        return None
+    entries = json.loads(index.read_text(encoding="utf-8"))
+    return [entries[str(label)][1] for label in range(len(entries))]
+
+
+def _why_unknown(spec: str) -> str:
+    path = Path(spec)
+    if (path / "saved_model.pb").is_file():
+        return (
+            f"{spec!r} is a SavedModel, which keeps no layers to look into: pass the `.keras` file "
+            "of the detector or the classifier."
+        )
+    if path.is_dir():
+        return f"{spec!r} is a folder: pass a `.keras` file."
+    if path.suffix or len(path.parts) > 1:
+        return f"There is no file {spec!r}."
+    close = difflib.get_close_matches(spec.lower(), _BY_LOWER_CASE, n=3)
+    hint = f"Did you mean {' or '.join(_BY_LOWER_CASE[name] for name in close)}? " if close else ""
+    return (
+        f"{spec!r} is neither a file nor a network of keras.applications. {hint}Possible: a "
+        f"`.keras` file, {', '.join(PREPROCESSORS)}."
+    )

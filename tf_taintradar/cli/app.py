@@ -1,0 +1,63 @@
+"""The program itself: its name, its help, its version and how it ends."""
+
+import importlib.metadata
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from tf_taintradar.errors import TaintRadarError
+
+
+class Program(TyperGroup):
+    """Reports what a person can mend in one line, and an interrupt not at all."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Runs a command; exit status 2 after an error, 130 after an interrupt."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:  # the reader has seen enough: typer ends quietly
+            raise
+        except (TaintRadarError, ValueError, OSError) as error:
+            typer.echo(f"Error: {' '.join(str(error).split())}", err=True)
+            raise typer.Exit(2) from error
+        except KeyboardInterrupt:
+            raise typer.Exit(130) from None
+
+
+app = typer.Typer(
+    name="taintradar",
+    cls=Program,
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+)
+
+
+def main() -> None:
+    """The command `taintradar`."""
+    app(prog_name="taintradar")
+
+
+def _version(wanted: bool) -> None:
+    if not wanted:
+        return
+    try:
+        version = importlib.metadata.version("tf_taintradar")
+    except importlib.metadata.PackageNotFoundError:
+        version = "(not installed)"
+    typer.echo(f"taintradar {version}")
+    raise typer.Exit
+
+
+@app.callback()
+def _taintradar(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Detects localized adversarial attacks, such as patches, on image classifiers.
+
+    Exit status: 0 if the command ran, 1 if `detect` could not read some file, 2 after an error.
+    """

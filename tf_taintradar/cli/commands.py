@@ -1,0 +1,203 @@
+"""The commands. Each imports TensorFlow when it runs, so that `--help` answers at once."""
+
+import contextlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tf_taintradar.cli import options, tables
+from tf_taintradar.cli.app import app
+from tf_taintradar.cli.quiet import import_tensorflow, progress_on_stderr, warnings_on_stderr
+
+if TYPE_CHECKING:
+    from tf_taintradar.model import TaintRadarModel
+
+
+@app.command()
+def detect(
+    model: options.Model,
+    files: options.Files,
+    as_json: options.Json = False,
+    batch_size: options.BatchSize = 32,
+    top_k: options.TopK = None,
+    rank_threshold: options.RankThreshold = None,
+    preprocessor: options.Preprocessor = None,
+    feature_layer: options.FeatureLayer = None,
+    class_names: options.ClassNames = None,
+) -> None:
+    """Tells which images attack the classifier.
+
+    A file that cannot be read is reported, the others are answered, and the exit status is 1.
+
+    Example: `taintradar detect radar.keras photos/ --json > answers.json`
+    """
+    radar = _open(model, preprocessor, feature_layer, class_names)
+    _set(radar, top_k, rank_threshold)
+    _require_threshold(radar, model)
+    from tf_taintradar.cli import rows
+
+    listed = rows.list_files(files)
+    answers = list(tables.progress(rows.scan(radar, listed, batch_size), len(listed), batch_size))
+    if as_json:
+        settings = {"model": model, "top_k": radar.top_k, "rank_threshold": radar.rank_threshold}
+        typer.echo(json.dumps({**settings, "images": answers}, indent=2))
+    else:
+        tables.print_rows(answers)
+    errors = [row["error"] for row in answers if "error" in row]
+    for error in errors:
+        typer.echo(f"Error: {error}", err=True)
+    raise typer.Exit(1 if errors else 0)
+
+
+@app.command()
+def calibrate(
+    model: options.Model,
+    folder: options.Folder,
+    output: options.Detector,
+    target_fpr: options.TargetFpr = 0.06,
+    k_max: options.KMax = 20,
+    batch_size: options.BatchSize = 32,
+    plot: options.Plot = None,
+    report: options.Report = None,
+    preprocessor: options.Preprocessor = None,
+    feature_layer: options.FeatureLayer = None,
+    class_names: options.ClassNames = None,
+) -> None:
+    """Chooses a detector's settings on benign images alone, and saves the detector.
+
+    Example: `taintradar calibrate classifier.keras benign/ --preprocessor tf --output radar.keras`
+    """
+    radar = _open(model, preprocessor, feature_layer, class_names)
+    _make_folders(output, plot, report)
+    with warnings_on_stderr(), progress_on_stderr() as verbose:
+        calibration = radar.calibrate(
+            folder, target_fpr, k_max=k_max, batch_size=batch_size, verbose=verbose
+        )
+    with _replacing(output) as partial:
+        radar.save(partial)
+    tables.print_calibration(calibration)
+    typer.echo(f"detector: {output}")
+    if report is not None:
+        with _replacing(report) as partial:
+            partial.write_text(calibration.to_json() + "\n", encoding="utf-8")
+        typer.echo(f"report: {report}")
+    if plot is not None:
+        calibration.plot(plot)
+        typer.echo(f"plot: {plot}")
+
+
+@app.command()
+def explain(
+    model: options.Model,
+    image: options.Image,
+    output: options.Picture,
+    top_k: options.TopK = None,
+    rank_threshold: options.RankThreshold = None,
+    preprocessor: options.Preprocessor = None,
+    feature_layer: options.FeatureLayer = None,
+    class_names: options.ClassNames = None,
+) -> None:
+    """Draws why one image is flagged, or is not.
+
+    Example: `taintradar explain radar.keras photo.jpg --output why.png`
+    """
+    radar = _open(model, preprocessor, feature_layer, class_names)
+    _set(radar, top_k, rank_threshold)
+    _make_folders(output)
+    explanation = radar.explain(image)
+    explanation.plot(output)
+    verdict = {None: "no threshold set", True: "ADVERSARIAL", False: "benign"}
+    typer.echo(
+        f"{explanation.name_of(explanation.label)}: {verdict[explanation.is_adversarial]}, rank "
+        f"shift {explanation.rank_shift}\npicture: {output}"
+    )
+
+
+@app.command()
+def diagnose(
+    model: options.Model,
+    folder: options.Folder,
+    batch_size: options.BatchSize = 32,
+    preprocessor: options.Preprocessor = None,
+    feature_layer: options.FeatureLayer = None,
+) -> None:
+    """Reports what a detector can see at all: its feature layer, and the regions found there.
+
+    Example: `taintradar diagnose VGG16 benign/`
+    """
+    radar = _open(model, preprocessor, feature_layer)
+    with progress_on_stderr() as verbose:
+        diagnosis = radar.diagnose(folder, batch_size=batch_size, verbose=verbose)
+    typer.echo(str(diagnosis))
+
+
+@app.command()
+def demo(
+    output: Annotated[Path, typer.Option(help="Folder for the pictures.", file_okay=False)] = Path(
+        "taintradar-demo"
+    ),
+) -> None:
+    """Attacks a small classifier with patches and shows what its detector makes of it; offline.
+
+    Example: `taintradar demo --output taintradar-demo/`
+    """
+    import_tensorflow()
+    from tf_taintradar.applications import load_detector
+    from tf_taintradar.demo.show import detector_file, show
+
+    typer.echo("Making a patch for all scenes, then patches for single ones.", err=True)
+    with progress_on_stderr() as verbose:
+        outcomes = show(load_detector(str(detector_file())), output, verbose=verbose)
+    tables.print_outcomes(outcomes)
+    typer.echo(f"pictures: {output}")
+
+
+def _open(
+    model: str,
+    preprocessor: str | None,
+    feature_layer: str | None,
+    class_names: Path | None = None,
+) -> "TaintRadarModel":
+    import_tensorflow()
+    from tf_taintradar.applications import load_detector, read_class_names
+
+    names = None if class_names is None else read_class_names(class_names)
+    with progress_on_stderr():  # of a download
+        return load_detector(
+            model, preprocessor=preprocessor, feature_layer=feature_layer, class_names=names
+        )
+
+
+def _set(radar: "TaintRadarModel", top_k: int | None, rank_threshold: int | None) -> None:
+    if top_k is not None:
+        radar.top_k = top_k
+    if rank_threshold is not None:
+        radar.rank_threshold = rank_threshold
+
+
+def _require_threshold(radar: "TaintRadarModel", model: str) -> None:
+    if radar.rank_threshold is None:
+        raise ValueError(
+            f"{model} has no threshold yet: run `taintradar calibrate` on benign images, or give "
+            "--rank-threshold (the paper's scene setting: --top-k 9 --rank-threshold 2)."
+        )
+
+
+def _make_folders(*files: Path | None) -> None:
+    for file in files:
+        if file is not None:
+            file.parent.mkdir(parents=True, exist_ok=True)
+
+
+@contextlib.contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """A temporary name beside `path`; what is written there takes its place, if nothing fails."""
+    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,80 @@
+"""The arguments and options of the commands."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def _keras_file(path: Path) -> Path:
+    if path.suffix != ".keras":
+        raise typer.BadParameter(f"{str(path)!r} must end in .keras.")
+    return path
+
+
+Model = Annotated[
+    str,
+    typer.Argument(
+        help="The `.keras` file of a detector or of a classifier, or the name of a network of "
+        "keras.applications such as VGG16.",
+    ),
+]
+Files = Annotated[list[Path], typer.Argument(help="Image files, and folders of them.")]
+Folder = Annotated[
+    Path,
+    typer.Argument(help="Benign images, in this folder or below.", exists=True, file_okay=False),
+]
+Image = Annotated[Path, typer.Argument(help="An image file.", exists=True, dir_okay=False)]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, not a table.")]
+BatchSize = Annotated[int, typer.Option(min=1, help="How many images are computed at once.")]
+TopK = Annotated[
+    int | None,
+    typer.Option(min=1, help="K, how many labels take part, instead of the calibrated number."),
+]
+RankThreshold = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        help="An image is adversarial if its label falls by more ranks than this, instead of the "
+        "calibrated number.",
+    ),
+]
+Preprocessor = Annotated[
+    str | None,
+    typer.Option(
+        help="What a classifier's file expects: caffe, tf, torch, unit, vggface or vggface2; by "
+        "default raw RGB pixels, 0 to 255.",
+    ),
+]
+FeatureLayer = Annotated[
+    str | None, typer.Option(help="The classifier's layer to look at; by default found.")
+]
+ClassNames = Annotated[
+    Path | None,
+    typer.Option(
+        help="The names of the classifier's labels: a JSON list, or a text file of one a line.",
+        exists=True,
+        dir_okay=False,
+    ),
+]
+Detector = Annotated[
+    Path,
+    typer.Option(
+        "--output",
+        help="The `.keras` file to write.",
+        dir_okay=False,
+        callback=_keras_file,
+    ),
+]
+Picture = Annotated[
+    Path, typer.Option("--output", help="The picture to write: .png, .pdf, .svg.", dir_okay=False)
+]
+TargetFpr = Annotated[
+    float, typer.Option(help="The largest share of benign images that may be flagged.")
+]
+KMax = Annotated[int, typer.Option(min=1, help="The largest K that is tried.")]
+Plot = Annotated[
+    Path | None,
+    typer.Option(help="Draw the false positive rate over K and threshold.", dir_okay=False),
+]
+Report = Annotated[Path | None, typer.Option(help="Write the calibration as JSON.", dir_okay=False)]

@@ -1,0 +1,54 @@
+"""Keeps standard output for answers: notes, warnings and progress bars go elsewhere."""
+
+import contextlib
+import logging
+import os
+import sys
+from collections.abc import Iterator
+
+import typer
+
+
+def import_tensorflow() -> None:
+    """Imports TensorFlow without its notes, such as those on missing GPUs."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with _muted_stderr():
+        import tensorflow  # noqa: F401
+
+
+@contextlib.contextmanager
+def progress_on_stderr() -> Iterator[int]:
+    """Moves what Keras prints to standard error; answers `verbose`: 1 if a terminal shows it."""
+    with contextlib.redirect_stdout(sys.stderr):
+        yield int(sys.stderr.isatty())
+
+
+@contextlib.contextmanager
+def warnings_on_stderr() -> Iterator[None]:
+    """Prints what the package warns of."""
+    logger, echo = logging.getLogger("tf_taintradar"), _Echo(logging.WARNING)
+    logger.addHandler(echo)
+    try:
+        yield
+    finally:
+        logger.removeHandler(echo)
+
+
+class _Echo(logging.Handler):
+    """Prints each message on a line of standard error."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        typer.echo(f"Warning: {record.getMessage()}", err=True)
+
+
+@contextlib.contextmanager
+def _muted_stderr() -> Iterator[None]:
+    """Drops all that the process writes to standard error, also from C++."""
+    saved = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as sink:
+            os.dup2(sink.fileno(), 2)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)

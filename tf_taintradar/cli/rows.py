@@ -1,0 +1,64 @@
+"""Answers about image files, one row each: what `detect` prints."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tf_taintradar.errors import ImageError
+from tf_taintradar.image_files import find_images
+from tf_taintradar.model import TaintRadarModel
+
+Row = dict[str, Any]
+
+
+def list_files(paths: Iterable[Path]) -> list[Path]:
+    """The paths, each folder replaced by the images in and below it; see `find_images`."""
+    return [file for path in paths for file in (find_images(path) if path.is_dir() else [path])]
+
+
+def scan(radar: TaintRadarModel, files: Sequence[Path], batch_size: int) -> Iterator[Row]:
+    """A row for each file, in order; only one batch of images is in memory at a time.
+
+    Args:
+        radar: a detector with a threshold.
+        files: image files.
+        batch_size: how many are computed at once, >= 1.
+
+    Yields:
+        `file` and, named as in `TaintRadarModel.predict`, `label`, `is_adversarial`, `rank_shift`,
+        `score`, `recovered_label`; the label's `probability`; `name` and `recovered_name`, None if
+        the classes have no names. For a file that cannot be read `file` and `error` alone.
+    """
+    for start in range(0, len(files), batch_size):
+        yield from _rows(radar, files[start : start + batch_size])
+
+
+def _rows(radar: TaintRadarModel, files: Sequence[Path]) -> list[Row]:
+    try:
+        answers = radar.predict(list(files), batch_size=len(files), verbose=0)
+    except ImageError as error:
+        if len(files) == 1:
+            return [{"file": str(files[0]), "error": str(error)}]
+        return [row for file in files for row in _rows(radar, [file])]
+    probabilities = _probabilities(answers.pop("predictions"))
+    names = radar.class_names
+    rows: list[Row] = []
+    for i, file in enumerate(files):
+        row: Row = {"file": str(file), **{key: value[i].item() for key, value in answers.items()}}
+        row["probability"] = probabilities[i, row["label"]].item()
+        row["name"] = names and names[row["label"]]
+        row["recovered_name"] = names and names[row["recovered_label"]]
+        rows.append(row)
+    return rows
+
+
+def _probabilities(predictions: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """The classifier's answers (n, classes) as probabilities, be they that or logits."""
+    values = predictions.astype(np.float64)
+    if values.min() >= 0 and np.allclose(values.sum(axis=1), 1, atol=1e-2):
+        return values
+    odds = np.exp(values - values.max(axis=1, keepdims=True))
+    return odds / odds.sum(axis=1, keepdims=True)

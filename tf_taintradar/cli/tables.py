@@ -1,0 +1,95 @@
+"""What the commands print for people to read."""
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import track
+from rich.table import Column, Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from tf_taintradar.calibration import Calibration
+    from tf_taintradar.cli.rows import Row
+    from tf_taintradar.demo.show import Outcome
+
+_WIDE = 10_000  # columns of what is no terminal: nothing is cut off or wrapped
+
+
+def print_rows(rows: "Sequence[Row]") -> None:
+    """Prints the rows of `rows.scan`, and how many of them are what."""
+    table = Table(
+        Column("file", overflow="fold"),
+        "label",
+        Column("probability", justify="right"),
+        "verdict",
+        Column("rank shift", justify="right"),
+        "recovered label",
+    )
+    for row in rows:
+        table.add_row(*_cells(row))
+    _print(table)
+    flagged = sum(row.get("is_adversarial", False) for row in rows)
+    unreadable = sum("error" in row for row in rows)
+    _print(f"adversarial: {flagged} of {len(rows)}, unreadable: {unreadable}")
+
+
+def progress(rows: "Iterator[Row]", total: int, batch_size: int) -> "Iterator[Row]":
+    """The rows, with a progress bar on standard error if it is a terminal and they take long."""
+    console = Console(stderr=True)
+    short = not console.is_terminal or total <= batch_size
+    yield from track(rows, "detecting", total=total, console=console, disable=short)
+
+
+def print_calibration(calibration: "Calibration") -> None:
+    """Prints the settings that were chosen and what to expect of them."""
+    low, high = calibration.fpr_interval
+    _print(
+        f"K = {calibration.top_k}, rank threshold {calibration.rank_threshold}\n"
+        f"false positive rate {calibration.fpr:.1%} on {calibration.n_images} images "
+        f"(95 % interval {low:.1%} to {high:.1%}), target {calibration.target_fpr:.1%}\n"
+        f"tainted region empty on {calibration.empty_share:.1%} of the images"
+    )
+
+
+def print_outcomes(outcomes: "Sequence[Outcome]") -> None:
+    """Prints what the demo found, a line for each kind of images."""
+    numbers = ("n", "label right", "fooled", "flagged", "right label recovered")
+    table = Table("images", *(Column(name, justify="right") for name in numbers))
+    for found in outcomes:
+        attacked = found.kind != "benign"
+        table.add_row(
+            found.kind,
+            str(found.n_images),
+            _share(found.right, found.n_images),
+            _share(found.judged, found.n_images) if attacked else "",
+            _share(found.flagged, found.judged),
+            _share(found.recovered, found.flagged) if attacked else "",
+        )
+    _print(table)
+
+
+def _cells(row: "Row") -> list[Text]:
+    file = Text(os.fsencode(row["file"]).decode(errors="replace"))
+    if "error" in row:
+        return [file, Text(), Text(), Text("unreadable", "yellow")]
+    verdict = Text("ADVERSARIAL", "bold red") if row["is_adversarial"] else Text("benign", "green")
+    return [
+        file,
+        Text(row["name"] or str(row["label"])),
+        Text(f"{row['probability']:.2f}"),
+        verdict,
+        Text(str(row["rank_shift"])),
+        Text(row["recovered_name"] or str(row["recovered_label"])),
+    ]
+
+
+def _share(count: int, n: int) -> str:
+    return f"{count}/{n} {count / n:.0%}" if n else "-"
+
+
+def _print(content: Table | str) -> None:
+    width = None if sys.stdout.isatty() else _WIDE
+    Console(width=width, highlight=False, markup=False).print(content)

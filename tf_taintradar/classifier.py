@@ -5,15 +5,16 @@ needs is taken over the head alone, so no backward pass ever enters the convolut
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tf_taintradar import feature_layer as layers
 from tf_taintradar.errors import UnsupportedClassifierError
-from tf_taintradar.graph import Step, call_step, flatten, is_graph, run, static_shapes
+from tf_taintradar.graph import Form, Step, call_step, flatten, forms, inference, is_graph, run
 from tf_taintradar.images import make_preprocessor
 from tf_taintradar.logits import split_logits
 
@@ -34,6 +35,9 @@ class OpenedClassifier:
             float32.
         head: feature map -> logits (b, n) float32.
         predictions: logits -> what the classifier itself answers for them, in its own dtype.
+
+    All three run in inference mode, also inside a model that trains, and leave no trace on the
+    classifier.
     """
 
     input_shape: tuple[int, int, int]
@@ -72,31 +76,46 @@ def open_classifier(
     `feature_layer.choose`.
     """
     steps, output, shape = _steps(classifier)
-    spec = tf.TensorSpec((None, *shape), tf.float32)
-    shapes = static_shapes(steps, _PIXELS, spec)
-    _check_output(shapes[output])
-    body, logits_key, tail = split_logits(steps, output)
+    known = forms(steps, _PIXELS, tf.TensorSpec((None, *shape), tf.float32))
+    n_classes = _count_classes(known[output].shape)
+    body, logits_key, tail = split_logits(steps, output, known)
     if not isinstance(classifier, keras.Model) and feature_layer is None:
         feature_layer = steps[0].name
-    cut = layers.find(body, shapes, feature_layer) if feature_layer else layers.choose(body, shapes)
-    trunk_steps, head_steps = body[: cut.position], body[cut.position :]
+    cut = layers.find(body, known, feature_layer) if feature_layer else layers.choose(body, known)
+    trunk = _part(body[: cut.position], _PIXELS, cut.key, known)
+    head = _part(body[cut.position :], cut.key, logits_key, known)
     preprocess = make_preprocessor(preprocessor, shape)
 
     def features(pixels: tf.Tensor) -> tf.Tensor:
-        inputs = preprocess(tf.cast(pixels, tf.float32))
-        return tf.cast(run(trunk_steps, {_PIXELS: inputs})[cut.key], tf.float32)
+        return tf.cast(trunk(preprocess(tf.cast(pixels, tf.float32))), tf.float32)
 
-    def head(feature_map: tf.Tensor) -> tf.Tensor:
-        return tf.cast(run(head_steps, {cut.key: feature_map})[logits_key], tf.float32)
-
-    def predictions(logits: tf.Tensor) -> tf.Tensor:
-        return run(tail, {logits_key: logits})[output]
+    def logits(feature_map: tf.Tensor) -> tf.Tensor:
+        return tf.cast(tf.reshape(head(feature_map), (-1, n_classes)), tf.float32)
 
     opened = OpenedClassifier(
-        shape, shapes[output][-1], cut.layer, shapes[cut.key][1:], features, head, predictions
+        input_shape=shape,
+        n_classes=n_classes,
+        feature_layer=cut.layer,
+        feature_shape=known[cut.key].shape[1:],
+        features=inference(features),
+        head=logits,
+        predictions=_part(tail, logits_key, output, known),
     )
-    _check_logits(opened, tail)
+    _check_head(opened, _part(steps[cut.position :], cut.key, output, known))
     return opened
+
+
+def _part(
+    steps: Sequence[Step], source: int, result: int, known: dict[int, Form]
+) -> Callable[[tf.Tensor], tf.Tensor]:
+    """The function from the tensor `source` of the network to its tensor `result`."""
+    form = known[source]
+
+    def part(tensor: tf.Tensor) -> tf.Tensor:
+        start = tf.reshape(tf.cast(tensor, form.dtype), (-1, *form.shape[1:]))
+        return run(steps, {source: start})[result]
+
+    return inference(part)
 
 
 def _steps(classifier: Any) -> tuple[list[Step], int, tuple[int, int, int]]:
@@ -104,19 +123,16 @@ def _steps(classifier: Any) -> tuple[list[Step], int, tuple[int, int, int]]:
     if isinstance(classifier, Sequence) and len(classifier) == 2:
         return _pair_steps(*classifier)
     if not isinstance(classifier, keras.Model):
+        kind = type(classifier)
         raise UnsupportedClassifierError(
-            "`classifier` must be a keras.Model whose layers can be opened, or a pair (trunk, "
-            f"head) of two. Received: {type(classifier).__name__}. A SavedModel keeps no layers: "
-            "load the network from its .keras file or rebuild it and load its weights."
+            "`classifier` must be a keras.Model (Keras 3) whose layers can be opened, or a pair "
+            f"(trunk, head) of two. Received: {kind.__module__}.{kind.__qualname__}. A SavedModel "
+            "keeps no layers: load the network from its .keras file, or rebuild it and load its "
+            "weights."
         )
     if not is_graph(classifier):
         raise UnsupportedClassifierError(_why_closed(classifier))
-    if len(classifier.inputs) != 1 or len(classifier.outputs) != 1:
-        raise UnsupportedClassifierError(
-            "`classifier` must have one input and one output. Received: "
-            f"{len(classifier.inputs)} inputs and {len(classifier.outputs)} outputs. Make a "
-            "keras.Model of the image input and the class output alone."
-        )
+    _check_single("`classifier`", classifier)
     steps, output = flatten(classifier, _PIXELS)
     return steps, output, _image_shape(classifier.inputs[0].shape, steps)
 
@@ -128,6 +144,8 @@ def _pair_steps(trunk: Any, head: Any) -> tuple[list[Step], int, tuple[int, int,
                 f"The {role} of the pair `classifier` must be a built Keras model. Received: "
                 f"{part!r}. Call it once on a batch before."
             )
+        if is_graph(part):
+            _check_single(f"The {role} of the pair `classifier`", part)
     features = _PIXELS + 1
     first = call_step(trunk, trunk.name, _PIXELS, features)
     if is_graph(head):
@@ -140,13 +158,23 @@ def _pair_steps(trunk: Any, head: Any) -> tuple[list[Step], int, tuple[int, int,
     return [first, *rest], output, _image_shape(shape, [first, *rest])
 
 
+def _check_single(what: str, model: keras.Model) -> None:
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise UnsupportedClassifierError(
+            f"{what} must have one input and one output. Received: {len(model.inputs)} inputs and "
+            f"{len(model.outputs)} outputs. Make a keras.Model of the image input and the class "
+            "output alone."
+        )
+
+
 def _image_shape(shape: Any, steps: Sequence[Step]) -> tuple[int, int, int]:
     if shape is None or len(shape) != 4:
         raise UnsupportedClassifierError(
             f"`classifier` must take images of shape (batch, height, width, channels). Its input "
             f"has shape {shape}."
         )
-    if any(getattr(step.operation, "data_format", None) == "channels_first" for step in steps):
+    operations = (operation for step in steps for operation in _with_layers(step.operation))
+    if any(getattr(o, "data_format", None) == "channels_first" for o in operations):
         raise UnsupportedClassifierError(
             "`classifier` holds its channels first; only channels-last networks are supported. "
             "Rebuild it with data_format='channels_last' and load the same weights."
@@ -160,12 +188,20 @@ def _image_shape(shape: Any, steps: Sequence[Step]) -> tuple[int, int, int]:
     return (*_OPEN_SIZE, channels) if height is None else (height, width, channels)
 
 
+def _with_layers(operation: Any) -> Iterator[Any]:
+    yield operation
+    if isinstance(operation, keras.Model):
+        for layer in operation.layers:
+            yield from _with_layers(layer)
+
+
 def _why_closed(classifier: keras.Model) -> str:
     name = type(classifier).__name__
-    if isinstance(classifier, keras.Sequential):
+    if type(classifier).call is keras.Sequential.call:
         return (
-            f"`classifier` ({name}) is not built yet, so its input shape is unknown. Start it with "
-            "`keras.Input(shape)`, or call it once on a batch."
+            f"`classifier` ({name}) is not built yet, so its input shape is unknown: start it with "
+            "`keras.Input(shape)`, or call it once on a batch. If it is, Keras cannot infer the "
+            "shapes of one of its layers: give that layer a `compute_output_shape`."
         )
     return (
         f"`classifier` ({name}) is a subclassed model: its layers are called in Python code, which "
@@ -174,7 +210,7 @@ def _why_closed(classifier: keras.Model) -> str:
     )
 
 
-def _check_output(shape: tuple[int | None, ...]) -> None:
+def _count_classes(shape: tuple[int | None, ...]) -> int:
     if len(shape) != 2 or shape[-1] is None:
         raise UnsupportedClassifierError(
             f"`classifier` must answer (batch, classes). Its output has shape {shape}."
@@ -184,17 +220,24 @@ def _check_output(shape: tuple[int | None, ...]) -> None:
             "`classifier` has a single output, so no other label can be suppressed. A two-class "
             "problem needs two outputs with a softmax: TaintRadar compares ranks of labels."
         )
+    return shape[-1]
 
 
-def _check_logits(opened: OpenedClassifier, tail: Sequence[Step]) -> None:
-    """Refuses probabilities that pass for logits because code that cannot be opened made them."""
-    if tail:
-        return
-    noise = tf.random.stateless_uniform((2, *opened.input_shape), (0, 1), 0.0, 255.0)
-    answer = opened.logits(noise)
-    if bool(tf.reduce_all(answer >= 0)) and bool(
-        tf.reduce_all(tf.abs(tf.reduce_sum(answer, -1) - 1) < 1e-2)
-    ):
+def _check_head(opened: OpenedClassifier, whole_head: Callable[[tf.Tensor], tf.Tensor]) -> None:
+    """Runs the head on noise, to refuse what only its numbers give away."""
+    noise = tf.random.stateless_uniform((2, *opened.feature_shape), (0, 1))
+    logits = opened.head(noise)
+    ours, answer = (
+        np.asarray(tensor, np.float32) for tensor in (opened.predictions(logits), whole_head(noise))
+    )
+    if not np.allclose(ours, answer, rtol=0.01, atol=0.01 * abs(answer).max(), equal_nan=True):
+        raise UnsupportedClassifierError(
+            "`classifier` cannot be split into logits and a softmax: put together again, they do "
+            "not give its own answer (a custom last layer, or random numbers?). End it with a "
+            "Dense layer and a keras.layers.Softmax, or without a softmax."
+        )
+    unsplit = np.array_equal(logits, answer)
+    if unsplit and (answer >= 0).all() and np.allclose(answer.sum(-1), 1, atol=0.01):
         raise UnsupportedClassifierError(
             "`classifier` answers probabilities, but its last layer is not a softmax that can be "
             "taken off (a Lambda or a subclassed head?). End it with a Dense layer and a "

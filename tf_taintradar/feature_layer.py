@@ -13,16 +13,19 @@ from typing import Any
 import keras
 
 from tf_taintradar.errors import UnsupportedClassifierError
-from tf_taintradar.graph import Step, cuts
+from tf_taintradar.graph import Form, Step, cuts
 
 _INPUT = 0
-_UNCHANGING = (
+_PASSES_ON = (
     keras.layers.Dropout,
     keras.layers.SpatialDropout2D,
     keras.layers.GaussianDropout,
     keras.layers.GaussianNoise,
     keras.layers.AlphaDropout,
+    keras.layers.ActivityRegularization,
     keras.layers.Identity,
+    keras.layers.MaxPooling2D,
+    keras.layers.AveragePooling2D,
 )
 
 
@@ -35,61 +38,67 @@ class Cut:
     position: int
 
 
-def choose(steps: Sequence[Step], shapes: dict[int, tuple]) -> Cut:
+def choose(steps: Sequence[Step], forms: dict[int, Form]) -> Cut:
     """The cut at the last spatial feature map that has weights between it and the logits.
 
     Args:
         steps: the network up to its logits.
-        shapes: static shape of every tensor.
+        forms: the form of every tensor.
 
     Raises:
         UnsupportedClassifierError: the network has no such tensor.
     """
-    for cut in reversed(_spatial_cuts(steps, shapes)):
-        step = _producer(steps, cut.key)
-        above = steps[cut.position :]
-        if any(_mixes(s.operation) for s in above) and not _passes_on(step, shapes):
+    for cut in reversed(_spatial_cuts(steps, forms)):
+        below, above = steps[: cut.position], steps[cut.position :]
+        computed = any(_mixes(step.operation) for step in below)
+        weighed = any(_mixes(step.operation) for step in above)
+        if computed and weighed and not _passes_on(_producer(steps, cut.key), forms):
+            _check_no_tokens(cut, above, forms)
             return cut
-    raise UnsupportedClassifierError(
-        "`classifier` has no spatial feature map (batch, height, width, channels) with weights "
-        "between it and the logits, through which everything flows. TaintRadar needs a "
-        "convolutional network with at least one layer above its last feature map."
-    )
+    raise UnsupportedClassifierError(_why_none(steps))
 
 
-def find(steps: Sequence[Step], shapes: dict[int, tuple], name: str) -> Cut:
-    """The cut at the output of the layer `name` (`"conv5"`, or `"base/conv5"` where ambiguous).
+def find(steps: Sequence[Step], forms: dict[int, Form], name: str) -> Cut:
+    """The cut at the output of the layer `name`, or at its last one if it is called several times.
+
+    Args:
+        steps: the network up to its logits.
+        forms: the form of every tensor.
+        name: `"base/conv5"`; `"conv5"` if only one layer, nested or not, ends so.
 
     Raises:
         UnsupportedClassifierError: no such layer, several, not spatial, or part of the network
             bypasses it.
     """
-    matches = [s for s in steps if s.name == name or s.name.endswith("/" + name)]
-    possible = _spatial_cuts(steps, shapes)
+    names = {s.name for s in steps if isinstance(s.operation, keras.Operation)}
+    matches = {name} & names or {n for n in names if n.endswith("/" + name)}
+    possible = _spatial_cuts(steps, forms)
     hint = "Possible layers, last first: " + ", ".join(c.layer for c in possible[:-9:-1]) + "."
     if len(matches) != 1:
-        found = ", ".join(s.name for s in matches) or "none"
         raise UnsupportedClassifierError(
             f"`feature_layer` must name one layer of the classifier. Received: {name!r}, which "
-            f"matches {found}. {hint}"
+            f"matches {', '.join(sorted(matches)) or 'none'}. {hint}"
         )
-    for cut in possible:
-        if cut.key in matches[0].outputs:
+    (full_name,) = matches
+    for cut in reversed(possible):
+        if cut.layer == full_name:
             return cut
-    shape = shapes[matches[0].outputs[0]]
+    shape = next(forms[s.outputs[0]].shape for s in reversed(steps) if s.name == full_name)
+    bypassed = ", which part of the network bypasses" if _is_spatial(shape) else ""
     raise UnsupportedClassifierError(
-        f"`feature_layer` must be a spatial feature map through which everything flows. Received: "
-        f"{name!r}, shape {shape}"
-        + (", which part of the network bypasses. " if _is_spatial(shape) else ". ")
-        + hint
+        f"`feature_layer` must be a spatial feature map (batch, height, width, channels) through "
+        f"which everything flows. Received: {name!r}, shape {shape}{bypassed}. {hint}"
     )
 
 
-def _spatial_cuts(steps: Sequence[Step], shapes: dict[int, tuple]) -> list[Cut]:
+def _spatial_cuts(steps: Sequence[Step], forms: dict[int, Form]) -> list[Cut]:
+    """All tensors of layers at which the network can be cut and that are spatial, first to last."""
     return [
         Cut(_producer(steps, key).name, key, position)
         for key, position in cuts(steps, _INPUT).items()
-        if key != _INPUT and _is_spatial(shapes[key])
+        if key != _INPUT
+        and _is_spatial(forms[key].shape)
+        and isinstance(_producer(steps, key).operation, keras.Operation)
     ]
 
 
@@ -97,23 +106,49 @@ def _producer(steps: Sequence[Step], key: int) -> Step:
     return next(step for step in steps if key in step.outputs)
 
 
-def _is_spatial(shape: tuple) -> bool:
-    return len(shape) == 4 and None not in shape[1:] and shape[1] * shape[2] > 1
+def _is_spatial(shape: tuple[int | None, ...]) -> bool:
+    if len(shape) != 4 or None in shape[1:]:
+        return False
+    return shape[1:3] != (1, 1)
 
 
 def _mixes(operation: Any) -> bool:
     """Whether the operation weighs channels or places against each other, as a kernel does."""
     weights = getattr(operation, "weights", [])
-    return not isinstance(operation, keras.layers.PReLU) and any(len(w.shape) >= 2 for w in weights)
+    return any(sum(size > 1 for size in weight.shape) >= 2 for weight in weights)
 
 
-def _passes_on(step: Step, shapes: dict[int, tuple]) -> bool:
+def _passes_on(step: Step, forms: dict[int, Form]) -> bool:
     """Whether the step only hands a feature map on: pooled, padded, resized or unchanged."""
     if _mixes(step.operation):
         return False
-    same_grid = any(
-        shapes[key][1:3] == shapes[step.outputs[0]][1:3]
-        for key in step.inputs
-        if len(shapes[key]) == 4
+    grid = forms[step.outputs[0]].shape[1:3]
+    same_grid = any(forms[k].shape[1:3] == grid for k in step.inputs if len(forms[k].shape) == 4)
+    return not same_grid or isinstance(step.operation, _PASSES_ON)
+
+
+def _check_no_tokens(cut: Cut, above: Sequence[Step], forms: dict[int, Form]) -> None:
+    """Refuses networks whose places live on above the cut, as tokens (batch, places, channels)."""
+    for step in above:
+        on_tokens = any(len(forms[key].shape) == 3 for key in step.inputs)
+        if on_tokens and _mixes(step.operation):
+            raise UnsupportedClassifierError(
+                f"`classifier` goes on with a sequence of tokens (layer `{step.name}`) above its "
+                f"last spatial feature map (`{cut.layer}`), as a vision transformer does. "
+                "TaintRadar needs a convolutional network. If that map is the one to look at all "
+                f"the same, pass feature_layer={cut.layer!r}."
+            )
+
+
+def _why_none(steps: Sequence[Step]) -> str:
+    opaque = [s.name for s in steps if isinstance(s.operation, keras.layers.TFSMLayer)]
+    if opaque:
+        return (
+            f"`classifier` holds a SavedModel (layer `{opaque[0]}`), which keeps no layers to look "
+            "into. Load the network from its .keras file, or rebuild it and load its weights."
+        )
+    return (
+        "`classifier` has no spatial feature map (batch, height, width, channels) with weights "
+        "before it and between it and the logits, through which everything flows. TaintRadar needs "
+        "a convolutional network with at least one layer above its last feature map."
     )
-    return not same_grid or isinstance(step.operation, _UNCHANGING)

@@ -6,12 +6,15 @@ them, which is how the classifier stays untouched.
 """
 
 import dataclasses
+import functools
 import inspect
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
+
+from tf_taintradar.errors import UnsupportedClassifierError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,7 +22,7 @@ class Step:
     """One call of one operation.
 
     Attributes:
-        operation: the Keras layer or operation that is called.
+        operation: the Keras layer or operation that is called, or another function.
         name: its name, after the names of the nested models around it: `"base/conv5"`.
         inputs: keys of the tensors it takes.
         outputs: keys of the tensors it makes.
@@ -33,11 +36,15 @@ class Step:
     bind: Callable[[Sequence[Any]], tuple[tuple[Any, ...], dict[str, Any]]]
 
     def __call__(self, values: dict[int, Any]) -> None:
-        """Runs the step in inference mode: reads its inputs from `values`, adds its outputs."""
+        """Runs the step: reads its inputs from `values`, adds its outputs."""
         args, kwargs = self.bind([values[key] for key in self.inputs])
         if isinstance(self.operation, keras.layers.Layer) and _takes_training(self.operation):
             kwargs = {**kwargs, "training": False}
         results = keras.tree.flatten(self.operation(*args, **kwargs))
+        if len(results) != len(self.outputs):
+            raise UnsupportedClassifierError(
+                f"`{self.name}` must answer {len(self.outputs)} tensor. Received: {len(results)}."
+            )
         values.update(zip(self.outputs, results, strict=True))
 
 
@@ -46,13 +53,20 @@ def call_step(operation: Callable[[Any], Any], name: str, source: int, result: i
     return Step(operation, name, (source,), (result,), lambda tensors: (tuple(tensors), {}))
 
 
+class Form(NamedTuple):
+    """What is known of a tensor before it is computed; the shape is () where it is not known."""
+
+    shape: tuple[Any, ...]
+    dtype: tf.DType
+
+
 def is_graph(model: Any) -> bool:
     """Whether Keras holds `model` as a graph of layers: Functional, or Sequential and built.
 
     A subclass of a Functional model with a `call` of its own is no graph: what it does is code.
     """
     if isinstance(model, keras.Sequential):
-        return bool(model.built and model.inputs) and type(model).call is keras.Sequential.call
+        return hasattr(model, "inputs") and type(model).call is keras.Sequential.call
     is_function = isinstance(model, keras.Model) and isinstance(model, keras.Function)
     return is_function and type(model).call is _functional_class(model).call
 
@@ -79,16 +93,26 @@ class _Flattener:
 
     def inline(self, model: keras.Model, inputs: Iterable[int], prefix: str) -> list[int]:
         graph = keras.Function(model.inputs, model.outputs)
-        keys = {id(tensor): key for tensor, key in zip(model.inputs, inputs, strict=True)}
+        keys = {
+            id(tensor): self._enter(tensor, key, prefix)
+            for tensor, key in zip(model.inputs, inputs, strict=True)
+        }
         for node in _nodes_in_order(graph):
             sources = [keys[id(tensor)] for tensor in node.input_tensors]
             name = prefix + node.operation.name
-            if is_graph(node.operation) and len(sources) == len(node.operation.inputs):
+            if _can_be_inlined(node):
                 results = self.inline(node.operation, sources, name + "/")
             else:
                 results = self._append(node, name, sources)
             keys.update((id(t), key) for t, key in zip(node.outputs, results, strict=True))
         return [keys[id(tensor)] for tensor in model.outputs]
+
+    def _enter(self, symbol: Any, source: int, prefix: str) -> int:
+        """Casts to the dtype of the model's input, as Keras does when it calls a model."""
+        cast = functools.partial(keras.ops.cast, dtype=symbol.dtype)
+        (result,) = self._new_keys(1)
+        self.steps.append(call_step(cast, prefix + symbol.name, source, result))
+        return result
 
     def _append(self, node: Any, name: str, sources: list[int]) -> list[int]:
         def bind(tensors: Sequence[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -96,29 +120,58 @@ class _Flattener:
             args, kwargs = node.arguments.fill_in(dict(zip(symbols, tensors, strict=True)))
             return args, kwargs
 
-        results = list(range(self._next_key, self._next_key + len(node.outputs)))
-        self._next_key += len(results)
+        results = self._new_keys(len(node.outputs))
         self.steps.append(Step(node.operation, name, tuple(sources), tuple(results), bind))
         return results
 
+    def _new_keys(self, count: int) -> list[int]:
+        self._next_key += count
+        return list(range(self._next_key - count, self._next_key))
+
 
 def run(steps: Iterable[Step], values: dict[int, Any]) -> dict[int, Any]:
-    """Runs the steps in inference mode on `values` (key -> tensor); returns it with all results."""
+    """Runs the steps on `values` (key -> tensor) and returns it with all results added."""
     for step in steps:
         step(values)
     return values
 
 
-def static_shapes(steps: Sequence[Step], start: int, spec: tf.TensorSpec) -> dict[int, tuple]:
-    """The static shape of every tensor of the steps, by tracing them once; nothing is computed."""
-    shapes: dict[int, tuple] = {}
+def inference(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """`function` of one tensor as Keras runs a model in `predict`, whoever calls it.
+
+    Every layer is in inference mode, also one that only hands the mode on to its own layers, also
+    under a caller that trains. Variables keep their values, and no layer's losses change.
+    """
+    layer = _Inference(function)
+
+    def call(tensor: Any) -> Any:
+        with keras.StatelessScope():
+            return layer(tensor, training=False)
+
+    return call
+
+
+class _Inference(keras.layers.Layer):
+    def __init__(self, function: Callable[[Any], Any]) -> None:
+        super().__init__(name="inference", dtype="float32", autocast=False)
+        self._function = function
+        self.built = True
+
+    def call(self, tensor: Any, training: bool = False) -> Any:
+        return self._function(tensor)
+
+
+def forms(steps: Sequence[Step], start: int, spec: tf.TensorSpec) -> dict[int, Form]:
+    """The form of every tensor of the steps, by tracing them once; nothing is computed."""
+    found: dict[int, Form] = {}
 
     def trace(tensor: tf.Tensor) -> None:
         for key, value in run(steps, {start: tensor}).items():
-            shapes[key] = tuple(getattr(value, "shape", ()))
+            known = value.shape.rank is not None
+            found[key] = Form(tuple(value.shape) if known else (), value.dtype)
 
-    tf.function(trace, autograph=False).get_concrete_function(spec)
-    return shapes
+    tf.function(inference(trace), autograph=False).get_concrete_function(spec)
+    return found
 
 
 def cuts(steps: Sequence[Step], start: int) -> dict[int, int]:
@@ -143,6 +196,17 @@ def _nodes_in_order(graph: keras.Function) -> list[Any]:
     by_depth = graph._nodes_by_depth
     nodes = [node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth]]
     return [node for node in nodes if not node.is_input]
+
+
+def _can_be_inlined(node: Any) -> bool:
+    """Whether the node calls a graph model with exactly its inputs, in the order it holds them."""
+    model, arguments = node.operation, node.arguments.args
+    if not is_graph(model) or len(node.input_tensors) != len(model.inputs):
+        return False
+    if len(model.inputs) > 1 and not (arguments and isinstance(arguments[0], list | tuple)):
+        return False
+    pairs = zip(node.input_tensors, model.inputs, strict=True)
+    return all(len(given.shape) == len(taken.shape) for given, taken in pairs)
 
 
 def _functional_class(model: keras.Model) -> Any:

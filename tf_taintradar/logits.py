@@ -1,26 +1,33 @@
 """Finds the logits of a network: the tensor before its softmax, however the softmax was written."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 import keras
 
 from tf_taintradar.errors import UnsupportedClassifierError
-from tf_taintradar.graph import Step, call_step
+from tf_taintradar.graph import Form, Step, call_step
 
-_TO_PROBABILITIES = ("softmax", "log_softmax")
+_TO_PROBABILITIES = ("softmax", "log_softmax", "softmax_v2", "log_softmax_v2")  # v2: of tf.nn
 _NOTHING = ("linear", "identity")
+_ACTIVATIONS = ("Identity", "Softmax", "LogSoftmax", "Sigmoid", "LogSigmoid", "HardSigmoid")
+_SAME_VALUES = ("Cast", "Flatten", "Reshape", "Squeeze")
 
 
-def split_logits(steps: Sequence[Step], output: int) -> tuple[list[Step], int, list[Step]]:
+def split_logits(
+    steps: Sequence[Step], output: int, forms: dict[int, Form]
+) -> tuple[list[Step], int, list[Step]]:
     """Cuts a classifier's steps at its logits.
 
     The softmax may be a layer of its own, an operation, or the `activation` of the last layer; in
-    the last case a shallow copy of that layer, on the same weights, computes the logits.
+    the last case a second layer object, on the same weights, computes the logits. Casts and
+    reshapes may follow it.
 
     Args:
         steps: the classifier's steps.
         output: the key of its answer.
+        forms: the forms of all tensors.
 
     Returns:
         The steps up to the logits, the key of the logits, and the steps from them to the answer
@@ -29,23 +36,31 @@ def split_logits(steps: Sequence[Step], output: int) -> tuple[list[Step], int, l
     Raises:
         UnsupportedClassifierError: the answer is neither logits nor a softmax over them.
     """
-    position = len(steps) - 1
-    while _activation(steps[position]) in _NOTHING and _is_plain(steps[position]):
-        position -= 1
+    position = next((i for i in reversed(range(len(steps))) if not _changes_nothing(steps[i])), 0)
     last = steps[position]
     activation = _activation(last)
     if activation in _NOTHING:
         return list(steps), output, []
     if activation not in _TO_PROBABILITIES:
         raise UnsupportedClassifierError(_why_not(last.name, activation))
+    (result,) = last.outputs
+    _check_axis(last, forms[result], forms[output])
     tail = list(steps[position + 1 :])
     if _is_plain(last):
         return list(steps[:position]), last.inputs[0], [last, *tail]
-    logits = max(key for step in steps for key in step.outputs) + 1
-    bare = Step(_without_activation(last.operation), last.name, last.inputs, (logits,), last.bind)
-    softmax = keras.layers.Activation(last.operation.activation, dtype=last.operation.dtype_policy)
-    rest = [call_step(softmax, last.name, logits, last.outputs[0]), *tail]
-    return [*steps[:position], bare], logits, rest
+    layer = last.operation
+    softmax = keras.layers.Activation(layer.activation, dtype=layer.compute_dtype, name=layer.name)
+    bare = Step(_without_activation(layer), last.name, last.inputs, last.outputs, last.bind)
+    return [*steps[:position], bare], result, [call_step(softmax, last.name, result, result), *tail]
+
+
+def _changes_nothing(step: Step) -> bool:
+    """Whether the values that the step is given are all that it answers."""
+    if type(step.operation).__name__ in _SAME_VALUES or not isinstance(
+        step.operation, keras.Operation
+    ):
+        return True
+    return _is_plain(step) and _activation(step) in _NOTHING
 
 
 def _activation(step: Step) -> str:
@@ -53,18 +68,13 @@ def _activation(step: Step) -> str:
     operation = step.operation
     if hasattr(operation, "activation"):
         return getattr(operation.activation, "__name__", str(operation.activation))
-    known = ("Softmax", "LogSoftmax", "Sigmoid", "LogSigmoid", "HardSigmoid", "Identity")
     kind = type(operation).__name__
-    if kind not in known:
-        return "linear"
-    return "".join("_" + c.lower() if c.isupper() else c for c in kind).lstrip("_")
+    return re.sub("(?<!^)(?=[A-Z])", "_", kind).lower() if kind in _ACTIVATIONS else "linear"
 
 
 def _is_plain(step: Step) -> bool:
     """Whether the step is an activation alone, not a weighted layer that ends with one."""
-    return type(step.operation).__name__ in (
-        "Activation", "Identity", "Softmax", "LogSoftmax", "Sigmoid", "LogSigmoid", "HardSigmoid",
-    )  # fmt: skip
+    return type(step.operation).__name__ in ("Activation", *_ACTIVATIONS)
 
 
 def _without_activation(layer: Any) -> Any:
@@ -72,6 +82,18 @@ def _without_activation(layer: Any) -> Any:
     bare = object.__new__(type(layer))  # not copy.copy, for which Keras saves and loads the layer
     vars(bare).update(vars(layer), activation=keras.activations.linear)
     return bare
+
+
+def _check_axis(last: Step, form: Form, answer: Form) -> None:
+    """Refuses a softmax that does not compare the classes of one image with each other."""
+    axis = getattr(last.operation, "axis", -1)
+    (axis,) = axis if isinstance(axis, list | tuple) and len(axis) == 1 else (axis,)
+    if axis in (-1, len(form.shape) - 1) and form.shape[-1] == answer.shape[-1]:
+        return
+    raise UnsupportedClassifierError(
+        f"`classifier` ends in a softmax (layer `{last.name}`) over the axis {axis} of a tensor of "
+        f"shape {form.shape}; expected one over its {answer.shape[-1]} classes, the last axis."
+    )
 
 
 def _why_not(name: str, activation: str) -> str:

@@ -1,0 +1,109 @@
+"""Every family of keras.applications: which layer is found, and the same answers."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tf_taintradar.classifier import open_classifier
+
+# One network of every family on 128x128 images: feature layer and shape of the feature map.
+FAMILIES = {
+    "VGG16": ("block5_conv3", (8, 8, 512)),
+    "VGG19": ("block5_conv4", (8, 8, 512)),
+    "ResNet50": ("conv5_block3_out", (4, 4, 2048)),
+    "ResNet50V2": ("post_relu", (4, 4, 2048)),
+    "InceptionV3": ("mixed10", (2, 2, 2048)),
+    "InceptionResNetV2": ("conv_7b_ac", (2, 2, 1536)),
+    "Xception": ("block14_sepconv2_act", (4, 4, 2048)),
+    "MobileNet": ("conv_pw_13_relu", (4, 4, 1024)),
+    "MobileNetV2": ("out_relu", (4, 4, 1280)),
+    "MobileNetV3Small": ("activation_17", (4, 4, 576)),
+    "DenseNet121": ("relu", (4, 4, 1024)),
+    "NASNetMobile": ("activation_187", (4, 4, 1056)),
+    "EfficientNetB0": ("top_activation", (4, 4, 1280)),
+    "EfficientNetV2B0": ("top_activation", (4, 4, 1280)),
+    "ConvNeXtTiny": ("add_17", (4, 4, 768)),
+}
+# The other networks of these families: the feature layer.
+VARIANTS = {
+    "ResNet101": "conv5_block3_out",
+    "ResNet152": "conv5_block3_out",
+    "ResNet101V2": "post_relu",
+    "ResNet152V2": "post_relu",
+    "MobileNetV3Large": "activation_19",
+    "DenseNet169": "relu",
+    "DenseNet201": "relu",
+    "NASNetLarge": "activation_259",
+    "EfficientNetB1": "top_activation",
+    "EfficientNetB2": "top_activation",
+    "EfficientNetB3": "top_activation",
+    "EfficientNetB4": "top_activation",
+    "EfficientNetB5": "top_activation",
+    "EfficientNetB6": "top_activation",
+    "EfficientNetB7": "top_activation",
+    "EfficientNetV2B1": "top_activation",
+    "EfficientNetV2B2": "top_activation",
+    "EfficientNetV2B3": "top_activation",
+    "EfficientNetV2S": "top_activation",
+    "EfficientNetV2M": "top_activation",
+    "EfficientNetV2L": "top_activation",
+    "ConvNeXtSmall": "add_35",
+    "ConvNeXtBase": "add_35",
+    "ConvNeXtLarge": "add_35",
+    "ConvNeXtXLarge": "add_35",
+}
+CLASSES = 7
+
+
+def check(classifier, opened):
+    x = np.random.default_rng(0).uniform(0, 255, (1, *opened.input_shape)).astype(np.float32)
+    logits = opened.logits(x)
+    answer = classifier(x, training=False)
+    np.testing.assert_array_equal(opened.predictions(logits), answer)
+    np.testing.assert_allclose(tf.nn.softmax(logits), answer, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_one_network_of_every_family(name):
+    network = getattr(keras.applications, name)
+    classifier = network(weights=None, classes=CLASSES, input_shape=(128, 128, 3))
+    opened = open_classifier(classifier)
+    assert (opened.feature_layer, opened.feature_shape) == FAMILIES[name]
+    check(classifier, opened)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_other_network(name):
+    network = getattr(keras.applications, name)
+    classifier = network(weights=None, classes=CLASSES, input_shape=(128, 128, 3))
+    opened = open_classifier(classifier)
+    assert opened.feature_layer == VARIANTS[name]
+    check(classifier, opened)
+
+
+def test_no_network_is_missing():
+    networks = {name for name in dir(keras.applications) if name[0].isupper()}
+    assert networks == FAMILIES.keys() | VARIANTS.keys()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FAMILIES)
+def test_as_a_nested_base_of_any_size(name):
+    """The usual transfer model; at the size the family is trained on, logits and gradients too."""
+    base = getattr(keras.applications, name)(
+        weights=None, include_top=False, input_shape=(None, None, 3), pooling="avg"
+    )
+    classifier = keras.Sequential([keras.Input((224, 224, 3)), base, keras.layers.Dense(CLASSES)])
+    opened = open_classifier(classifier)
+    assert opened.feature_layer == f"{base.name}/{FAMILIES[name][0]}"
+    x = np.random.default_rng(0).uniform(0, 1, (1, 224, 224, 3)).astype(np.float32)
+    features = opened.features(x)
+    with tf.GradientTape() as tape:
+        tape.watch(features)
+        logits = opened.head(features)
+    np.testing.assert_array_equal(logits, classifier(x, training=False))
+    gradient = tape.gradient(logits, features).numpy()
+    assert np.isfinite(gradient).all()
+    assert gradient.any()

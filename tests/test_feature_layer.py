@@ -1,0 +1,257 @@
+"""Which layer the detector looks at."""
+
+import keras
+import pytest
+import tensorflow as tf
+from keras import layers, ops
+
+from tf_taintradar.classifier import open_classifier
+from tf_taintradar.errors import UnsupportedClassifierError
+from tf_taintradar.feature_layer import choose, find
+from tf_taintradar.graph import flatten, forms
+
+SHAPE = (12, 8, 3)
+
+
+def steps_of(end):
+    """The steps of a network: two convolutions (10, 6, 8), then what `end` puts on them."""
+    inputs = keras.Input(SHAPE)
+    x = layers.Conv2D(8, 3, padding="same", activation="relu", name="first")(inputs)
+    x = layers.Conv2D(8, 3, activation="relu", name="second")(x)
+    steps, _ = flatten(keras.Model(inputs, end(x)))
+    return steps, forms(steps, 0, tf.TensorSpec((None, *SHAPE), tf.float32))
+
+
+def pool(x):
+    return layers.GlobalAveragePooling2D()(x)
+
+
+def dense(x):
+    return layers.Dense(5)(x)
+
+
+def class_map(x):
+    """SqueezeNet: the last convolution has a channel for each class, nothing lies above it."""
+    x = layers.Concatenate(name="here")([x, layers.Conv2D(8, 1, name="branch")(x)])
+    x = layers.Dropout(0.5, name="dropout")(x)
+    x = layers.Conv2D(5, 1, name="class_map")(x)
+    return pool(layers.ReLU()(layers.BatchNormalization()(x)))
+
+
+def residual(x):
+    y = layers.BatchNormalization()(layers.Conv2D(8, 3, padding="same", name="inside")(x))
+    return dense(pool(layers.ReLU(name="here")(layers.Add()([x, y]))))
+
+
+def vgg(x):
+    """Max pooling, then fully connected layers: the convolution before the pooling."""
+    x = layers.Conv2D(8, 3, name="here")(x)
+    x = layers.Flatten()(layers.MaxPooling2D(name="pool")(x))
+    return dense(layers.Dense(9, "relu")(x))
+
+
+def pooled_without_stride(x):
+    x = layers.Conv2D(8, 3, name="here")(x)
+    return dense(layers.Flatten()(layers.MaxPooling2D(3, 1, padding="same")(x)))
+
+
+def handed_on(x):
+    """Dropout, padding, cropping, upsampling and identity change nothing, or only the grid."""
+    x = layers.Conv2D(8, 3, name="here")(x)
+    x = layers.SpatialDropout2D(0.5)(layers.Dropout(0.5)(x))
+    x = layers.Cropping2D(1)(layers.ZeroPadding2D(2)(x))
+    return dense(pool(layers.Identity()(layers.UpSampling2D()(x))))
+
+
+def head_of_convolutions(x):
+    """MobileNetV3: convolutions on the pooled features, which are a grid of one place."""
+    x = layers.Activation("hard_silu", name="here")(layers.Conv2D(8, 3)(x))
+    x = layers.GlobalAveragePooling2D(keepdims=True)(x)
+    x = layers.Conv2D(9, 1, activation="hard_silu")(x)
+    return layers.Flatten()(layers.Conv2D(5, 1)(x))
+
+
+def squeeze_and_excitation(x):
+    gate = layers.Dense(8, "sigmoid")(layers.Dense(4, "relu")(pool(x)))
+    return dense(pool(layers.Multiply(name="here")([x, layers.Reshape((1, 1, 8))(gate)])))
+
+
+def pooled_twice(x):
+    x = layers.Conv2D(8, 3, name="here")(x)
+    return dense(layers.Concatenate()([pool(x), layers.GlobalMaxPooling2D()(x)]))
+
+
+def several_scales(x):
+    """All levels of a pyramid are pooled: everything flows through the first one only."""
+    x = layers.Conv2D(8, 3, name="here")(x)
+    y = layers.Conv2D(8, 3, name="coarser")(x)
+    return dense(layers.Concatenate()([pool(x), pool(y)]))
+
+
+def one_row(x):
+    return dense(layers.Flatten()(layers.Conv2D(8, (10, 1), name="here")(x)))
+
+
+class Scale(layers.Layer):
+    """A factor for each channel: a weight of rank 4 that weighs nothing against anything."""
+
+    def build(self, shape):
+        self.factor = self.add_weight(shape=(1, 1, 1, shape[-1]), initializer="ones")
+
+    def call(self, x):
+        return x * self.factor
+
+
+def scaled_class_map(x):
+    x = layers.Activation("relu", name="here")(layers.Conv2D(8, 3)(x))
+    return pool(Scale()(layers.PReLU(shared_axes=[1, 2])(layers.Conv2D(5, 1)(x))))
+
+
+def scaled(x):
+    return dense(pool(Scale(name="here")(layers.Conv2D(8, 3)(x))))
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        class_map, residual, vgg, pooled_without_stride, handed_on, head_of_convolutions,
+        squeeze_and_excitation, pooled_twice, several_scales, one_row, scaled_class_map, scaled,
+    ],
+    ids=lambda end: end.__name__,
+)  # fmt: skip
+def test_the_last_map_that_has_weights_above_it(end):
+    steps, known = steps_of(end)
+    assert choose(steps, known).layer == "here"
+
+
+def test_the_cut_splits_the_steps():
+    steps, known = steps_of(vgg)
+    cut = choose(steps, known)
+    assert cut.key in steps[cut.position - 1].outputs
+    assert cut.key in steps[cut.position].inputs
+
+
+def test_no_weights_above_any_map():
+    inputs = keras.Input(SHAPE)
+    model = keras.Model(inputs, pool(layers.Conv2D(5, 3)(inputs)))
+    steps, _ = flatten(model)
+    with pytest.raises(UnsupportedClassifierError, match="at least one layer above its last"):
+        choose(steps, forms(steps, 0, tf.TensorSpec((None, *SHAPE), tf.float32)))
+
+
+def test_a_map_whose_places_become_tokens():
+    def end(x):
+        x = layers.Dense(8, name="mixer")(layers.Reshape((60, 8))(x))
+        return dense(layers.GlobalAveragePooling1D()(x))
+
+    steps, known = steps_of(end)
+    with pytest.raises(UnsupportedClassifierError, match="layer `mixer`.*feature_layer='second'"):
+        choose(steps, known)
+    assert find(steps, known, "second").layer == "second"
+
+
+def test_tokens_that_are_only_pooled_are_harmless():
+    def end(x):
+        return dense(layers.GlobalAveragePooling1D()(layers.Reshape((60, 8))(x)))
+
+    assert choose(*steps_of(end)).layer == "second"
+
+
+# By name
+
+
+def nested_twice(x):
+    """Layers of the same name in two nested models and outside of them."""
+
+    def block(name):
+        inputs = keras.Input((None, None, 8))
+        y = layers.Conv2D(8, 3, padding="same", name="twin")(inputs)
+        return keras.Model(inputs, layers.ReLU(name=f"{name}_relu")(y), name=name)
+
+    x = layers.ReLU(name="outside")(block("two")(block("one")(x)))
+    return dense(pool(layers.Conv2D(8, 3, name="two_relu")(x)))
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("first", "first"),
+        ("one/twin", "one/twin"),
+        ("one_relu", "one/one_relu"),  # only one layer ends so
+        ("two/two_relu", "two/two_relu"),
+        ("two_relu", "two_relu"),  # the full name of one, the end of another's
+    ],
+)
+def test_find(name, found):
+    steps, known = steps_of(nested_twice)
+    cut = find(steps, known, name)
+    assert cut.layer == found
+    assert cut.key == next(s.outputs[0] for s in steps if s.name == found)
+
+
+def test_find_a_layer_that_is_called_several_times():
+    relu = layers.ReLU(name="relu")
+    steps, known = steps_of(
+        lambda x: dense(pool(relu(layers.Conv2D(8, 3)(relu(layers.Conv2D(8, 3)(x))))))
+    )
+    assert known[find(steps, known, "relu").key].shape == (None, 6, 2, 8)
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("no such", "'no such', which matches none.*: .* class_map, dropout, here, second, first"),
+        ("lass_map", "matches none"),
+        ("branch", r"shape \(None, 10, 6, 8\), which part of the network bypasses"),
+        ("global_average_pooling2d", r"shape \(None, 5\)\. Possible"),
+        ("keras_tensor", "matches none"),
+    ],
+)
+def test_find_refuses(name, why):
+    steps, known = steps_of(class_map)
+    with pytest.raises(UnsupportedClassifierError, match=f"`feature_layer` must .*{why}"):
+        find(steps, known, name)
+
+
+def test_find_refuses_an_ambiguous_name():
+    steps, known = steps_of(nested_twice)
+    with pytest.raises(UnsupportedClassifierError, match="matches one/twin, two/twin. Possible"):
+        find(steps, known, "twin")
+
+
+def test_a_class_map_may_be_named():
+    """That it shows nothing is for `calibrate` to say."""
+    steps, known = steps_of(class_map)
+    assert find(steps, known, "class_map").layer == "class_map"
+
+
+# Networks with their published weights
+
+
+@pytest.mark.parametrize(
+    ("file", "layer", "shape"),
+    [
+        ("squeezenet_v1_1.keras", "fire9_concat", (14, 14, 512)),
+        ("mobilenet_v2.keras", "Conv_1_relu", (7, 7, 1280)),
+    ],
+)
+def test_published_networks(shared, file, layer, shape):
+    classifier = keras.models.load_model(shared / "models" / file)
+    opened = open_classifier(classifier)
+    assert (opened.feature_layer, opened.feature_shape) == (layer, shape)
+    x = tf.random.stateless_uniform((1, *opened.input_shape), (0, 1), -100.0, 100.0)
+    answer = classifier(x, training=False).numpy()
+    assert (opened.predictions(opened.logits(x)).numpy() == answer).all()
+    assert abs(tf.nn.softmax(opened.logits(x)).numpy() - answer).max() < 1e-6
+
+
+def test_the_class_map_of_squeezenet_may_be_named(shared):
+    classifier = keras.models.load_model(shared / "models" / "squeezenet_v1_1.keras")
+    opened = open_classifier(classifier, feature_layer="conv10")
+    assert (opened.feature_layer, opened.feature_shape[-1]) == ("conv10", 1000)
+
+
+def test_operations_have_names_too():
+    steps, known = steps_of(lambda x: dense(pool(ops.relu(x + 1.0))))
+    assert choose(steps, known).layer == "relu"
+    assert find(steps, known, "add").layer == "add"

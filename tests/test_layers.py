@@ -7,8 +7,8 @@ import pytest
 
 PACKAGE = pathlib.Path(__file__).parents[1] / "tf_taintradar"
 LAYERS = [
-    ["errors", "plot"],
-    ["images", "graph"],
+    ["errors", "files"],
+    ["images", "graph", "plot"],
     ["image_files", "logits", "feature_layer", "ranks", "cam"],
     ["fills"],
     ["classifier"],

@@ -279,6 +279,17 @@ def test_a_saved_detector_comes_back_the_same(small_classifier, images, tmp_path
     assert len(again.weights) == len(radar.weights)
 
 
+def test_a_save_that_fails_leaves_the_older_file(radar, tmp_path, monkeypatch):
+    path = tmp_path / "radar.keras"
+    radar.save(path)
+    before = path.read_bytes()
+    monkeypatch.setattr(radar, "get_config", lambda: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        radar.save(path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_the_calibration_is_part_of_the_saved_model_in_a_fresh_process(radar, images, tmp_path):
     radar.calibration = Calibration(0.1, 3, 1, 0.1, (0.0, 0.2), 50, 0.25, np.eye(3))
     radar.save(tmp_path / "radar.keras")

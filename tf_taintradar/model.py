@@ -3,7 +3,7 @@
 import functools
 import numbers
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -13,27 +13,15 @@ import tensorflow as tf
 
 from tf_taintradar.calibration import Calibration, check_target, choose_thresholds
 from tf_taintradar.classifier import open_classifier
-from tf_taintradar.errors import BlindDetectorError, NotCalibratedError
+from tf_taintradar.errors import BLIND, NO_THRESHOLD, BlindDetectorError, NotCalibratedError
 from tf_taintradar.explanation import BLIND_SHARE, Diagnosis, Explanation
+from tf_taintradar.files import replacing
 from tf_taintradar.fills import make_fill
-from tf_taintradar.image_files import count_images, iterate_batches, read_image
+from tf_taintradar.image_files import read_image
 from tf_taintradar.images import as_pixels, check_shape
-from tf_taintradar.pipeline import Pipeline
-
-Arrays = dict[str, npt.NDArray[Any]]
+from tf_taintradar.pipeline import Arrays, Pipeline
 
 _PAPER_TOP_K = 9
-_NO_THRESHOLD = (
-    "This detector has no threshold yet. Call `calibrate(clean_images, target_fpr=0.06)` on benign "
-    "images, or pass `rank_threshold=` to TaintRadarModel (the paper's scene setting: top_k=9, "
-    "rank_threshold=2). `score` and `explain` work without one."
-)
-_BLIND = (
-    "The detector is blind at `{}`: nearly all of its negative maps are empty, so no label is ever "
-    "seen to be held down there. Usually no weight lies between that layer and the logits. Leave "
-    "`feature_layer` out to have it found, or name an earlier layer; `diagnose(images)` shows what "
-    "a layer sees."
-)
 _FIXED = ("classifier", "preprocessor", "feature_layer", "fill", "temperature", "map_threshold")
 
 
@@ -190,7 +178,7 @@ class TaintRadarModel(keras.Model):
             ImageError: an image has the wrong shape, type or value range, or cannot be read.
         """
         self._require_threshold()
-        return self._over_batches(self, x, batch_size, verbose)
+        return self._pipeline.over_batches(self, x, batch_size, verbose)
 
     def score(self, x: Any, batch_size: int = 32, verbose: Any = 0) -> npt.NDArray[np.float32]:
         """The score (n,) float32 of each image, larger is more suspicious; needs no threshold.
@@ -198,7 +186,7 @@ class TaintRadarModel(keras.Model):
         Arguments and errors as in `predict`.
         """
         step = functools.partial(self._pipeline.answer, top_k=self.top_k)
-        return self._over_batches(step, x, batch_size, verbose)["score"]
+        return self._pipeline.over_batches(step, x, batch_size, verbose)["score"]
 
     def explain(self, image: Any) -> Explanation:
         """Every intermediate result of Figure 2 for one image: (H, W, c) raw pixels, or a file."""
@@ -217,7 +205,7 @@ class TaintRadarModel(keras.Model):
         Empty negative maps on nearly all images mean that no label can be suppressed at this layer.
         """
         step = functools.partial(self._pipeline.visibility, top_k=self.top_k)
-        seen = self._over_batches(step, x, batch_size, verbose)
+        seen = self._pipeline.over_batches(step, x, batch_size, verbose)
         return Diagnosis(
             feature_layer=self._pipeline.classifier.feature_layer,
             feature_shape=self._pipeline.classifier.feature_shape,
@@ -257,12 +245,17 @@ class TaintRadarModel(keras.Model):
         Source: section VI-B.
         """
         check_target(target_fpr)
-        _require(k_max >= 1, "k_max", k_max, "a whole number of at least 1")
+        _require(
+            isinstance(k_max, numbers.Integral) and k_max >= 1,
+            "k_max",
+            k_max,
+            "a whole number of at least 1",
+        )
         opened = self._pipeline.classifier
         step = functools.partial(self._pipeline.sweep, k_max=min(k_max, opened.n_classes))
-        seen = self._over_batches(step, x, batch_size, verbose)
+        seen = self._pipeline.over_batches(step, x, batch_size, verbose)
         if seen["empty_negative"].mean() > BLIND_SHARE:
-            raise BlindDetectorError(_BLIND.format(opened.feature_layer))
+            raise BlindDetectorError(BLIND.format(opened.feature_layer))
         calibration = choose_thresholds(
             seen["rank_shifts"], seen["areas"], target_fpr=target_fpr, n_classes=opened.n_classes
         )
@@ -271,20 +264,21 @@ class TaintRadarModel(keras.Model):
 
     def _require_threshold(self) -> None:
         if self.rank_threshold is None:
-            raise NotCalibratedError(_NO_THRESHOLD)
-
-    def _over_batches(
-        self, step: Callable[[Any], dict], x: Any, batch_size: int, verbose: Any
-    ) -> Arrays:
-        _require(batch_size >= 1, "batch_size", batch_size, "a whole number of at least 1")
-        bar = keras.utils.Progbar(count_images(x), verbose=int(verbose not in (0, "0")))
-        parts: list[dict[str, tf.Tensor]] = []
-        for batch in iterate_batches(x, self._pipeline.classifier.input_shape, batch_size):
-            parts.append(step(tf.convert_to_tensor(batch)))
-            bar.add(len(batch))
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+            raise NotCalibratedError(NO_THRESHOLD)
 
     # Saving
+
+    def save(self, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
+        """Writes the detector, its classifier and its calibration to one `.keras` file.
+
+        An older file of that name stays until the new one is complete. To read it back,
+        `import tf_taintradar`, then `keras.models.load_model(filepath)`.
+        """
+        if not overwrite or not str(filepath).endswith(".keras"):
+            super().save(filepath, overwrite=overwrite, **kwargs)  # Keras asks, or explains
+            return
+        with replacing(filepath) as partial:
+            super().save(partial, **kwargs)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments and the calibration, ready for JSON."""

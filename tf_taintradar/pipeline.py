@@ -4,13 +4,18 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+import keras
+import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from tf_taintradar.classifier import OpenedClassifier
 from tf_taintradar.detection import Detection, detect, gather_evidence, rank_shifts
 from tf_taintradar.fills import Fill
+from tf_taintradar.image_files import count_images, iterate_batches
 
 Tensors = dict[str, tf.Tensor]
+Arrays = dict[str, npt.NDArray[Any]]
 
 
 class Pipeline:
@@ -52,6 +57,17 @@ class Pipeline:
     def sweep(self, images: Any, k_max: int) -> Tensors:
         """`rank_shifts` and `areas` (b, k_max) for every K up to k_max; `empty_negative`."""
         return self._compiled(self._sweep, k_max)(images)
+
+    def over_batches(
+        self, step: Callable[[tf.Tensor], Tensors], x: Any, batch_size: int, verbose: Any
+    ) -> Arrays:
+        """Runs a step over all images of `x` (see `iterate_batches`) and joins its answers."""
+        bar = keras.utils.Progbar(count_images(x), verbose=int(verbose not in (0, "0")))
+        parts: list[Tensors] = []
+        for batch in iterate_batches(x, self.classifier.input_shape, batch_size):
+            parts.append(step(tf.convert_to_tensor(batch)))
+            bar.add(len(batch))
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def _compile(self, method: Callable[..., Any], top_k: int) -> Callable[[Any], Any]:
         spec = tf.TensorSpec((None, *self.classifier.input_shape), tf.float32)

@@ -1,12 +1,13 @@
 """Pictures from plain arrays. Every function returns a matplotlib Figure; pyplot is left alone."""
 
 import os
-import pathlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+
+from tf_taintradar.files import replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -81,13 +82,8 @@ def fpr_surface(
 def saved(figure: "Figure", path: str | os.PathLike[str] | None) -> "Figure":
     """Writes the figure to `path` (PNG, PDF, ... by suffix), whole or not at all; returns it."""
     if path is not None:
-        target = pathlib.Path(path)
-        partial = target.with_name(f".{target.stem}.partial{target.suffix or '.png'}")
-        try:
-            figure.savefig(partial, dpi=110)
-            partial.replace(target)
-        finally:
-            partial.unlink(missing_ok=True)
+        with replacing(path) as partial:
+            figure.savefig(partial, dpi=110, format=None if partial.suffix else "png")
     return figure
 
 

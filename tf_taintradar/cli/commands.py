@@ -1,8 +1,6 @@
 """The commands. Each imports TensorFlow when it runs, so that `--help` answers at once."""
 
-import contextlib
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +9,8 @@ import typer
 from tf_taintradar.cli import options, tables
 from tf_taintradar.cli.app import app
 from tf_taintradar.cli.quiet import import_tensorflow, progress_on_stderr, warnings_on_stderr
+from tf_taintradar.errors import NotCalibratedError
+from tf_taintradar.files import replacing
 
 if TYPE_CHECKING:
     from tf_taintradar.model import TaintRadarModel
@@ -76,12 +76,11 @@ def calibrate(
         calibration = radar.calibrate(
             folder, target_fpr, k_max=k_max, batch_size=batch_size, verbose=verbose
         )
-    with _replacing(output) as partial:
-        radar.save(partial)
+    radar.save(output)
     tables.print_calibration(calibration)
     typer.echo(f"detector: {output}")
     if report is not None:
-        with _replacing(report) as partial:
+        with replacing(report) as partial:
             partial.write_text(calibration.to_json() + "\n", encoding="utf-8")
         typer.echo(f"report: {report}")
     if plot is not None:
@@ -180,7 +179,7 @@ def _set(radar: "TaintRadarModel", top_k: int | None, rank_threshold: int | None
 
 def _require_threshold(radar: "TaintRadarModel", model: str) -> None:
     if radar.rank_threshold is None:
-        raise ValueError(
+        raise NotCalibratedError(
             f"{model} has no threshold yet: run `taintradar calibrate` on benign images, or give "
             "--rank-threshold (the paper's scene setting: --top-k 9 --rank-threshold 2)."
         )
@@ -190,14 +189,3 @@ def _make_folders(*files: Path | None) -> None:
     for file in files:
         if file is not None:
             file.parent.mkdir(parents=True, exist_ok=True)
-
-
-@contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """A temporary name beside `path`; what is written there takes its place, if nothing fails."""
-    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
-    try:
-        yield partial
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)

@@ -20,11 +20,8 @@ Model = Annotated[
     ),
 ]
 Files = Annotated[list[Path], typer.Argument(help="Image files, and folders of them.")]
-Folder = Annotated[
-    Path,
-    typer.Argument(help="Benign images, in this folder or below.", exists=True, file_okay=False),
-]
-Image = Annotated[Path, typer.Argument(help="An image file.", exists=True, dir_okay=False)]
+Folder = Annotated[Path, typer.Argument(help="Benign images, in this folder or below.")]
+Image = Annotated[Path, typer.Argument(help="An image file.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, not a table.")]
 BatchSize = Annotated[int, typer.Option(min=1, help="How many images are computed at once.")]
 TopK = Annotated[
@@ -53,8 +50,6 @@ ClassNames = Annotated[
     Path | None,
     typer.Option(
         help="The names of the classifier's labels: a JSON list, or a text file of one a line.",
-        exists=True,
-        dir_okay=False,
     ),
 ]
 Detector = Annotated[

@@ -111,6 +111,20 @@ def test_each_step_of_a_random_attack_sees_new_places(small_classifier, images):
     assert len({tuple(place) for place in first}) > 1
 
 
+@pytest.mark.parametrize("mode, sizes", [("universal", [4, 4, 7]), ("partial", [4, 4, 3, 3, 7])])
+def test_more_images_than_a_batch(small_classifier, images, mode, sizes):
+    seen = []
+
+    class Watched(AdversarialPatch):
+        def draw_places(self, n_images, rng):
+            seen.append(n_images)  # at every step, and at the end for all images
+            return super().draw_places(n_images, rng)
+
+    attack = Watched(small_classifier, target_class=3, steps=2, batch_size=4)
+    getattr(attack, mode)(images, verbose=0)
+    assert seen == sizes
+
+
 @pytest.mark.parametrize("mode", ["universal", "partial"])
 def test_attacks_succeed_on_a_network_with_random_weights(small_classifier, images, mode):
     clean = small_classifier.predict(images, verbose=0).argmax(-1)

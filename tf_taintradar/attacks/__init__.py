@@ -4,7 +4,8 @@
 of gradient descent and a few hooks. All answer an `AttackResult`.
 """
 
-from tf_taintradar.attacks.base import AttackResult, PatchAttack
+from tf_taintradar.attacks.base import PatchAttack
 from tf_taintradar.attacks.patch import AdversarialPatch
+from tf_taintradar.attacks.result import AttackResult
 
 __all__ = ["AdversarialPatch", "AttackResult", "PatchAttack"]

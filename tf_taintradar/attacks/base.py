@@ -1,6 +1,5 @@
-"""The loop that every patch attack runs, the hooks it runs on, and what it answers."""
+"""The loop that every patch attack runs, and the hooks it runs on."""
 
-import dataclasses
 import numbers
 from typing import Any
 
@@ -10,49 +9,12 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from tf_taintradar.attacks.placement import Place, corner_range, paste
+from tf_taintradar.attacks.result import AttackResult
 from tf_taintradar.classifier import OpenedClassifier
 from tf_taintradar.errors import ImageError
 from tf_taintradar.images import as_pixels
 
 _TRAINING, _FINAL = 0, 1  # the two streams of random numbers drawn from one seed
-
-
-@dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class AttackResult:
-    """What an attack made of n images.
-
-    Attributes:
-        images: (n, H, W, c) uint8, the attacked images.
-        patches: (1, h, w, c) uint8 if all images bear the same patch, else (n, h, w, c); black
-            where the mask is 0.
-        mask: (h, w) uint8, 1 where a patch is painted, else 0.
-        top_left: (n, 2) int32, row and column of each patch's top left pixel in its image.
-        labels: (n,) int32, what the classifier answers for `images`.
-        target_class: the label that the attacker wants.
-    """
-
-    images: npt.NDArray[np.uint8]
-    patches: npt.NDArray[np.uint8]
-    mask: npt.NDArray[np.uint8]
-    top_left: npt.NDArray[np.int32]
-    labels: npt.NDArray[np.int32]
-    target_class: int
-
-    @property
-    def success(self) -> npt.NDArray[np.bool_]:
-        """(n,) bool: the classifier answers `target_class`, as it may do for a clean image too."""
-        return self.labels == self.target_class
-
-    @property
-    def success_rate(self) -> float:
-        """The share of the images on which the attack succeeds, from 0 to 1."""
-        return float(self.success.mean())
-
-    def __repr__(self) -> str:
-        return (
-            f"AttackResult(target_class={self.target_class}, images={self.images.shape}, "
-            f"patches={self.patches.shape}, success={self.success.sum()}/{len(self.success)})"
-        )
 
 
 class PatchAttack:
@@ -245,7 +207,7 @@ class PatchAttack:
         return AttackResult(
             images=attacked,
             patches=rounded.astype(np.uint8),
-            mask=self._mask,
+            mask=self._mask.copy(),
             top_left=top_left,
             labels=labels,
             target_class=self.target_class,

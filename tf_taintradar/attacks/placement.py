@@ -89,28 +89,16 @@ def paste(
         (b, H, W, c) float32: the patch's pixels under the mask and the image's everywhere else,
         neither of them rounded or blended.
     """
-    n_images = tf.shape(images)[0]
-    stencil = tf.cast(mask, tf.float32)[tf.newaxis, :, :, tf.newaxis]
-    painted = tf.broadcast_to(patches * stencil, [n_images, *patches.shape[1:]])
-    stencil = tf.broadcast_to(stencil, [n_images, *stencil.shape[1:]])
-    moved = _move(tf.concat([painted, stencil], axis=-1), top_left, tf.shape(images)[1:3])
-    return images * (1 - moved[..., -1:]) + moved[..., :-1]
-
-
-def _move(patches: tf.Tensor, top_left: tf.Tensor, image_size: tf.Tensor) -> tf.Tensor:
-    """Each patch at its place on a canvas (b, H, W, channels) of zeros."""
-    corner = tf.cast(top_left, tf.float32)
-    zero = tf.zeros_like(corner[:, 0])
-    one = zero + 1
-    # the pixel (x, y) of the canvas shows (1x + 0y - column, 0x + 1y - row) of the patch
-    shift = tf.stack([one, zero, -corner[:, 1], zero, one, -corner[:, 0], zero, zero], axis=1)
-    return tf.raw_ops.ImageProjectiveTransformV3(
-        images=patches,
-        transforms=shift,
-        output_shape=image_size,
-        fill_value=0.0,
-        interpolation="NEAREST",
-        fill_mode="CONSTANT",
+    rows_columns = np.argwhere(mask)
+    n_images, n_pixels, n_channels = tf.shape(images)[0], len(rows_columns), patches.shape[-1]
+    flat = tf.reshape(patches, [-1, np.size(mask), n_channels])
+    colours = tf.gather(flat, np.flatnonzero(mask), axis=1)
+    image = tf.broadcast_to(tf.range(n_images)[:, None, None], [n_images, n_pixels, 1])
+    pixels = top_left[:, tf.newaxis] + rows_columns.astype(np.int32)
+    return tf.tensor_scatter_nd_update(
+        images,
+        indices=tf.concat([image, pixels], axis=-1),
+        updates=tf.broadcast_to(colours, [n_images, n_pixels, n_channels]),
     )
 
 

@@ -324,6 +324,7 @@ def test_mixed_precision_with_an_answer_in_float32(policy):
     assert opened.predictions(opened.logits(pixels(SHAPE))).dtype == tf.float32
 
 
+@pytest.mark.filterwarnings("ignore:(?s).*The structure of `inputs`")  # Keras 3.10, once loaded
 @pytest.mark.parametrize(
     "build", [transfer_functional, operations, lora, quantized, shared_layers, deep_nesting]
 )

@@ -43,6 +43,17 @@ def test_layers_that_the_output_does_not_need_are_left_out():
     assert names(keras.Model(full.inputs, full.outputs[0])) == ["needed"]
 
 
+def test_parts_of_a_nested_model_that_the_output_does_not_need_are_left_out():
+    """As of a detection network whose backbone alone is used."""
+    inputs = keras.Input((6, 4, 3))
+    x = layers.Conv2D(2, 3, name="used")(inputs)
+    pyramid = keras.Model(inputs, [x, layers.Conv2D(5, 2, name="unused")(x)], name="pyramid")
+    outer = keras.Input((6, 4, 3))
+    model = keras.Model(outer, layers.Flatten(name="flat")(pyramid(outer)[0]))
+    assert names(model) == ["pyramid/used", "flat"]
+    np.testing.assert_array_equal(answer(model), model(X))
+
+
 def test_a_layer_called_twice_makes_two_steps():
     shared = layers.Conv2D(3, 3, padding="same", name="shared")
     inputs = keras.Input((6, 4, 3))
@@ -180,6 +191,14 @@ def test_a_tensor_that_is_bypassed_is_no_cut():
     model = keras.Model(inputs, layers.Add(name="sum")([inside, inputs]))
     steps, _ = flatten(model)
     assert keys_by_name(steps)["inside"] not in cuts(steps, 0)
+
+
+def test_an_output_that_nobody_takes_hinders_no_cut():
+    inputs = keras.Input((6, 4, 3))
+    taken, _ = ops.split(inputs, 2, axis=1)
+    model = keras.Model(inputs, layers.Flatten(name="flat")(taken))
+    steps, _ = flatten(model)
+    assert keys_by_name(steps)["split"] in cuts(steps, 0)
 
 
 # Forms

@@ -83,14 +83,14 @@ def open_classifier(
         feature_layer = steps[0].name
     cut = layers.find(body, known, feature_layer) if feature_layer else layers.choose(body, known)
     trunk = _part(body[: cut.position], _PIXELS, cut.key, known)
-    head = _part(body[cut.position :], cut.key, logits_key, known)
+    top = _part(body[cut.position :], cut.key, logits_key, known)
     preprocess = make_preprocessor(preprocessor, shape)
 
     def features(pixels: tf.Tensor) -> tf.Tensor:
         return tf.cast(trunk(preprocess(tf.cast(pixels, tf.float32))), tf.float32)
 
-    def logits(feature_map: tf.Tensor) -> tf.Tensor:
-        return tf.cast(tf.reshape(head(feature_map), (-1, n_classes)), tf.float32)
+    def head(feature_map: tf.Tensor) -> tf.Tensor:
+        return tf.cast(tf.reshape(top(feature_map), (-1, n_classes)), tf.float32)
 
     opened = OpenedClassifier(
         input_shape=shape,
@@ -98,7 +98,7 @@ def open_classifier(
         feature_layer=cut.layer,
         feature_shape=known[cut.key].shape[1:],
         features=inference(features),
-        head=logits,
+        head=head,
         predictions=_part(tail, logits_key, output, known),
     )
     _check_head(opened, _part(steps[cut.position :], cut.key, output, known))

@@ -74,6 +74,8 @@ def is_graph(model: Any) -> bool:
 def flatten(model: keras.Model, start: int = 0) -> tuple[list[Step], int]:
     """The steps of a graph model with one input and one output, in an order in which they can run.
 
+    Parts of a nested model that the output does not need are left out.
+
     Args:
         model: a model for which `is_graph` holds.
         start: the key under which the model's input is found.
@@ -83,7 +85,7 @@ def flatten(model: keras.Model, start: int = 0) -> tuple[list[Step], int]:
     """
     flattener = _Flattener(next_key=start + 1)
     (output,) = flattener.inline(model, [start], prefix="")
-    return flattener.steps, output
+    return _needed(flattener.steps, output), output
 
 
 class _Flattener:
@@ -196,6 +198,15 @@ def _nodes_in_order(graph: keras.Function) -> list[Any]:
     by_depth = graph._nodes_by_depth
     nodes = [node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth]]
     return [node for node in nodes if not node.is_input]
+
+
+def _needed(steps: Sequence[Step], output: int) -> list[Step]:
+    needed, kept = {output}, []
+    for step in reversed(steps):
+        if needed.intersection(step.outputs):
+            needed.update(step.inputs)
+            kept.append(step)
+    return kept[::-1]
 
 
 def _can_be_inlined(node: Any) -> bool:

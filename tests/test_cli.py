@@ -171,6 +171,19 @@ def test_what_a_person_can_mend_is_said_in_one_line(arguments, words):
     assert_one_line_error(run("detect", *arguments), *words)
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["explain", "radar.keras", "gone", "--output", "why.png"],
+        ["diagnose", "radar.keras", "gone"],
+        ["calibrate", "radar.keras", "gone", "--output", "new.keras"],
+        ["detect", "classifier.keras", "photos", "--class-names", "gone"],
+    ],
+)
+def test_what_is_missing_is_named(arguments):
+    assert_one_line_error(run(*arguments), "'gone'")
+
+
 def test_an_empty_folder_is_an_error(tmp_path):
     assert_one_line_error(run("detect", "radar.keras", tmp_path), "holds no image")
 

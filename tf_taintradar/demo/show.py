@@ -1,0 +1,176 @@
+"""The demo: attacks a small classifier, lets its detector look, counts and draws what happened."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tf_taintradar import plot
+from tf_taintradar.attacks import AdversarialPatch
+from tf_taintradar.demo.scenes import CLASS_NAMES, draw_scenes
+from tf_taintradar.model import TaintRadarModel
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_PLACES = (
+    Path(__file__).parent / "detector",  # in an installed package
+    Path(__file__).parents[2] / "savedmodels" / "demo",  # in a checkout
+)
+_TARGET = CLASS_NAMES.index("striped star")  # what the attacker wants to be seen
+_UNIVERSAL: dict[str, Any] = {"diameter": 0.4, "place": "bottom_right"}
+_PARTIAL: dict[str, Any] = {"diameter": 0.3, "place": (6, 6)}
+_SHOWN, _EXPLAINED = 8, 2  # how many scenes are on the contact sheet, and one by one
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What became of the images of one kind.
+
+    Attributes:
+        kind: "benign", "universal patch" or "partial patches".
+        n_images: how many there are.
+        right: on how many the classifier is right.
+        judged: how many count for the detector: all benign images, else those that fool the
+            classifier.
+        flagged: how many of the judged ones are called adversarial.
+        recovered: for how many of the flagged ones the recovered label is the right one.
+    """
+
+    kind: str
+    n_images: int
+    right: int
+    judged: int
+    flagged: int
+    recovered: int
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Group:
+    """Images of one kind, their true labels (n,) and what `TaintRadarModel.predict` answers."""
+
+    kind: str
+    images: npt.NDArray[np.uint8]
+    truth: npt.NDArray[np.int32]
+    answers: dict[str, npt.NDArray[Any]]
+
+    def take(self, index: npt.NDArray[np.intp]) -> "_Group":
+        """Some of the images."""
+        answers = {name: values[index] for name, values in self.answers.items()}
+        return _Group(self.kind, self.images[index], self.truth[index], answers)
+
+    def outcome(self) -> Outcome:
+        """The counts."""
+        label, recovered = self.answers["label"], self.answers["recovered_label"]
+        judged = np.full(label.shape, True) if self.kind == "benign" else label == _TARGET
+        flagged = judged & self.answers["is_adversarial"]
+        return Outcome(
+            kind=self.kind,
+            n_images=len(label),
+            right=int((label == self.truth).sum()),
+            judged=int(judged.sum()),
+            flagged=int(flagged.sum()),
+            recovered=int((flagged & (recovered == self.truth)).sum()),
+        )
+
+
+def detector_file() -> Path:
+    """The demo's detector, in the installed package or beside it in a checkout.
+
+    Raises:
+        FileNotFoundError: it is in neither place.
+    """
+    files = [place / "detector.keras" for place in _PLACES]
+    for file in files:
+        if file.is_file():
+            return file
+    raise FileNotFoundError(f"The demo's detector is missing; looked for {files[0]}, {files[1]}.")
+
+
+def show(
+    radar: TaintRadarModel,
+    output: Path,
+    *,
+    n_images: int = 64,
+    n_partial: int = 16,
+    steps: int = 100,
+    seed: int = 2021,
+    verbose: int = 0,
+) -> list[Outcome]:
+    """Draws scenes, attacks the detector's classifier on them, and has all of them looked at.
+
+    Args:
+        radar: a detector with a threshold around the demo's classifier, which takes scenes.
+        output: folder for the pictures: `contact-sheet.png`, and what `explain` draws of the first
+            images of each kind.
+        n_images: how many scenes. Those that the classifier gets right are attacked by one
+            universal patch, made on as many other scenes.
+        n_partial: on how many of them a patch is made for that scene alone.
+        steps: of each attack.
+        seed: of the scenes and the attacks; the demo's classifier and detector were made with
+            other ones.
+        verbose: 1 for the progress bars of the attacks.
+
+    Returns:
+        Benign, universal, partial: the counts of each.
+    """
+    output.mkdir(parents=True, exist_ok=True)
+    images, truth = draw_scenes(n_images, seed=seed)
+    benign = _look("benign", radar, images, truth)
+    victims = np.flatnonzero((benign.answers["label"] == truth) & (truth != _TARGET))
+    images, truth = images[victims], truth[victims]
+
+    def attack(**settings: Any) -> AdversarialPatch:
+        classifier, preprocessor = radar.classifier, radar.preprocessor
+        common = {"target_class": _TARGET, "preprocessor": preprocessor}
+        return AdversarialPatch(classifier, **common, steps=steps, seed=seed, **settings)
+
+    universal = attack(**_UNIVERSAL)
+    patches = universal.universal(draw_scenes(n_images, seed=seed + 1)[0], verbose=verbose).patches
+    partial = attack(**_PARTIAL).partial(images[:n_partial], verbose=verbose)
+    groups = [
+        benign,
+        _look("universal patch", radar, universal.apply(patches, images).images, truth),
+        _look("partial patches", radar, partial.images, truth[:n_partial]),
+    ]
+    _draw(radar, [benign.take(victims), *groups[1:]], output)
+    return [group.outcome() for group in groups]
+
+
+def _look(
+    kind: str, radar: TaintRadarModel, images: npt.NDArray[np.uint8], truth: npt.NDArray[np.int32]
+) -> _Group:
+    return _Group(kind, images, truth, radar.predict(images, verbose=0))
+
+
+def _draw(radar: TaintRadarModel, groups: Sequence[_Group], output: Path) -> None:
+    """Writes the pictures; the groups show the same scenes in the same order."""
+    plot.saved(_contact_sheet(groups), output / "contact-sheet.png")
+    for group in groups:
+        for i, image in enumerate(group.images[:_EXPLAINED], start=1):
+            radar.explain(image).plot(output / f"{group.kind.split()[0]}-{i}.png")
+
+
+def _contact_sheet(groups: Sequence[_Group]) -> "Figure":
+    """A row for each kind of images, a column for each scene; what is flagged has a red title."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(1.6 * _SHOWN, 2.1 * len(groups)), layout="constrained")
+    for row, group in zip(figure.subplots(len(groups), _SHOWN), groups, strict=True):
+        for axis in row:
+            axis.set_axis_off()
+        for axis, image, label, flagged in zip(
+            row, group.images, group.answers["label"], group.answers["is_adversarial"], strict=False
+        ):
+            axis.imshow(image)
+            verdict = "ADVERSARIAL" if flagged else "benign"
+            axis.set_title(
+                f"{CLASS_NAMES[label]}\n{verdict}", fontsize=8, color="red" if flagged else "green"
+            )
+        row[0].text(
+            -0.1, 0.5, group.kind, rotation=90, ha="right", va="center", transform=row[0].transAxes
+        )
+    return figure

@@ -1,0 +1,35 @@
+"""What the benchmarks share: Markdown tables, the line that says what ran, JSON files."""
+
+import json
+import os
+import platform
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tf_taintradar.files import replacing
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """A Markdown table; every cell is printed as `str` shows it."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+
+
+def setting() -> str:
+    """Versions and machine, for the line above a table."""
+    gpus = len(tf.config.list_physical_devices("GPU"))
+    return (
+        f"TensorFlow {tf.__version__}, Keras {keras.__version__}, Python "
+        f"{platform.python_version()}, {os.cpu_count()} cores, {gpus or 'no'} GPU"
+    )
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Writes the file, whole or not at all; makes its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as partial:
+        partial.write_text(json.dumps(content, indent=1) + "\n")

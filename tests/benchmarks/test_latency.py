@@ -1,0 +1,53 @@
+import json
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture
+def latency(benchmark_script):
+    return benchmark_script("latency")
+
+
+def test_a_small_run_times_the_worst_case_with_all_rows(latency, tmp_path, capsys):
+    output = tmp_path / "latency.json"
+    results = latency.main("MobileNetV2", [2], [3], 2, 64, memory=False, output=output)
+    assert [(row.weights, row.batch, row.top_k) for row in results] == [
+        ("random", 2, 3),
+        ("worst", 2, 3),
+    ]
+    assert results[1].third_pass == 1
+    assert results[1].ratio > 1
+    assert "| worst | 2 | 3 | 100% |" in capsys.readouterr().out
+    assert json.loads(output.read_text())["results"][1]["third_pass"] == 1
+
+
+def test_ratios_are_taken_pair_by_pair(latency):
+    wall = [[1.0, 3.0], [2.0, 8.0], [10.0, 50.0]]  # plain, detector
+    processor = [[2.0, 4.0], [2.0, 4.0], [2.0, 6.0]]
+    times = np.stack([wall, processor], axis=-1)
+    result = latency.Result.of(times, "worst", 4, 9, 0.25)
+    assert result.ratio == 4
+    assert result.quartiles == (3.5, 4.5)
+    assert result.ratio_of_minima == 3
+    assert result.processor_ratio == 2
+    assert (result.plain_ms, result.detector_ms) == (500, 2000)
+    assert result.third_pass == 0.75
+
+
+def test_targets_are_met_or_missed_in_the_worst_case(latency):
+    def line(weights, top_k, ratio, processor_ratio):
+        return latency.Result(weights, 8, top_k, 1.0, 1, 1, ratio, (1, 1), 1, processor_ratio)
+
+    results = [line("random", 9, 9.0, 9.0), line("worst", 9, 3.1, 3.3), line("worst", 20, 3.6, 3.6)]
+    verdicts = latency.verdicts("VGG16", results, {"plain": 1.0, "detector": 8.5})
+    assert "passes: 3.10 (met), in processor time 3.30 (MISSED)" in verdicts[0]
+    assert "added: 0.50 (MISSED), in processor time 0.30 (met)" in verdicts[1]
+    assert "8.50 (MISSED)" in verdicts[2]
+    assert latency.verdicts("MobileNetV2", results, {}) == []
+
+
+def test_memory_of_a_small_network(latency):
+    peaks = latency.peak_memory("MobileNetV2", 32)
+    assert peaks["plain"] > 0.1  # GB: TensorFlow alone takes more
+    assert peaks["detector, K = 40"] >= 0.9 * peaks["plain"]

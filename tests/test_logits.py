@@ -117,7 +117,7 @@ def test_answers_that_are_logits_stay_as_they_are(end):
     np.testing.assert_array_equal(answer, model(X))
 
 
-def test_the_layer_is_neither_changed_nor_copied():
+def test_the_layer_is_not_changed():
     layer = dense("softmax")
     before = None
 

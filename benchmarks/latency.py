@@ -104,6 +104,7 @@ def main(
 ) -> list[Result]:
     """Time the detector around a network with random weights; print the table."""
     peaks = peak_memory(network, size) if memory else {}  # first: see there
+    print(f"peak memory, GB: {peaks}", file=sys.stderr, flush=True)
     results = run(network, size, batch, top_k, repeats)
     print(f"\n{network}, {size} x {size}; {setting()}; {repeats} repeats\n\n{as_table(results)}\n")
     for who, gigabytes in peaks.items():

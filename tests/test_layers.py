@@ -9,7 +9,7 @@ PACKAGE = pathlib.Path(__file__).parents[1] / "tf_taintradar"
 LAYERS = [
     ["errors", "files"],
     ["images", "graph", "plot"],
-    ["image_files", "logits", "feature_layer", "ranks", "cam"],
+    ["image_files", "logits", "feature_layer", "dense", "ranks", "cam"],
     ["fills"],
     ["classifier"],
     ["detection", "calibration"],

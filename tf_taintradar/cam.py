@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-_LABELS_AT_ONCE = 10  # backward passes vectorised together: bounds the memory for many labels
+_LABELS_AT_ONCE = 20  # backward passes vectorised together: bounds the memory for many labels
 
 ChannelWeights = Callable[[tf.Tensor], tf.Tensor]
 

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_taintradar import feature_layer as layers
+from tf_taintradar.dense import with_cheap_gradient
 from tf_taintradar.errors import UnsupportedClassifierError
 from tf_taintradar.graph import Form, Step, call_step, flatten, forms, inference, is_graph, run
 from tf_taintradar.images import make_preprocessor
@@ -83,7 +84,8 @@ def open_classifier(
         feature_layer = steps[0].name
     cut = layers.find(body, known, feature_layer) if feature_layer else layers.choose(body, known)
     trunk = _part(body[: cut.position], _PIXELS, cut.key, known)
-    top = _part(body[cut.position :], cut.key, logits_key, known)
+    above = [with_cheap_gradient(step) for step in body[cut.position :]]
+    top = _part(above, cut.key, logits_key, known)
     preprocess = make_preprocessor(preprocessor, shape)
 
     def features(pixels: tf.Tensor) -> tf.Tensor:

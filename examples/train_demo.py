@@ -21,7 +21,7 @@ BATCH = 32
 def main(
     output: Path = Path("savedmodels/demo/detector.keras"),
     images: int = 20_000,
-    epochs: int = 8,
+    epochs: int = 6,
     benign: int = 500,
     seed: int = 0,
 ) -> float:
@@ -37,7 +37,7 @@ def main(
     _, accuracy = learner.evaluate(*held_out, verbose=0)
     print(f"{accuracy:.1%} right on {len(held_out[1])} held-out scenes")
 
-    radar = TaintRadarModel(classifier, preprocessor="tf", class_names=CLASS_NAMES)
+    radar = TaintRadarModel(classifier, preprocessor="tf", fill=127.5, class_names=CLASS_NAMES)
     calibration = radar.calibrate(draw_scenes(benign, seed=seed + 2)[0], verbose=2)
     print(f"K = {calibration.top_k}, rank threshold {calibration.rank_threshold}")
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -64,7 +64,7 @@ def prepare(classifier: keras.Model, *, steps: int) -> keras.Model:
 
 
 def training_batches(scenes: np.ndarray, labels: np.ndarray) -> tf.data.Dataset:
-    """Shuffled batches, each mirrored, its colours exchanged and a part erased at random.
+    """Shuffled batches, each mirrored and its colours exchanged at random.
 
     Args:
         scenes: Images `(n, 96, 96, 3)` uint8 in [0, 255].
@@ -75,26 +75,11 @@ def training_batches(scenes: np.ndarray, labels: np.ndarray) -> tf.data.Dataset:
     def fetch(numbers: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         images = tf.image.random_flip_left_right(tf.gather(pixels, numbers))
         images = tf.gather(images, tf.random.shuffle([0, 1, 2]), axis=-1)
-        return erase(images), tf.gather(classes, numbers)
+        return images, tf.gather(classes, numbers)
 
     return (
         tf.data.Dataset.range(len(labels)).shuffle(len(labels)).batch(BATCH).map(fetch).prefetch(2)
     )
-
-
-def erase(images: tf.Tensor) -> tf.Tensor:
-    """Noise in a rectangle of about half of the images, a quarter to a half of a side long."""
-
-    def covered(length: int) -> tf.Tensor:
-        extent = tf.random.uniform((tf.shape(images)[0], 1), 0.25, 0.5) * length
-        start = tf.random.uniform(tf.shape(extent), 0.0, 1.0) * (length - extent)
-        place = tf.range(length, dtype=tf.float32)
-        return (start <= place) & (place < start + extent)
-
-    chosen = tf.random.uniform((tf.shape(images)[0], 1, 1)) < 0.5
-    region = chosen & covered(images.shape[1])[:, :, None] & covered(images.shape[2])[:, None]
-    noise = tf.cast(tf.random.uniform(tf.shape(images), 0, 256, tf.int32), tf.uint8)
-    return tf.where(region[..., None], noise, images)
 
 
 if __name__ == "__main__":

@@ -104,8 +104,8 @@ def show(
 
     Args:
         radar: a detector with a threshold around the demo's classifier, which takes scenes.
-        output: folder for the pictures: `contact-sheet.png`, and what `explain` draws of the first
-            images of each kind.
+        output: folder for the pictures: `contact-sheet.png`, and what `explain` draws of two
+            images of each kind, flagged ones first.
         n_images: how many scenes. Those that the classifier gets right are attacked by one
             universal patch, made on as many other scenes.
         n_partial: on how many of them a patch is made for that scene alone.
@@ -150,7 +150,8 @@ def _draw(radar: TaintRadarModel, groups: Sequence[_Group], output: Path) -> Non
     """Writes the pictures; the groups show the same scenes in the same order."""
     plot.saved(_contact_sheet(groups), output / "contact-sheet.png")
     for group in groups:
-        for i, image in enumerate(group.images[:_EXPLAINED], start=1):
+        flagged_first = np.argsort(~group.answers["is_adversarial"], kind="stable")
+        for i, image in enumerate(group.images[flagged_first[:_EXPLAINED]], start=1):
             radar.explain(image).plot(output / f"{group.kind.split()[0]}-{i}.png")
 
 

@@ -34,7 +34,6 @@ class Pipeline:
         self, classifier: OpenedClassifier, *, fill: Fill, temperature: float, map_threshold: float
     ) -> None:
         self.classifier = classifier
-        self._fill = fill
         self._settings: dict[str, Any] = {
             "fill": fill,
             "temperature": temperature,
@@ -101,7 +100,7 @@ class Pipeline:
 
     def _sweep(self, images: tf.Tensor, top_k: int) -> Tensors:
         evidence = gather_evidence(self.classifier, images, top_k=top_k, **self._settings)
-        shifts, areas = rank_shifts(self.classifier, evidence, fill=self._fill)
+        shifts, areas = rank_shifts(self.classifier, evidence, fill=self._settings["fill"])
         empty = _is_zero(evidence.negative_maps)
         return {"rank_shifts": shifts, "areas": areas, "empty_negative": empty}
 

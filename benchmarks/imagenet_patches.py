@@ -5,30 +5,22 @@ on every set of attacks. Attacks of a set may lie on images of either half. Ever
 detector is its default; nothing is chosen by looking at attacks.
 """
 
-import csv
 import dataclasses
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
-import keras
 import numpy as np
 import numpy.typing as npt
 import typer
-from PIL import Image
+from patch_sets import SHARED, Network, Pixels, find_networks
 from report import setting, table, write_json
 
 from tf_taintradar import TaintRadarModel, plot
 from tf_taintradar.calibration import wilson_interval
-from tf_taintradar.preprocessing import PixelScaling
 from tf_taintradar.score_calibration import ScoreCalibration, choose_threshold
 
-SHARED = Path(__file__).parents[1].parent / "shared"
-NETWORKS = {"squeezenet_v1_1": "squeezenet", "mobilenet_v2": "tf"}  # with their preprocessors
-SQUEEZENET = {"reverse_channels": True, "mean": (104, 117, 123)}
 STRICT = {"top_k": 9, "rank_threshold": 2}  # the paper's setting for scenes
 TARGETS = [0.06, 0.03, 0.01]
-
-Pixels = npt.NDArray[np.uint8]
 
 
 class Sample(NamedTuple):
@@ -90,19 +82,17 @@ def main(
     / "data/attacks",
     target_fpr: Annotated[list[float], typer.Option(help="may be repeated")] = TARGETS,
     limit: Annotated[int | None, typer.Option(help="only so many images and attacks")] = None,
+    shuffle: Annotated[int | None, typer.Option(help="halves at random, from this seed")] = None,
     batch_size: int = 16,
     output: Annotated[Path | None, typer.Option(help="a JSON file to write")] = None,
     roc: Annotated[Path | None, typer.Option(help="a folder for ROC curves")] = None,
 ) -> list[Row]:
     """Measure detection on a network, by default on the two of ../shared; print the table."""
-    networks = {model: preprocessor} if model else _shared_networks()
-    for path in (*networks, images, labels, attacks):
-        if not path.exists():
-            raise typer.BadParameter(f"{path} does not exist. See benchmarks/README.md.")
+    networks = find_networks(model, preprocessor, images, labels, attacks)
     rows: list[Row] = []
     for path, name in networks.items():
-        bench = Bench(path, name, images, labels, limit, batch_size, roc)
-        rows += bench.run(sorted((attacks / path.stem).glob("*.npz")), target_fpr)
+        network = Network(path, name, images, labels, attacks)
+        rows += Bench(network, limit, shuffle, batch_size, roc).run(target_fpr)
         if output:
             write_json(output, {"setting": setting(), "rows": [vars(row) for row in rows]})
     print(f"\n{setting()}\n\n{as_table(rows)}")
@@ -114,32 +104,26 @@ class Bench:
 
     def __init__(
         self,
-        model: Path,
-        preprocessor: str,
-        images: Path,
-        labels: Path,
+        network: Network,
         limit: int | None,
+        shuffle: int | None,
         batch_size: int,
         roc: Path | None,
     ) -> None:
-        self.name = model.stem
-        self.scaling = PixelScaling(**SQUEEZENET) if preprocessor == "squeezenet" else preprocessor
-        self.classifier = keras.models.load_model(model, compile=False)
-        self.limit, self.roc = limit, roc
+        self.network, self.limit, self.roc = network, limit, roc
         self.quietly: dict[str, Any] = {"batch_size": batch_size, "verbose": 0}
-        with labels.open(newline="") as file:
-            entries = list(csv.DictReader(file))
-        self.truth = np.array([int(entry["label"]) for entry in entries])
-        size = self.classifier.input_shape[1:3]
-        self.crops = [centre_crop(images / entry["file"], size) for entry in entries]
+        order = np.arange(len(network.crops))
+        if shuffle is not None:
+            np.random.default_rng(shuffle).shuffle(order)
+        self.first, self.other = (half[:limit] for half in np.array_split(order, 2))
 
-    def run(self, attacks: list[Path], targets: list[float]) -> list[Row]:
+    def run(self, targets: list[float]) -> list[Row]:
         """The lines for this network, of both variants."""
         rows: list[Row] = []
-        benign = np.stack(self.crops[: len(self.crops) // 2][: self.limit])
+        benign = self.network.crops[self.first]
         radar = self._radar("occlusion")
         calibration = radar.calibrate(benign, max(targets), **self.quietly)
-        samples = self._look(radar, attacks)
+        samples = self._look(radar)
         for target in targets:
             if isinstance(calibration, ScoreCalibration):
                 threshold = choose_threshold(calibration.scores, target).threshold
@@ -147,28 +131,29 @@ class Bench:
         radar = self._radar("paper")
         for target in targets:
             threshold = radar.calibrate(benign, target, **self.quietly).threshold
-            samples = self._look(radar, attacks)
             setting = f"calibrated, {target:.0%}: K = {radar.top_k}"
-            rows += self._rows("paper", setting, threshold, samples)
+            rows += self._rows("paper", setting, threshold, self._look(radar))
         radar.top_k, radar.rank_threshold = STRICT.values()
-        samples = self._look(radar, attacks)
         setting = f"the paper's K = {radar.top_k}"
-        return rows + self._rows("paper", setting, radar.rank_threshold, samples)
+        return rows + self._rows("paper", setting, radar.rank_threshold, self._look(radar))
 
     def _radar(self, variant: str) -> TaintRadarModel:
-        return TaintRadarModel(self.classifier, preprocessor=self.scaling, variant=variant)
+        network = self.network
+        return TaintRadarModel(
+            network.classifier, preprocessor=network.preprocessor, variant=variant
+        )
 
-    def _look(self, radar: TaintRadarModel, attacks: list[Path]) -> list[Sample]:
+    def _look(self, radar: TaintRadarModel) -> list[Sample]:
         """What the detector, which has a threshold, answers to the other half and all attacks."""
-        rest = np.arange(len(self.crops) // 2, len(self.crops))[: self.limit]
-        benign = np.stack([self.crops[i] for i in rest])
-        samples = [Sample("benign", self.truth[rest], radar.predict(benign, **self.quietly))]
-        for path in attacks:
-            with np.load(path) as attack:
-                attacked = attacked_images(self.crops, attack)[: self.limit]
-                index, target = attack["image"][: self.limit], int(attack["target"])
-            found = radar.predict(attacked, **self.quietly)
-            samples.append(Sample(path.stem, self.truth[index], found, target))
+
+        def sample(
+            name: str, images: Pixels, index: npt.NDArray[np.int64], target: int | None = None
+        ) -> Sample:
+            found = radar.predict(images, **self.quietly)
+            return Sample(name, self.network.truth[index], found, target)
+
+        benign = sample("benign", self.network.crops[self.other], self.other)
+        samples = [benign, *(sample(*attack) for attack in self.network.attacked(self.limit))]
         if self.roc is not None:
             self._draw(radar.variant, samples)
         return samples
@@ -176,10 +161,10 @@ class Bench:
     def _draw(self, variant: str, samples: list[Sample]) -> None:
         benign, *attacked = samples
         curves = {sample.name: sample.found["score"] for sample in attacked}
-        title = f"{self.name}, variant {variant}"
+        title = f"{self.network.name}, variant {variant}"
         figure = plot.roc_curves(benign.found["score"], curves, title=title)
         self.roc.mkdir(parents=True, exist_ok=True)
-        plot.saved(figure, self.roc / f"roc-{self.name}-{variant}.png")
+        plot.saved(figure, self.roc / f"roc-{self.network.name}-{variant}.png")
 
     def _rows(
         self, variant: str, setting: str, threshold: float, samples: list[Sample]
@@ -193,7 +178,7 @@ class Bench:
             is_recovered = found["recovered_label"] == sample.truth
             benign = None if sample.target is None else samples[0].found["score"]
             row = Row(
-                network=self.name,
+                network=self.network.name,
                 variant=variant,
                 setting=setting,
                 threshold=threshold,
@@ -210,35 +195,6 @@ class Bench:
             )
             rows.append(row)
         return rows
-
-
-def centre_crop(path: Path, size: tuple[int, int]) -> Pixels:
-    """The centre (H, W, 3) uint8 of an RGB image file that is at least as large."""
-    with Image.open(path) as picture:
-        pixels = np.asarray(picture.convert("RGB"))
-    top, left = ((have - want) // 2 for have, want in zip(pixels.shape, size, strict=False))
-    if min(top, left) < 0:
-        raise ValueError(f"{path} is {pixels.shape[:2]}, smaller than the network's input {size}.")
-    return pixels[top : top + size[0], left : left + size[1]]
-
-
-def attacked_images(crops: list[Pixels], attack: Any) -> Pixels:
-    """(m, H, W, 3): the patches pasted at their places.
-
-    Args:
-        crops: images (H, W, 3).
-        attack: `patches` (n, d, d, 3), `mask` (d, d) of 0 and 1; for each of m attacks `patch_of`
-            and `image`, the numbers of its patch and its image, and `top_left` (m, places, 2).
-    """
-    attacked = np.stack([crops[i] for i in attack["image"]])
-    inside = attack["mask"].astype(bool)
-    height, width = inside.shape
-    for image, patch, places in zip(
-        attacked, attack["patches"][attack["patch_of"]], attack["top_left"], strict=True
-    ):
-        for top, left in places:
-            image[top : top + height, left : left + width][inside] = patch[inside]
-    return attacked
 
 
 def auroc(benign: npt.NDArray[Any], attacked: npt.NDArray[Any]) -> float:
@@ -269,15 +225,6 @@ def _cells(row: Row) -> list[str]:
         "-" if row.auroc is None else f"{row.auroc:.3f}",
         "-" if row.recovered is None else f"{row.recovered:.0%}",
     ]
-
-
-def _shared_networks() -> dict[Path, str]:
-    if not SHARED.is_dir():
-        raise typer.BadParameter(
-            "there is no `shared` folder beside the repository: pass --model, --preprocessor, "
-            "--images, --labels and --attacks."
-        )
-    return {SHARED / "models" / f"{name}.keras": kind for name, kind in NETWORKS.items()}
 
 
 if __name__ == "__main__":

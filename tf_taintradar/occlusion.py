@@ -9,6 +9,7 @@ was tried.
 b images, n labels, feature map (h, w, channels), s windows.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -16,7 +17,8 @@ import tensorflow as tf
 from tf_taintradar.classifier import OpenedClassifier
 from tf_taintradar.sight import Sight
 
-_SIDES = (0.15, 0.3, 0.45, 0.6)  # of the windows, as fractions of the feature map's sides
+SIDES = (0.15, 0.3, 0.45, 0.6)
+"""The sides of the windows, as fractions of the feature map's sides."""
 
 
 class Occlusions(NamedTuple):
@@ -33,21 +35,23 @@ class Occlusions(NamedTuple):
     falls: tf.Tensor
 
 
-def occlude(classifier: OpenedClassifier, sight: Sight) -> Occlusions:
+def occlude(
+    classifier: OpenedClassifier, sight: Sight, sides: Sequence[float] = SIDES
+) -> Occlusions:
     """Takes the most critical window of each size out of the feature map.
-
-    The four windows have 15, 30, 45 and 60 % of the map's sides: from a small patch to a third of
-    the image. Sizes that are the same number of cells on a small map count once.
 
     Args:
         classifier: see `open_classifier`.
         sight: steps 1 and 2.
+        sides: the windows' sides as fractions of the feature map's, in (0, 1], ascending. The four
+            of the detector reach from a small patch to a third of the image. Sizes that are the
+            same number of cells on a small map count once.
 
     Returns:
         The windows, and the label's fall without each.
     """
     height, width = sight.critical_map.shape[1:]
-    sizes = list(dict.fromkeys((_cells(height, side), _cells(width, side)) for side in _SIDES))
+    sizes = list(dict.fromkeys((_cells(height, side), _cells(width, side)) for side in sides))
     windows = tf.stack([most_critical(sight.critical_map, size) for size in sizes], axis=1)
     rest = take_out(sight.features, windows)
     flat = classifier.head(tf.reshape(rest, (-1, *rest.shape[2:])))

@@ -135,6 +135,40 @@ def roc_curves(
     return figure
 
 
+def removal_curves(
+    areas: npt.NDArray[np.floating],
+    effects: Mapping[str, Mapping[str, npt.NDArray[np.floating]]],
+    *,
+    title: str = "",
+) -> "Figure":
+    """What happens to the predicted label as more and more of an image is taken away.
+
+    Args:
+        areas: (s,) the removed shares of the image, ascending, in [0, 1].
+        effects: for each quantity, which gets its own axes, and each kind of images: (n, s) floats.
+            The line is the median image, the band the middle 80 % of them.
+        title: of the picture.
+
+    Source: the paper's Figure 1.
+    """
+    figure = _figure(5.4 * len(effects), 4.2)
+    for axis, (quantity, kinds) in zip(
+        figure.subplots(1, len(effects), squeeze=False)[0], effects.items(), strict=True
+    ):
+        for name, values in kinds.items():
+            low, middle, high = np.quantile(values, (0.1, 0.5, 0.9), axis=0)
+            (line,) = axis.plot(100 * areas, middle, marker=".", label=f"{name} ({len(values)})")
+            axis.fill_between(100 * areas, low, high, color=line.get_color(), alpha=0.12)
+        if max(values.max() for values in kinds.values()) > 100:  # ranks, not nats
+            axis.set_yscale("symlog", linthresh=10)
+        axis.grid(alpha=0.3)
+        axis.set_xlabel("removed, % of the image")
+        axis.set_ylabel(quantity)
+        axis.legend(fontsize=8)
+    figure.suptitle(title, fontsize=11)
+    return figure
+
+
 def saved(figure: "Figure", path: str | os.PathLike[str] | None) -> "Figure":
     """Writes the figure to `path` (PNG, PDF, ... by suffix), whole or not at all; returns it."""
     if path is not None:

@@ -206,11 +206,14 @@ def main(
         kinds = connectors(addresses, model_dir.resolve().name, protocol)
         workers = [Worker(*kinds[i % len(kinds)], cases.other_shape) for i in range(clients)]
         hammer(workers, cases, 4 * max(BATCH_SIZES))  # warms up
-        before = memory(pid)
+        resident = [memory(pid)["VmRSS"]]
+        outcomes: list[Outcome] = []
         begin = time.perf_counter()
-        outcomes = hammer(workers, cases, requests)
+        for quarter in np.diff(np.linspace(0, requests, 5, dtype=int)):
+            outcomes += hammer(workers, cases, quarter)
+            resident.append(memory(pid)["VmRSS"])
         seconds = time.perf_counter() - begin
-        after = memory(pid)
+        peak = memory(pid)["VmHWM"]
         for worker in workers:
             worker.close()
     header = ["clients", "requests", "right", "told broken", "wrong", "not told", "errors"]
@@ -222,8 +225,8 @@ def main(
     print(f"{setting()}; {clients} clients, {malformed:.1%} broken requests\n")
     print(table(header, lines))
     print(
-        f"\nMemory of the server's process: {before['VmRSS']:.0f} MB before, "
-        f"{after['VmRSS']:.0f} MB after, {after['VmHWM']:.0f} MB at most."
+        "\nMemory of the server's process, MB: before, and after each quarter of the requests: "
+        f"{', '.join(f'{megabytes:.0f}' for megabytes in resident)}; {peak:.0f} at most."
     )
     for outcome in outcomes:
         if outcome.kind == "error":

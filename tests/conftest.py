@@ -1,5 +1,6 @@
 """What several test modules share."""
 
+import gc
 import pathlib
 
 import keras
@@ -9,6 +10,7 @@ from small_detector import Exported, build_small_classifier, draw_images
 
 from tf_taintradar import TaintRadarModel
 
+gc.freeze()  # the libraries' own objects stay: collections need not look at them
 SHARED = pathlib.Path(__file__).parents[1].parent / "shared"
 
 
@@ -23,7 +25,7 @@ def shared() -> pathlib.Path:
 @pytest.fixture(autouse=True)
 def _fresh_names():
     """Layer names do not depend on which tests ran before; the global policy is float32."""
-    keras.utils.clear_session()
+    keras.utils.clear_session(free_memory=False)  # a collection takes longer than most tests
     keras.config.set_dtype_policy("float32")
 
 

@@ -75,13 +75,18 @@ def test_an_array_is_resized_to_the_diameter_along_its_longer_side():
     assert make_mask(np.ones((300, 1)), 6).shape == (6, 1)
 
 
-def test_a_picture_is_painted_where_it_is_opaque_and_not_black(tmp_path):
+def test_a_picture_is_painted_where_it_is_opaque(tmp_path):
     pixels = np.zeros((2, 2, 4), np.uint8)
     pixels[..., 3] = [[255, 255], [0, 1]]
     pixels[..., 0] = [[0, 9], [9, 9]]
     Image.fromarray(pixels).save(tmp_path / "mask.png")
-    np.testing.assert_array_equal(make_mask(tmp_path / "mask.png", 2), [[0, 1], [0, 1]])
-    np.testing.assert_array_equal(make_mask(str(tmp_path / "mask.png"), 2), [[0, 1], [0, 1]])
+    np.testing.assert_array_equal(make_mask(tmp_path / "mask.png", 2), [[1, 1], [0, 1]])
+    np.testing.assert_array_equal(make_mask(str(tmp_path / "mask.png"), 2), [[1, 1], [0, 1]])
+
+
+def test_a_picture_without_transparency_is_painted_where_it_is_not_black(tmp_path):
+    Image.fromarray(np.array([[0, 9], [255, 0]], np.uint8)).save(tmp_path / "mask.png")
+    np.testing.assert_array_equal(make_mask(tmp_path / "mask.png", 2), [[0, 1], [1, 0]])
 
 
 @pytest.mark.parametrize("shape", ["circle", "", None, 3, np.ones(4), np.ones((2, 2, 3)), [["a"]]])

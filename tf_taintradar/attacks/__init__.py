@@ -11,6 +11,7 @@ from tf_taintradar.attacks.pasting import Transformations
 from tf_taintradar.attacks.patch import AdversarialPatch
 from tf_taintradar.attacks.penalties import Penalties
 from tf_taintradar.attacks.result import AttackResult
+from tf_taintradar.attacks.storage import load_patch, resize_patches, save_attack
 
 __all__ = [
     "AdversarialPatch",
@@ -19,4 +20,7 @@ __all__ = [
     "PatchAttack",
     "Penalties",
     "Transformations",
+    "load_patch",
+    "resize_patches",
+    "save_attack",
 ]

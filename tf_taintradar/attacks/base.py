@@ -56,6 +56,10 @@ class PatchAttack:
             probability, for one patch on all images on average. None: after `steps`.
         steps, learning_rate, batch_size, seed: see `AdversarialPatch`.
 
+    Attributes:
+        image_shape: (H, W, c) of the classifier's input.
+        patch_shape: (h, w, c) of the patches.
+
     Raises:
         ValueError: an argument is out of range.
 
@@ -93,6 +97,7 @@ class PatchAttack:
         self.learning_rate = learning_rate
         self.batch_size = check_integer("batch_size", batch_size, 1)
         self.seed = check_integer("seed", seed, 0)
+        self.image_shape = classifier.input_shape
         self.patch_shape = (*mask.shape, classifier.input_shape[-1])
         if self.penalties.printability and self.patch_shape[-1] != 3:
             raise ValueError(

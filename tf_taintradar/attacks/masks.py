@@ -32,7 +32,7 @@ def make_mask(shape: Any, diameter: int) -> Mask:
     Args:
         shape: "disk" (its diameter is the side), "square", "star" (five points), "lightning" (a
             bolt), an array (h, w) or (h, w, 1) that is painted where it is not 0, or the path of a
-            picture that is painted where it is opaque and not black.
+            picture that is painted where it is opaque, or not black if it has no transparency.
         diameter: the longer side of the patch in pixels, >= 1.
 
     Returns:
@@ -131,7 +131,7 @@ def _polygons(polygons: Sequence[Polygon], size: tuple[int, int]) -> Mask:
 
 
 def _painted(shape: Any) -> Mask:
-    """Where an array is not 0, or a picture opaque and not black: (h, w) of 0 and 1."""
+    """Where an array is not 0, or a picture is opaque (or not black): (h, w) of 0 and 1."""
     if isinstance(shape, (str, os.PathLike)):
         if not os.path.exists(shape):
             raise ValueError(
@@ -140,10 +140,12 @@ def _painted(shape: Any) -> Mask:
             )
         try:
             with Image.open(shape) as picture:
+                is_cut_out = picture.has_transparency_data
                 pixels = np.asarray(picture.convert("RGBA"))
         except OSError as error:
             raise ImageError(f"`shape`: {shape} cannot be read as a picture: {error}.") from error
-        return (pixels[..., :3].any(axis=-1) & (pixels[..., 3] > 0)).astype(np.uint8)
+        painted = pixels[..., 3] > 0 if is_cut_out else pixels[..., :3].any(axis=-1)
+        return np.asarray(painted, np.uint8)
     mask = np.asarray(shape)
     if mask.ndim == 3 and mask.shape[-1] == 1:
         mask = mask[..., 0]

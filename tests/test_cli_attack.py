@@ -22,9 +22,8 @@ def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("attack")
     classifier = build_small_classifier()
     classifier.save(folder / "classifier.keras")
-    TaintRadarModel(classifier, class_names=NAMES, score_threshold=0.01).save(
-        folder / "radar.keras"
-    )
+    radar = TaintRadarModel(classifier, class_names=NAMES, score_threshold=0.01)
+    radar.save(folder / "radar.keras")
     (folder / "photos").mkdir()
     for i, pixels in enumerate(draw_images(5)):
         Image.fromarray(pixels).save(folder / "photos" / f"photo{i}.png")
@@ -145,7 +144,7 @@ def test_a_name_needs_names(tmp_path):
 
 def test_a_folder_that_is_taken_is_seen_before_the_work(tmp_path):
     (tmp_path / "mine.txt").write_text("mine")
-    result = run("classifier.keras", "photos", "--output", tmp_path)
+    result = run("classifier.keras", "photos", "--steps", 10**9, "--output", tmp_path)
     assert result.exit_code == 2
     assert "exists and is not empty: choose another" in result.stderr
 

@@ -28,6 +28,13 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
         _remove(partial)
 
 
+def require_new_folder(folder: str | os.PathLike[str]) -> None:
+    """Raises FileExistsError if `folder` exists and is no empty folder."""
+    path = pathlib.Path(folder)
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise FileExistsError(f"{os.fspath(folder)!r} exists and is not empty: choose another.")
+
+
 def _remove(path: pathlib.Path) -> None:
     if path.is_dir():
         shutil.rmtree(path)

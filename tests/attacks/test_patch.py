@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tf_taintradar.attacks import AdversarialPatch
+from tf_taintradar.attacks import AdversarialPatch, Penalties, Transformations
 from tf_taintradar.errors import ImageError, UnsupportedClassifierError
 from tf_taintradar.preprocessing import PixelScaling
 
@@ -71,9 +71,9 @@ def test_the_record_tells_how_the_images_were_made(small_classifier, images, mod
     assert result.mask.shape == (6, 6)  # 0.4 of the smaller side, 16, is 6.4
     if place != "random":
         corner = (24 - 6, 16 - 6) if place == "bottom_right" else place
-        np.testing.assert_array_equal(result.top_left, [corner] * len(images))
+        np.testing.assert_array_equal(result.top_left, [[corner]] * len(images))
     expected = images.copy()
-    for i, (row, column) in enumerate(result.top_left):
+    for i, ((row, column),) in enumerate(result.top_left):
         for r, c in np.argwhere(result.mask):
             expected[i, row + r, column + c] = result.patches[i % len(result.patches), r, c]
     np.testing.assert_array_equal(result.images, expected)
@@ -83,42 +83,38 @@ def test_the_record_tells_how_the_images_were_made(small_classifier, images, mod
 
 def test_types_of_the_record(small_classifier, images):
     result = AdversarialPatch(small_classifier, target_class=3, steps=1).universal(images)
-    types = [getattr(result, f).dtype for f in ("images", "patches", "mask", "top_left", "labels")]
-    assert types == ["uint8", "uint8", "uint8", "int32", "int32"]
+    pixels = [result.images, result.patches, result.mask]
+    assert [array.dtype for array in pixels] == ["uint8"] * 3
+    numbers = [result.top_left, result.labels, result.clean_labels, result.steps]
+    assert [array.dtype for array in numbers] == ["int32"] * 4
     assert result.success.dtype == bool
     assert result.patches.max() > 0
     assert not result.patches[:, result.mask == 0].any()
-
-
-def test_random_places_cover_the_image_and_stay_inside(small_classifier):
-    attack = AdversarialPatch(small_classifier, target_class=3)
-    places = attack.draw_places(2000, np.random.default_rng(0))
-    np.testing.assert_array_equal(np.unique(places[:, 0]), np.arange(24 - 6 + 1))
-    np.testing.assert_array_equal(np.unique(places[:, 1]), np.arange(16 - 6 + 1))
 
 
 def test_each_step_of_a_random_attack_sees_new_places(small_classifier, images):
     drawn = []
 
     class Watched(AdversarialPatch):
-        def draw_places(self, n_images, rng):
-            drawn.append(super().draw_places(n_images, rng))
+        def draw_pose(self, n_images, rng):
+            drawn.append(super().draw_pose(n_images, rng))
             return drawn[-1]
 
-    Watched(small_classifier, target_class=3, steps=2).universal(images, verbose=0)
-    first, second, final = drawn
+    result = Watched(small_classifier, target_class=3, steps=2).universal(images, verbose=0)
+    (first,), (second,) = drawn
+    final = result.top_left
     assert (first != second).any() and (second != final).any() and (first != final).any()
-    assert len({tuple(place) for place in first}) > 1
+    assert len({tuple(place) for place in first[:, 0]}) > 1
 
 
-@pytest.mark.parametrize("mode, sizes", [("universal", [4, 4, 7]), ("partial", [4, 4, 3, 3, 7])])
+@pytest.mark.parametrize("mode, sizes", [("universal", [4, 4]), ("partial", [4, 4, 3, 3])])
 def test_more_images_than_a_batch(small_classifier, images, mode, sizes):
     seen = []
 
     class Watched(AdversarialPatch):
-        def draw_places(self, n_images, rng):
-            seen.append(n_images)  # at every step, and at the end for all images
-            return super().draw_places(n_images, rng)
+        def draw_pose(self, n_images, rng):
+            seen.append(n_images)  # at every step
+            return super().draw_pose(n_images, rng)
 
     attack = Watched(small_classifier, target_class=3, steps=2, batch_size=4)
     getattr(attack, mode)(images, verbose=0)
@@ -167,6 +163,107 @@ def test_a_universal_patch_on_one_image_is_its_partial_patch(small_classifier, i
     np.testing.assert_array_equal(universal.patches, partial.patches)
 
 
+def test_without_a_target_any_other_label_will_do(colour_classifier):
+    # green 80 leads by 5; a dark patch on 16 of 96 pixels lets either other colour win
+    attack = AdversarialPatch(colour_classifier, target_class=None, diameter=0.5, shape="square")
+    result = attack.partial(plain((75, 80, 0), (0, 255, 0)), verbose=0)
+    np.testing.assert_array_equal(result.clean_labels, [GREEN, GREEN])
+    np.testing.assert_array_equal(result.labels, [RED, GREEN])
+    np.testing.assert_array_equal(result.success, [True, False])
+    assert (result.patches[..., GREEN] == 0).all()
+
+
+def test_a_patch_stops_at_the_probability_and_the_others_go_on(colour_classifier):
+    # green leads on the first image from the start, never comes first on the last one
+    pixels = plain((100, 120, 20), (100, 90, 20), (255, 0, 0))
+    half = {"target_class": GREEN, "diameter": 0.5, "shape": "square", "steps": 30}
+    attack = AdversarialPatch(colour_classifier, stop_probability=0.4, **half)
+    result = attack.partial(pixels, verbose=0)
+    assert result.steps[0] == 0 and 0 < result.steps[1] < 30 and result.steps[2] == 30
+    np.testing.assert_array_equal(result.success, [True, True, False])
+    assert (result.patches[0] == 128).all()  # still the grey that it began with
+    steps = int(result.steps[1])
+    same = AdversarialPatch(colour_classifier, **half | {"steps": steps})
+    same = same.partial(pixels, verbose=0)
+    np.testing.assert_array_equal(result.patches[1], same.patches[1])
+    np.testing.assert_array_equal(same.steps, [steps] * 3)
+
+
+def test_one_patch_for_all_stops_at_the_mean_probability(colour_classifier, capsys):
+    pixels = plain((100, 120, 20), (100, 90, 20))
+    attack = AdversarialPatch(
+        colour_classifier, target_class=GREEN, diameter=0.5, stop_probability=0.42
+    )
+    result = attack.universal(pixels)
+    assert result.steps.shape == (1,) and 0 < result.steps[0] < 200
+    probabilities = keras.ops.softmax(colour_classifier(result.images.astype(np.float32)))[:, GREEN]
+    assert np.mean(probabilities) == pytest.approx(0.42, abs=0.01)
+    assert "200/200" in capsys.readouterr().out  # the bar does not stay open
+
+
+def test_several_copies_of_one_patch(small_classifier, images):
+    attack = AdversarialPatch(small_classifier, target_class=3, n_patches=3, steps=3)
+    result = attack.universal(images, verbose=0)
+    assert result.top_left.shape == (7, 3, 2)
+    expected = images.copy()
+    for i, corners in enumerate(result.top_left):
+        for row, column in corners:
+            for r, c in np.argwhere(result.mask):
+                expected[i, row + r, column + c] = result.patches[0, r, c]
+    np.testing.assert_array_equal(result.images, expected)
+    assert ((result.images != images).any(axis=-1).sum(axis=(1, 2)) > 2 * result.mask.sum()).all()
+
+
+def test_three_copies_are_stronger_than_one(colour_classifier):
+    # red 140: one patch of 9 pixels gives green (87 * 60 + 9 * 255) / 96 = 78, four give 133
+    small = {"target_class": GREEN, "diameter": 3 / 8, "shape": "square"}
+    pixels = plain((140, 60, 0))
+    for n_patches, is_enough in ((1, False), (4, True)):
+        attack = AdversarialPatch(colour_classifier, n_patches=n_patches, **small)
+        assert attack.universal(pixels, verbose=0).success == [is_enough]
+
+
+def test_training_on_several_sizes_gives_a_patch_of_the_largest(colour_classifier):
+    attack = AdversarialPatch(
+        colour_classifier, target_class=GREEN, diameter=(0.25, 0.5), shape="square", steps=50
+    )
+    result = attack.universal(plain((100, 60, 20)), verbose=0)
+    assert result.patches.shape == (1, 4, 4, 3)
+    assert (result.patches[0, ..., GREEN] > 200).all()
+    assert result.success == [True]
+
+
+def test_a_turned_patch_is_trained_by_other_gradients(small_classifier, images):
+    def run(**settings):
+        attack = AdversarialPatch(small_classifier, target_class=3, steps=4, **settings)
+        return attack.universal(images, verbose=0)
+
+    turned = {"transformations": Transformations(rotation=20, scale=(0.8, 1), noise=4)}
+    plain_one, first, again = run(), run(**turned), run(**turned)
+    np.testing.assert_array_equal(first.patches, again.patches)
+    assert (first.patches != plain_one.patches).any()
+    assert first.mask.shape == plain_one.mask.shape
+
+
+def test_penalties_make_a_patch_smoother(small_classifier, images):
+    def variation(penalties):
+        attack = AdversarialPatch(
+            small_classifier, target_class=3, steps=20, penalties=penalties, place="bottom_right"
+        )
+        patches = attack.universal(images, verbose=0).patches.astype(int)
+        return np.abs(np.diff(patches, axis=1)).mean()
+
+    assert variation(Penalties(smoothness=20)) < 0.7 * variation(None)
+
+
+def test_printable_colours_need_three_channels():
+    inputs = keras.Input((8, 8, 1))
+    x = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(2, 3)(inputs))
+    grey = keras.Model(inputs, keras.layers.Dense(3)(x))
+    with pytest.raises(ValueError, match="`printability` is about RGB colours; .* have 1 channels"):
+        AdversarialPatch(grey, target_class=0, penalties=Penalties(printability=1))
+
+
 def test_applying_a_finished_patch_repeats_the_attack(small_classifier, images):
     attack = AdversarialPatch(small_classifier, target_class=3, steps=5)
     for result in (attack.universal(images, verbose=0), attack.partial(images, verbose=0)):
@@ -210,8 +307,8 @@ def test_the_progress_bar_counts_the_steps_of_all_groups(small_classifier, image
 
 def test_repr_shows_the_settings(small_classifier):
     assert repr(AdversarialPatch(small_classifier, target_class=0, place=(1, 2), seed=4)) == (
-        "AdversarialPatch(target_class=0, diameter=0.4, shape='disk', place=(1, 2), steps=200, "
-        "learning_rate=16.0, seed=4)"
+        "AdversarialPatch(target_class=0, diameter=0.4, shape='disk', place=(1, 2), n_patches=1, "
+        "steps=200, learning_rate=16.0, seed=4)"
     )
 
 
@@ -224,7 +321,15 @@ def test_repr_shows_the_settings(small_classifier):
         ({"diameter": 0}, r"`diameter` must be a fraction .*; received 0"),
         ({"diameter": 1.01}, r"`diameter` must be a fraction .*; received 1.01"),
         ({"diameter": 0.01}, r"`diameter` must be at least one pixel, 1 / 16 here"),
-        ({"shape": "star"}, r"`shape` must be"),
+        ({"diameter": ()}, r"`diameter` must be a fraction .*, or several; received \(\)"),
+        ({"diameter": (0.4, 2)}, r"`diameter` must be a fraction .*; received \(0.4, 2\)"),
+        ({"shape": "circle"}, r"`shape` must be one of disk, square, star"),
+        ({"shape": np.zeros((4, 4))}, r"`shape` paints no pixel"),
+        ({"n_patches": 0}, r"`n_patches` must be an integer of at least 1; received 0"),
+        ({"n_patches": 9}, r"9 patches of 6x6 pixels overlap .* hold 8 at most"),
+        ({"place": "bottom_right", "n_patches": 2}, r"2 patches of 6x6 pixels overlap"),
+        ({"stop_probability": 0}, r"`stop_probability` must be above 0 .*; received 0"),
+        ({"stop_probability": 1.1}, r"`stop_probability` must be above 0 and at most 1, or None"),
         ({"place": "left"}, r"`place` must be"),
         ({"place": (19, 0)}, r"inside the image of 24x16: from \(0, 0\) to \(18, 10\); received"),
         ({"steps": 0}, r"`steps` must be an integer of at least 1; received 0"),

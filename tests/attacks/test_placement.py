@@ -1,47 +1,9 @@
-"""Where an attacker may paint, worked out by hand."""
+"""Where patches lie, worked out by hand."""
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
-from tf_taintradar.attacks.placement import corner_range, make_mask, paste
-
-RNG = np.random.default_rng(0)
-DISK_6 = [
-    [0, 1, 1, 1, 1, 0],
-    [1, 1, 1, 1, 1, 1],
-    [1, 1, 1, 1, 1, 1],
-    [1, 1, 1, 1, 1, 1],
-    [1, 1, 1, 1, 1, 1],
-    [0, 1, 1, 1, 1, 0],
-]
-
-
-def noise(*shape):
-    return RNG.uniform(0, 255, shape).astype(np.float32)
-
-
-def test_a_disk_of_six_lacks_its_corners():
-    # centres lie at +-0.5, 1.5, 2.5: only the corners, 2.5^2 + 2.5^2 = 12.5 > 3^2, are outside
-    np.testing.assert_array_equal(make_mask("disk", 6), DISK_6)
-
-
-@pytest.mark.parametrize("diameter, painted", [(1, 1), (2, 4), (3, 9), (4, 12), (5, 21)])
-def test_pixels_of_small_disks(diameter, painted):
-    mask = make_mask("disk", diameter)
-    assert mask.dtype == np.uint8
-    assert mask.sum() == painted
-    np.testing.assert_array_equal(mask, mask[::-1])
-    np.testing.assert_array_equal(mask, mask.T)
-
-
-def test_a_square_is_painted_everywhere():
-    np.testing.assert_array_equal(make_mask("square", 3), np.ones((3, 3)))
-
-
-def test_an_unknown_shape_names_the_known_ones():
-    with pytest.raises(ValueError, match=r'`shape` must be "disk" or "square"; received \'star\''):
-        make_mask("star", 3)
+from tf_taintradar.attacks.placement import Placement, corner_range
 
 
 @pytest.mark.parametrize(
@@ -79,53 +41,54 @@ def test_a_patch_larger_than_the_image(patch_size):
         corner_range("random", patch_size, (6, 10))
 
 
-@pytest.mark.parametrize("n_patches", [1, 3])
-def test_pasted_pixels_are_the_patch_and_the_others_the_image(n_patches):
-    images, patches = noise(3, 6, 10, 3), noise(n_patches, 4, 4, 3)
-    top_left = np.array([[0, 0], [2, 6], [1, 3]], np.int32)  # the second touches the last corner
-    mask = make_mask("disk", 4)
-    expected = images.copy()
-    for i, (row, column) in enumerate(top_left):
-        for r, c in np.argwhere(mask):
-            expected[i, row + r, column + c] = patches[i % n_patches, r, c]
-    np.testing.assert_array_equal(paste(images, patches, mask, top_left), expected)
+def draw(place, n_patches=1, n_images=500, patch_size=(2, 3), image_size=(6, 10)):
+    placement = Placement(place, n_patches, patch_size, image_size)
+    return placement.draw(n_images, np.random.default_rng(0))
 
 
-def test_what_lies_outside_the_mask_never_shows():
-    images, patches = noise(1, 6, 10, 1), noise(1, 4, 4, 1)
-    mask = make_mask("disk", 4)
-    corners = patches.copy()
-    corners[:, mask == 0] = 99
-    place = np.array([[1, 2]], np.int32)
-    np.testing.assert_array_equal(
-        paste(images, corners, mask, place), paste(images, patches, mask, place)
-    )
+def test_random_places_cover_the_image_and_stay_inside():
+    places = draw("random", n_images=2000)
+    assert places.shape == (2000, 1, 2) and places.dtype == np.int32
+    np.testing.assert_array_equal(np.unique(places[..., 0]), np.arange(5))
+    np.testing.assert_array_equal(np.unique(places[..., 1]), np.arange(8))
 
 
-def test_gradients_reach_the_patch_under_the_mask_and_the_image_around_it():
-    images, patches = tf.constant(noise(2, 6, 10, 3)), tf.constant(noise(2, 4, 4, 3))
-    weights = noise(2, 6, 10, 3)
-    top_left = np.array([[2, 6], [1, 3]], np.int32)
-    mask = make_mask("disk", 4)
-    with tf.GradientTape() as tape:
-        tape.watch([images, patches])
-        total = tf.reduce_sum(paste(images, patches, mask, top_left) * weights)
-    to_images, to_patches = tape.gradient(total, [images, patches])
-    outside = weights.copy()
-    for i, (row, column) in enumerate(top_left):
-        window = (i, slice(row, row + 4), slice(column, column + 4))
-        np.testing.assert_array_equal(to_patches[i], weights[window] * mask[..., None])
-        outside[window] *= 1 - mask[..., None]
-    np.testing.assert_array_equal(to_images, outside)
+@pytest.mark.parametrize("place, corner", [("bottom_right", (4, 7)), ((1, 2), (1, 2))])
+def test_a_fixed_place_is_the_same_on_all_images(place, corner):
+    assert (draw(place, n_images=3) == corner).all()
 
 
-def test_a_shared_patch_gathers_the_gradients_of_all_images():
-    patch = tf.constant(noise(1, 2, 2, 1))
-    weights = noise(3, 5, 5, 1)
-    top_left = np.array([[0, 0], [3, 3], [1, 2]], np.int32)
-    with tf.GradientTape() as tape:
-        tape.watch(patch)
-        pasted = paste(tf.zeros((3, 5, 5, 1)), patch, np.ones((2, 2)), top_left)
-        total = tf.reduce_sum(pasted * weights)
-    windows = [weights[i, r : r + 2, c : c + 2] for i, (r, c) in enumerate(top_left)]
-    np.testing.assert_allclose(tape.gradient(total, patch)[0], sum(windows), rtol=1e-6)
+@pytest.mark.parametrize("n_patches", [2, 4])
+def test_several_patches_do_not_overlap(n_patches):
+    places = draw("random", n_patches)
+    assert places.shape == (500, n_patches, 2)
+    for corners in places:
+        painted = np.zeros((6, 10), int)
+        for row, column in corners:
+            painted[row : row + 2, column : column + 3] += 1
+        assert painted.max() == 1 and painted.sum() == 6 * n_patches
+    assert len(np.unique(places.reshape(500, -1), axis=0)) > 100
+
+
+def test_several_fixed_places():
+    places = draw([(0, 0), (4, 7)], n_patches=2, n_images=3)
+    np.testing.assert_array_equal(places, [[(0, 0), (4, 7)]] * 3)
+
+
+@pytest.mark.parametrize("place", [(0, 0), [(0, 0)], [(0, 0), (1, 4), (3, 5)]], ids=str)
+def test_as_many_places_as_patches(place):
+    with pytest.raises(ValueError, match="`place` must be one place for each of 2 patches"):
+        draw(place, n_patches=2)
+
+
+@pytest.mark.parametrize(
+    "place, n_patches", [("random", 10), ("bottom_right", 2), ([(0, 0), (1, 2)], 2)], ids=str
+)
+def test_patches_that_overlap(place, n_patches):
+    with pytest.raises(ValueError, match="patches of 2x3 pixels overlap on images of 6x10, which"):
+        draw(place, n_patches)
+
+
+def test_patches_that_hardly_fit_are_given_up():
+    with pytest.raises(ValueError, match="No places for 9 patches of 2x3 pixels without overlap"):
+        draw("random", n_patches=9, n_images=50)

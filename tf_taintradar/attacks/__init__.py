@@ -1,11 +1,26 @@
 """Localized attacks: patches that make a classifier answer what the attacker wants.
 
-`AdversarialPatch` is the printable patch of Brown et al. Every attack is a `PatchAttack`: one loop
-of gradient descent and a few hooks. All answer an `AttackResult`.
+`AdversarialPatch` is the printable patch of Brown et al., `EyeglassesAttack` the glasses of Sharif
+et al. Every attack is a `PatchAttack`: one loop of gradient descent and a few hooks. All answer an
+`AttackResult`, which `save_attack` writes as pictures that can be printed.
 """
 
 from tf_taintradar.attacks.base import PatchAttack
+from tf_taintradar.attacks.eyeglasses import EyeglassesAttack
+from tf_taintradar.attacks.pasting import Transformations
 from tf_taintradar.attacks.patch import AdversarialPatch
+from tf_taintradar.attacks.penalties import Penalties
 from tf_taintradar.attacks.result import AttackResult
+from tf_taintradar.attacks.storage import load_patch, resize_patches, save_attack
 
-__all__ = ["AdversarialPatch", "AttackResult", "PatchAttack"]
+__all__ = [
+    "AdversarialPatch",
+    "AttackResult",
+    "EyeglassesAttack",
+    "PatchAttack",
+    "Penalties",
+    "Transformations",
+    "load_patch",
+    "resize_patches",
+    "save_attack",
+]

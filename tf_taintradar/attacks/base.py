@@ -1,14 +1,18 @@
-"""The loop that every patch attack runs, and the hooks it runs on."""
+"""The loop that every attack with patches runs, and the hooks it runs on."""
 
-import numbers
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from tf_taintradar.attacks.placement import Place, corner_range, paste
+from tf_taintradar.attacks.checks import check_integer, check_probability
+from tf_taintradar.attacks.judge import Judge, groups_of
+from tf_taintradar.attacks.masks import Mask
+from tf_taintradar.attacks.pasting import Pasting, Pose
+from tf_taintradar.attacks.penalties import Penalties
+from tf_taintradar.attacks.placement import Placement
 from tf_taintradar.attacks.result import AttackResult
 from tf_taintradar.classifier import OpenedClassifier
 from tf_taintradar.errors import ImageError
@@ -17,17 +21,44 @@ from tf_taintradar.images import as_pixels
 _TRAINING, _FINAL = 0, 1  # the two streams of random numbers drawn from one seed
 
 
-class PatchAttack:
-    """Gradient descent on the pixels of a patch: a loop, and hooks that say what differs.
+class Descent(NamedTuple):
+    """Where the descent of k patches stands.
 
-    A subclass says what the attacker wants (`objective`) and may replace any other hook: where a
-    patch lies (`draw_places`), how it gets into an image (`paste`), how far a step goes
-    (`normalize`), which patches are allowed (`project`). The classifier is not changed.
+    Attributes:
+        patches: (k, h, w, c) float32, 0..255.
+        memory: (n_moments, k, h, w, c) float32, what `PatchAttack.direction` remembers.
+        is_running: (k,) bool, false once a patch has reached the stop probability.
+        n_steps: (k,) int32, how often it was changed.
+    """
+
+    patches: tf.Tensor
+    memory: tf.Tensor
+    is_running: tf.Tensor
+    n_steps: tf.Tensor
+
+
+class PatchAttack:
+    """Gradient descent on the pixels of patches: a loop, and hooks that say what differs.
+
+    A subclass may say what the attacker wants (`objective`), how far a step goes (`direction`),
+    and where and how the patches lie while they are trained (`draw_pose`). The classifier is not
+    changed.
 
     Args:
         classifier: the opened classifier, see `classifier.open_classifier`.
+        target_class: the label that the attacker wants; None: any but that of the clean image.
         mask: (h, w) uint8, 1 where a patch is painted, else 0.
-        target_class, place, steps, learning_rate, batch_size, seed: see `AdversarialPatch`.
+        placement: where the finished patches lie.
+        pasting: how patches get into the images they are trained on; by default as at the end:
+            `Pasting(mask, placement)`.
+        penalties: what a patch pays for not being printable; None: nothing.
+        stop_probability: in (0, 1]; a patch is finished when what the attacker wants has this
+            probability, for one patch on all images on average. None: after `steps`.
+        steps, learning_rate, batch_size, seed: see `AdversarialPatch`.
+
+    Attributes:
+        image_shape: (H, W, c) of the classifier's input.
+        patch_shape: (h, w, c) of the patches.
 
     Raises:
         ValueError: an argument is out of range.
@@ -38,37 +69,47 @@ class PatchAttack:
     """
 
     momentum = 0.9
+    n_moments = 1
 
     def __init__(
         self,
         classifier: OpenedClassifier,
         *,
-        target_class: int,
-        mask: npt.NDArray[np.uint8],
-        place: Place,
+        target_class: int | None,
+        mask: Mask,
+        placement: Placement,
+        pasting: Pasting | None = None,
+        penalties: Penalties | None,
+        stop_probability: float | None,
         steps: int,
         learning_rate: float,
         batch_size: int,
         seed: int,
     ) -> None:
-        self.target_class = _check_integer("target_class", target_class, 0, classifier.n_classes)
-        self.place = place
-        self.steps = _check_integer("steps", steps, 1)
+        if target_class is not None:
+            target_class = check_integer("target_class", target_class, 0, classifier.n_classes)
+        self.target_class = target_class
+        self.penalties = penalties or Penalties()
+        self.stop_probability = check_probability(stop_probability)
+        self.steps = check_integer("steps", steps, 1)
         if not learning_rate > 0:
             raise ValueError(f"`learning_rate` must be positive; received {learning_rate!r}.")
         self.learning_rate = learning_rate
-        self.batch_size = _check_integer("batch_size", batch_size, 1)
-        self.seed = _check_integer("seed", seed, 0)
+        self.batch_size = check_integer("batch_size", batch_size, 1)
+        self.seed = check_integer("seed", seed, 0)
+        self.image_shape = classifier.input_shape
+        self.patch_shape = (*mask.shape, classifier.input_shape[-1])
+        if self.penalties.printability and self.patch_shape[-1] != 3:
+            raise ValueError(
+                "`printability` is about RGB colours; the classifier's images have "
+                f"{self.patch_shape[-1]} channels. Leave it at 0."
+            )
         self._classifier = classifier
         self._mask = mask
-        self._corners = corner_range(place, mask.shape, classifier.input_shape[:2])
-        self._patch_shape = (*mask.shape, classifier.input_shape[-1])
-        patches = tf.TensorSpec((None, *self._patch_shape), tf.float32)
-        images = tf.TensorSpec((None, *classifier.input_shape), tf.float32)
-        top_left = tf.TensorSpec((None, 2), tf.int32)
-        self._step = tf.function(
-            self._descend, input_signature=[patches, patches, images, top_left], autograph=False
-        )
+        final = Pasting(mask, placement)
+        self._pasting = pasting or final
+        self._judge = Judge(classifier, final, mask, target_class, self.batch_size)
+        self._step = tf.function(self._descend, input_signature=self._signature(), autograph=False)
 
     def universal(self, images: npt.ArrayLike, *, verbose: int = 1) -> AttackResult:
         """One patch that works on all images.
@@ -85,8 +126,10 @@ class PatchAttack:
             ImageError: `images` are not raw pixels of the classifier's input shape.
         """
         pixels = as_pixels(images, self._classifier.input_shape)
-        bar = self._progress(1, verbose)
-        return self._result(self._optimise(pixels, 1, self._random(_TRAINING), bar), pixels)
+        clean = self._judge.labels(pixels)
+        bar, rng = self._progress(1, verbose), self._random(_TRAINING)
+        patches, n_steps = self._optimise(pixels, clean, 1, rng, bar)
+        return self._judge.result(patches, n_steps, pixels, clean, self._random(_FINAL))
 
     def partial(self, images: npt.ArrayLike, *, verbose: int = 1) -> AttackResult:
         """A patch for each image, which need not work on any other.
@@ -102,10 +145,15 @@ class PatchAttack:
             ImageError: `images` are not raw pixels of the classifier's input shape.
         """
         pixels = as_pixels(images, self._classifier.input_shape)
-        groups = [pixels[group] for group in self._groups(len(pixels))]
+        clean = self._judge.labels(pixels)
+        groups = self._groups(len(pixels))
         bar, rng = self._progress(len(groups), verbose), self._random(_TRAINING)
-        patches = [self._optimise(group, len(group), rng, bar) for group in groups]
-        return self._result(np.concatenate(patches), pixels)
+        found = [
+            self._optimise(pixels[group], clean[group], len(clean[group]), rng, bar)
+            for group in groups
+        ]
+        patches, n_steps = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        return self._judge.result(patches, n_steps, pixels, clean, self._random(_FINAL))
 
     def apply(self, patches: npt.ArrayLike, images: npt.ArrayLike) -> AttackResult:
         """Finished patches on images, for instance on ones that they were not made for.
@@ -122,111 +170,133 @@ class PatchAttack:
         """
         pixels = as_pixels(images, self._classifier.input_shape)
         shape = np.shape(patches)
-        if shape[1:] != self._patch_shape or shape[0] not in (1, len(pixels)):
-            expected = ", ".join(map(str, self._patch_shape))
+        if shape[1:] != self.patch_shape or shape[0] not in (1, len(pixels)):
+            expected = ", ".join(map(str, self.patch_shape))
             raise ImageError(
                 f"`patches` must have shape (1, {expected}), or ({len(pixels)}, {expected}) for "
                 f"{len(pixels)} images; received {shape}. Take the `patches` of this attack's "
-                "result, or make an attack whose patches are of that size."
+                "result, or bring others to that size with `attacks.resize_patches`."
             )
-        return self._result(as_pixels(patches, self._patch_shape, argument="patches"), pixels)
+        finished = as_pixels(patches, self.patch_shape, argument="patches")
+        n_steps, clean = np.zeros(len(finished), np.int32), self._judge.labels(pixels)
+        return self._judge.result(finished, n_steps, pixels, clean, self._random(_FINAL))
 
-    def objective(self, attacked: tf.Tensor) -> tf.Tensor:
+    def objective(
+        self, attacked: tf.Tensor, labels: tf.Tensor, step: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """Hook: what the attack minimises.
 
         Args:
             attacked: (b, H, W, c) float32 raw pixels, 0..255, patches pasted.
+            labels: (b,) int32: the target; without one, what the clean images are classified as.
+            step: () int32, from 0.
 
         Returns:
-            (b,) float32, the loss of each image.
+            (b,) float32, the loss of each image: the cross-entropy of the target, or the log-odds
+            of the clean image's label, whose gradient does not vanish where the classifier is
+            sure; and the logits (b, classes).
         """
-        raise NotImplementedError
+        logits = self._classifier.logits(attacked)
+        if self.target_class is None:
+            is_label = tf.one_hot(labels, logits.shape[-1], on_value=True, off_value=False)
+            others = tf.where(is_label, logits.dtype.min, logits)
+            of_label = tf.gather(logits, labels, batch_dims=1)
+            return of_label - tf.reduce_logsumexp(others, axis=-1), logits
+        return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits), logits
 
-    def draw_places(self, n_images: int, rng: np.random.Generator) -> npt.NDArray[np.int32]:
-        """Hook: (n_images, 2) int32, row and column of each patch's top left pixel."""
-        first, last = self._corners
-        return rng.integers(first, last, (n_images, 2), dtype=np.int32, endpoint=True)
+    def draw_pose(self, n_images: int, rng: np.random.Generator) -> Pose:
+        """Hook: where and how the patches lie on the images of one step; see `Pasting.draw`."""
+        return self._pasting.draw(n_images, rng)
 
-    def paste(self, images: tf.Tensor, patches: tf.Tensor, top_left: tf.Tensor) -> tf.Tensor:
-        """Hook: the images with their patches; shapes and ranges as in `placement.paste`."""
-        return paste(images, patches, self._mask, top_left)
+    def direction(
+        self, gradient: tf.Tensor, memory: tf.Tensor, step: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Hook: where a step leads, and what to remember for the next one.
 
-    def normalize(self, gradient: tf.Tensor) -> tf.Tensor:
-        """Hook: the gradient (k, h, w, c) of each patch at root mean square 1 where it paints."""
+        Args:
+            gradient: (k, h, w, c) float32, of the loss at the patches.
+            memory: (n_moments, k, h, w, c) float32, zeros at first.
+            step: () int32, from 0.
+
+        Returns:
+            (k, h, w, c), to be multiplied by the learning rate and subtracted: here the running
+            mean of gradients, each at root mean square 1 where its patch paints; and the memory.
+        """
         n_values = float(self._mask.sum()) * gradient.shape[-1]
         squares = tf.reduce_sum(gradient**2, axis=[1, 2, 3], keepdims=True)
-        return tf.math.divide_no_nan(gradient, tf.sqrt(squares / n_values))
-
-    def project(self, patches: tf.Tensor) -> tf.Tensor:
-        """Hook: the allowed patches (k, h, w, c) nearest to these: pixels from 0 to 255."""
-        return tf.clip_by_value(patches, 0.0, 255.0)
+        normalized = tf.math.divide_no_nan(gradient, tf.sqrt(squares / n_values))
+        velocity = self.momentum * memory + (1 - self.momentum) * normalized
+        return velocity[0], velocity
 
     def _optimise(
         self,
         images: npt.NDArray[np.float32],
+        clean: npt.NDArray[np.int32],
         n_patches: int,
         rng: np.random.Generator,
         bar: keras.utils.Progbar,
-    ) -> npt.NDArray[np.float32]:
-        """The finished patches (n_patches, h, w, c) in 0..255, from mid-grey ones."""
-        patches = tf.fill((n_patches, *self._patch_shape), 127.5)
-        velocity = tf.zeros_like(patches)
-        for _ in range(self.steps):
-            batch = images
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int32]]:
+        """The finished patches (n_patches, h, w, c) in 0..255, from mid-grey, and their steps."""
+        labels = clean if self.target_class is None else np.full_like(clean, self.target_class)
+        state = Descent(
+            patches=tf.fill((n_patches, *self.patch_shape), 127.5),
+            memory=tf.zeros((self.n_moments, n_patches, *self.patch_shape)),
+            is_running=tf.fill((n_patches,), True),
+            n_steps=tf.zeros((n_patches,), tf.int32),
+        )
+        for step in range(self.steps):
+            chosen = np.arange(len(images))
             if len(images) > self.batch_size:
-                batch = rng.choice(images, self.batch_size, replace=False)
-            top_left = self.draw_places(len(batch), rng)
-            patches, velocity, loss = self._step(patches, velocity, batch, top_left)
+                chosen = rng.choice(len(images), self.batch_size, replace=False)
+            pose = self.draw_pose(len(chosen), rng)
+            state, loss = self._step(state, images[chosen], labels[chosen], step, pose)
             bar.add(1, [("loss", float(loss))])
-        return patches.numpy()
+            if self.stop_probability is not None and not state.is_running.numpy().any():
+                bar.add(self.steps - step - 1)
+                break
+        return state.patches.numpy(), state.n_steps.numpy()
 
     def _descend(
-        self, patches: tf.Tensor, velocity: tf.Tensor, images: tf.Tensor, top_left: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        self, state: Descent, images: tf.Tensor, labels: tf.Tensor, step: tf.Tensor, pose: Pose
+    ) -> tuple[Descent, tf.Tensor]:
+        patches, memory, is_running, n_steps = state
+        n_patches = tf.shape(patches)[0]
         with tf.GradientTape() as tape:
             tape.watch(patches)
-            losses = self.objective(self.paste(images, patches, top_left))
-        direction = self.normalize(tape.gradient(losses, patches))
-        velocity = self.momentum * velocity + (1 - self.momentum) * direction
-        patches = self.project(patches - self.learning_rate * velocity)
-        return patches, velocity, tf.reduce_mean(losses)
+            attacked = self._pasting.paste(images, patches, pose)
+            losses, logits = self.objective(attacked, labels, step)
+            fines = self.penalties.of(patches, self._mask)
+            losses = tf.reshape(losses, (n_patches, -1)) + fines[:, None]
+        direction, memory = self.direction(tape.gradient(losses, patches), memory, step)
+        moved = tf.clip_by_value(patches - self.learning_rate * direction, 0.0, 255.0)
+        if self.stop_probability is not None:
+            wanted = tf.reshape(self._probability(logits, labels), (n_patches, -1))
+            is_running &= tf.reduce_mean(wanted, axis=1) < self.stop_probability
+            moved = tf.where(is_running[:, None, None, None], moved, patches)
+        n_steps += tf.cast(is_running, tf.int32)
+        return Descent(moved, memory, is_running, n_steps), tf.reduce_mean(losses)
 
-    def _result(
-        self, patches: npt.NDArray[np.float32], images: npt.NDArray[np.float32]
-    ) -> AttackResult:
-        """The record of (1 or n) patches on n images, judged after rounding to whole pixels."""
-        n_images = len(images)
-        rounded = np.rint(patches * self._mask[..., np.newaxis])
-        per_image = np.broadcast_to(rounded, (n_images, *self._patch_shape))
-        top_left = self.draw_places(n_images, self._random(_FINAL))
-        attacked = np.empty(images.shape, np.uint8)
-        labels = np.empty(n_images, np.int32)
-        for group in self._groups(n_images):
-            attacked[group] = np.rint(self.paste(images[group], per_image[group], top_left[group]))
-            labels[group] = np.argmax(self._classifier.logits(attacked[group]), axis=-1)
-        return AttackResult(
-            images=attacked,
-            patches=rounded.astype(np.uint8),
-            mask=self._mask.copy(),
-            top_left=top_left,
-            labels=labels,
-            target_class=self.target_class,
+    def _probability(self, logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        """(b,) the probability that the classifier answers what the attacker wants."""
+        of_label = tf.gather(tf.nn.softmax(logits), labels, batch_dims=1)
+        return 1 - of_label if self.target_class is None else of_label
+
+    def _signature(self) -> list[Any]:
+        state = Descent(
+            patches=tf.TensorSpec((None, *self.patch_shape), tf.float32),
+            memory=tf.TensorSpec((self.n_moments, None, *self.patch_shape), tf.float32),
+            is_running=tf.TensorSpec((None,), tf.bool),
+            n_steps=tf.TensorSpec((None,), tf.int32),
         )
+        images = tf.TensorSpec((None, *self._classifier.input_shape), tf.float32)
+        labels, step = tf.TensorSpec((None,), tf.int32), tf.TensorSpec((), tf.int32)
+        return [state, images, labels, step, self._pasting.signature]
 
     def _groups(self, n_images: int) -> list[slice]:
-        starts = range(0, n_images, self.batch_size)
-        return [slice(start, start + self.batch_size) for start in starts]
+        return groups_of(n_images, self.batch_size)
 
     def _random(self, stream: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, stream])
 
     def _progress(self, n_runs: int, verbose: int) -> keras.utils.Progbar:
         return keras.utils.Progbar(n_runs * self.steps, verbose=verbose, stateful_metrics=["loss"])
-
-
-def _check_integer(argument: str, value: Any, low: int, stop: int | None = None) -> int:
-    """The value as an int, if it is an integer from `low`, and below `stop` if there is one."""
-    if not isinstance(value, numbers.Integral) or value < low or not (stop is None or value < stop):
-        expected = f"of at least {low}" if stop is None else f"from {low} to {stop - 1}"
-        raise ValueError(f"`{argument}` must be an integer {expected}; received {value!r}.")
-    return int(value)

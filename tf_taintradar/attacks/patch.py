@@ -1,12 +1,16 @@
-"""The adversarial patch: a printable thing that makes a classifier answer one label."""
+"""The adversarial patch: a printable thing that makes a classifier answer what its maker wants."""
 
-import numbers
+from collections.abc import Sequence
 from typing import Any
 
-import tensorflow as tf
+import numpy as np
 
 from tf_taintradar.attacks.base import PatchAttack
-from tf_taintradar.attacks.placement import Place, make_mask
+from tf_taintradar.attacks.checks import check_integer
+from tf_taintradar.attacks.masks import make_mask
+from tf_taintradar.attacks.pasting import Pasting, Transformations, TransformedPasting
+from tf_taintradar.attacks.penalties import Penalties
+from tf_taintradar.attacks.placement import Place, Placement
 from tf_taintradar.classifier import open_classifier
 
 
@@ -20,13 +24,25 @@ class AdversarialPatch(PatchAttack):
 
     Args:
         classifier: any Keras image classifier that `TaintRadarModel` takes.
-        target_class: the label that the attacker wants, from 0.
+        target_class: the label that the attacker wants, from 0; None: any but the one that the
+            classifier gives the clean image.
         preprocessor: raw pixels -> the classifier's input, as `TaintRadarModel` takes it.
-        diameter: side of the patch as a fraction of the image's smaller side, in (0, 1].
-        shape: "disk" or "square".
-        place: "random", "bottom_right", or (row, column) of the patch's top left pixel. A random
-            place is drawn anew for each image and step, so that the patch works anywhere.
-        steps: of gradient descent.
+        diameter: the longer side of the patch as a fraction of the image's smaller side, in (0, 1].
+            Of several, each step draws one for each patch; the finished patch has the largest, and
+            `resize_patches` makes others of it.
+        shape: "disk", "square", "star", "lightning", or any mask; see `masks.make_mask`.
+        place: "random", "bottom_right", or (row, column) of the patch's top left pixel; or a
+            sequence of such pairs for several patches. A random place is drawn anew for each image
+            and step, so that the patch works anywhere.
+        n_patches: so many copies of the patch lie on each image, without overlap.
+        transformations: what happens to the patch in training besides moving; the finished patch is
+            pasted as it is. None: nothing.
+        penalties: what the patch pays for colours that cannot be printed and for rough edges.
+            None: nothing.
+        stop_probability: in (0, 1]. A patch is finished when the target has this probability (or,
+            without a target, all other labels together): of one patch for all images on average, of
+            each image's own by itself. None: after `steps`.
+        steps: of gradient descent, at most.
         learning_rate: root mean square change of the painted pixels in one step, at most, in the
             units of a pixel, 0..255.
         batch_size: how many images are attacked together, >= 1. Of more images, `partial` takes
@@ -35,32 +51,50 @@ class AdversarialPatch(PatchAttack):
 
     Raises:
         UnsupportedClassifierError: the classifier cannot be opened.
+        ImageError: the mask's picture cannot be read.
         ValueError: another argument is out of range.
 
-    Source: Brown et al., "Adversarial Patch", 2017 (arXiv:1712.09665). Theirs is also rotated and
-    scaled; this one is only moved.
+    Source: Brown et al., "Adversarial Patch", 2017 (arXiv:1712.09665).
     """
 
     def __init__(
         self,
         classifier: Any,
         *,
-        target_class: int,
+        target_class: int | None,
         preprocessor: Any = None,
-        diameter: float = 0.4,
-        shape: str = "disk",
+        diameter: float | Sequence[float] = 0.4,
+        shape: Any = "disk",
         place: Place = "random",
+        n_patches: int = 1,
+        transformations: Transformations | None = None,
+        penalties: Penalties | None = None,
+        stop_probability: float | None = None,
         steps: int = 200,
         learning_rate: float = 16.0,
         batch_size: int = 16,
         seed: int = 0,
     ) -> None:
         opened = open_classifier(classifier, preprocessor=preprocessor)
+        image_size = opened.input_shape[:2]
+        sizes = _in_pixels(diameter, image_size)
+        n_patches = check_integer("n_patches", n_patches, 1)
+        mask = make_mask(shape, max(sizes))
+        placement = Placement(place, n_patches, mask.shape, image_size)
+        pasting = Pasting(mask, placement)
+        if transformations is not None or len(sizes) > 1:
+            factors = tuple(size / max(sizes) for size in sizes)
+            pasting = TransformedPasting(
+                mask, placement, transformations or Transformations(), factors
+            )
         super().__init__(
             opened,
             target_class=target_class,
-            mask=make_mask(shape, _in_pixels(diameter, opened.input_shape[:2])),
-            place=place,
+            mask=mask,
+            placement=placement,
+            pasting=pasting,
+            penalties=penalties,
+            stop_probability=stop_probability,
             steps=steps,
             learning_rate=learning_rate,
             batch_size=batch_size,
@@ -68,31 +102,31 @@ class AdversarialPatch(PatchAttack):
         )
         self.diameter = diameter
         self.shape = shape
+        self.place = place
+        self.n_patches = n_patches
+        self.transformations = transformations
 
     def __repr__(self) -> str:
+        shape = self.shape if isinstance(self.shape, str) else f"mask {self.patch_shape[:2]}"
         return (
             f"AdversarialPatch(target_class={self.target_class}, diameter={self.diameter}, "
-            f"shape={self.shape!r}, place={self.place!r}, steps={self.steps}, "
-            f"learning_rate={self.learning_rate}, seed={self.seed})"
+            f"shape={shape!r}, place={self.place!r}, n_patches={self.n_patches}, "
+            f"steps={self.steps}, learning_rate={self.learning_rate}, seed={self.seed})"
         )
 
-    def objective(self, attacked: tf.Tensor) -> tf.Tensor:
-        """Cross-entropy (b,) between `target_class` and the softmax of the logits."""
-        logits = self._classifier.logits(attacked)
-        labels = tf.fill(tf.shape(logits)[:1], self.target_class)
-        return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
 
-
-def _in_pixels(diameter: float, image_size: tuple[int, int]) -> int:
-    """The side of the patch in whole pixels."""
+def _in_pixels(diameter: Any, image_size: tuple[int, int]) -> list[int]:
+    """The longer side of the patch in whole pixels, of each size."""
     smaller = min(image_size)
-    if not isinstance(diameter, numbers.Real) or not 0 < diameter <= 1:
+    fractions = list(diameter) if np.ndim(diameter) == 1 else [diameter]
+    is_fraction = [isinstance(one, (int, float)) and 0 < one <= 1 for one in fractions]
+    if not fractions or not all(is_fraction):
         raise ValueError(
-            "`diameter` must be a fraction of the image's smaller side, above 0 and at most 1; "
-            f"received {diameter!r}. A diameter in pixels is diameter / {smaller} here."
+            "`diameter` must be a fraction of the image's smaller side, above 0 and at most 1, or "
+            f"several; received {diameter!r}. A diameter in pixels is diameter / {smaller} here."
         )
-    pixels = round(diameter * smaller)
-    if pixels == 0:
+    pixels = [round(one * smaller) for one in fractions]
+    if min(pixels) == 0:
         raise ValueError(
             f"`diameter` must be at least one pixel, 1 / {smaller} here; received {diameter!r}."
         )

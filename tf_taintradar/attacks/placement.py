@@ -1,40 +1,104 @@
-"""Where an attacker may paint: the shape of a patch, its place, and how it gets into an image."""
+"""Where patches lie on an image."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 
-Place = str | Sequence[int]  # "random", "bottom_right", or (row, column) of the top left corner
+Place = str | Sequence[int] | Sequence[Sequence[int]]
+"""Where patches lie: "random", "bottom_right", (row, column) of the top left corner, or several."""
+
+Size = tuple[int, int]
+_MOST_DRAWS = 1000  # of random places, until no two overlap
 
 
-def make_mask(shape: str, diameter: int) -> npt.NDArray[np.uint8]:
-    """The pixels of a patch that are painted.
+class Placement:
+    """Where the patches of one size lie on images of one size.
 
     Args:
-        shape: "disk" (its diameter is the side) or "square".
-        diameter: side of the patch in pixels, >= 1.
+        place: "random" (anywhere inside the image), "bottom_right", (row, column) of the top left
+            pixel of the patch, or a sequence of such pairs, one for each patch.
+        n_patches: how many patches lie on each image, >= 1. They do not overlap.
+        patch_size: (height, width) in pixels.
+        image_size: (height, width) in pixels.
 
-    Returns:
-        (diameter, diameter) uint8, 1 where the patch is painted, else 0. A pixel belongs to the
-        disk if its centre does.
+    Attributes:
+        first, last: (n_patches, 2) int, the first and the last (row, column) that the top left
+            pixel of each patch may have; the same for a fixed place.
+        is_cornered: (n_patches,) bool: the patch lies in the image's bottom right corner, so a
+            smaller one does, too.
 
     Raises:
-        ValueError: `shape` is neither of the two.
+        ValueError: the patches are larger than the image, more than fit, overlap, or leave the
+            image; `place` is unknown, or not as many places as there are patches.
     """
-    if shape == "square":
-        return np.ones((diameter, diameter), np.uint8)
-    if shape == "disk":
-        from_centre = np.arange(diameter) - (diameter - 1) / 2
-        squares = from_centre**2
-        return (squares[:, None] + squares <= diameter**2 / 4).astype(np.uint8)
-    raise ValueError(f'`shape` must be "disk" or "square"; received {shape!r}.')
+
+    def __init__(self, place: Any, n_patches: int, patch_size: Size, image_size: Size) -> None:
+        places = _several(place, n_patches)
+        ranges = [corner_range(one, patch_size, image_size) for one in places]
+        self.first, self.last = (np.array(corners) for corners in zip(*ranges, strict=True))
+        self.is_cornered = np.array([isinstance(one, str) and one != "random" for one in places])
+        self._size = patch_size
+        n_fitting = (image_size[0] // patch_size[0]) * (image_size[1] // patch_size[1])
+        is_fixed = bool((self.first == self.last).all())
+        if n_patches > n_fitting or (is_fixed and self._overlap(self.first[None]).any()):
+            raise ValueError(
+                f"{n_patches} patches of {_by(patch_size)} pixels overlap on images of "
+                f"{_by(image_size)}, which hold {n_fitting} at most: make them smaller, or fewer, "
+                "or give other places."
+            )
+
+    def draw(self, n_images: int, rng: np.random.Generator) -> npt.NDArray[np.int32]:
+        """Places (n_images, n_patches, 2) int32: row and column of each top left pixel.
+
+        Raises:
+            ValueError: no places without overlap were found in 1,000 draws.
+        """
+        size = (n_images, *self.first.shape)
+        corners = rng.integers(self.first, self.last, size, dtype=np.int32, endpoint=True)
+        for _ in range(_MOST_DRAWS):
+            again = self._overlap(corners)
+            if not again.any():
+                return corners
+            size = (int(again.sum()), *self.first.shape)
+            corners[again] = rng.integers(self.first, self.last, size, np.int32, endpoint=True)
+        raise ValueError(
+            f"No places for {len(self.first)} patches of {_by(self._size)} pixels without overlap "
+            f"were found in {_MOST_DRAWS} draws: make them smaller, or fewer, or give `place`."
+        )
+
+    def _overlap(self, corners: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+        """(n,) bool: on which images two of the patches at (n, n_patches, 2) share a pixel."""
+        apart = np.abs(corners[:, :, None] - corners[:, None]) >= self._size
+        together = ~apart.any(axis=-1)
+        return together.sum(axis=(1, 2)) > corners.shape[1]  # each patch overlaps itself
+
+
+def _several(place: Any, n_patches: int) -> list[Any]:
+    """One place for each patch."""
+    if isinstance(place, str):
+        return [place] * n_patches
+    is_list = np.ndim(place) == 2 if _is_regular(place) else False
+    places = list(place) if is_list else [place]
+    if len(places) != n_patches:
+        raise ValueError(
+            f"`place` must be one place for each of {n_patches} patches (`n_patches`); received "
+            f"{place!r}."
+        )
+    return places
+
+
+def _is_regular(place: Any) -> bool:
+    try:
+        np.shape(place)
+    except ValueError:
+        return False
+    return True
 
 
 def corner_range(
-    place: Place, patch_size: tuple[int, int], image_size: tuple[int, int]
+    place: Any, patch_size: tuple[int, int], image_size: tuple[int, int]
 ) -> tuple[tuple[int, int], tuple[int, int]]:
     """Between which corners a patch may lie.
 
@@ -72,34 +136,6 @@ def corner_range(
             f"{_by(image_size)}: from (0, 0) to {last}; received {(row, column)}."
         )
     return (row, column), (row, column)
-
-
-def paste(
-    images: tf.Tensor, patches: tf.Tensor, mask: npt.ArrayLike, top_left: tf.Tensor
-) -> tf.Tensor:
-    """The images with a patch on each; differentiable in the images and the patches.
-
-    Args:
-        images: (b, H, W, c) float32.
-        patches: (b, h, w, c) float32, or (1, h, w, c): the same on all images.
-        mask: (h, w), 1 where the patch is painted, else 0.
-        top_left: (b, 2) int32, row and column of each patch's top left pixel.
-
-    Returns:
-        (b, H, W, c) float32: the patch's pixels under the mask and the image's everywhere else,
-        neither of them rounded or blended.
-    """
-    rows_columns = np.argwhere(mask)
-    n_images, n_pixels, n_channels = tf.shape(images)[0], len(rows_columns), patches.shape[-1]
-    flat = tf.reshape(patches, [-1, np.size(mask), n_channels])
-    colours = tf.gather(flat, np.flatnonzero(mask), axis=1)
-    image = tf.broadcast_to(tf.range(n_images)[:, None, None], [n_images, n_pixels, 1])
-    pixels = top_left[:, tf.newaxis] + rows_columns.astype(np.int32)
-    return tf.tensor_scatter_nd_update(
-        images,
-        indices=tf.concat([image, pixels], axis=-1),
-        updates=tf.broadcast_to(colours, [n_images, n_pixels, n_channels]),
-    )
 
 
 def _by(size: tuple[int, int]) -> str:

@@ -5,6 +5,8 @@ import dataclasses
 import numpy as np
 import numpy.typing as npt
 
+from tf_taintradar.attacks.masks import Mask
+
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class AttackResult:
@@ -15,21 +17,32 @@ class AttackResult:
         patches: (1, h, w, c) uint8 if all images bear the same patch, else (n, h, w, c); black
             where the mask is 0.
         mask: (h, w) uint8, 1 where a patch is painted, else 0.
-        top_left: (n, 2) int32, row and column of each patch's top left pixel in its image.
+        top_left: (n, m, 2) int32, row and column of the top left pixel of each of the m copies of
+            the patch on an image.
         labels: (n,) int32, what the classifier answers for `images`.
-        target_class: the label that the attacker wants.
+        clean_labels: (n,) int32, what it answers without the patch.
+        steps: (1,) or (n,) int32, how many steps of descent each patch took; 0 for patches that
+            were only applied.
+        target_class: the label that the attacker wants; None: any but the clean image's.
     """
 
     images: npt.NDArray[np.uint8]
     patches: npt.NDArray[np.uint8]
-    mask: npt.NDArray[np.uint8]
+    mask: Mask
     top_left: npt.NDArray[np.int32]
     labels: npt.NDArray[np.int32]
-    target_class: int
+    clean_labels: npt.NDArray[np.int32]
+    steps: npt.NDArray[np.int32]
+    target_class: int | None
 
     @property
     def success(self) -> npt.NDArray[np.bool_]:
-        """(n,) bool: the classifier answers `target_class`, as it may do for a clean image too."""
+        """(n,) bool: the classifier answers `target_class`, as it may do for a clean image too.
+
+        Without a target: it answers something else than for the clean image.
+        """
+        if self.target_class is None:
+            return self.labels != self.clean_labels
         return self.labels == self.target_class
 
     @property

@@ -1,6 +1,6 @@
-"""The command line: `taintradar detect | calibrate | explain | diagnose | demo`."""
+"""The command line: `taintradar demo | detect | calibrate | explain | attack | ...`."""
 
-from tf_taintradar.cli.app import main
-from tf_taintradar.cli.commands import app
+from tf_taintradar.cli import attack, commands
+from tf_taintradar.cli.app import app, main
 
-__all__ = ["app", "main"]
+__all__ = ["app", "attack", "commands", "main"]

@@ -2,18 +2,15 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from tf_taintradar.cli import options, tables
 from tf_taintradar.cli.app import app
+from tf_taintradar.cli.opening import make_folders, open_detector, require_threshold
 from tf_taintradar.cli.quiet import import_tensorflow, progress_on_stderr, warnings_on_stderr
-from tf_taintradar.errors import NotCalibratedError
 from tf_taintradar.files import replacing
-
-if TYPE_CHECKING:
-    from tf_taintradar.model import TaintRadarModel
 
 
 @app.command()
@@ -35,8 +32,10 @@ def detect(
 
     Example: `taintradar detect radar.keras photos/ --json > answers.json`
     """
-    radar = _open(model, preprocessor, feature_layer, class_names, variant, top_k, rank_threshold)
-    _require_threshold(radar, model)
+    radar = open_detector(
+        model, preprocessor, feature_layer, class_names, variant, top_k, rank_threshold
+    )
+    require_threshold(radar, model)
     from tf_taintradar.cli import rows
 
     listed = rows.list_files(files)
@@ -77,8 +76,8 @@ def calibrate(
 
     Example: `taintradar calibrate classifier.keras benign/ --preprocessor tf --output radar.keras`
     """
-    radar = _open(model, preprocessor, feature_layer, class_names, variant)
-    _make_folders(output, plot, report)
+    radar = open_detector(model, preprocessor, feature_layer, class_names, variant)
+    make_folders(output, plot, report)
     with warnings_on_stderr(), progress_on_stderr() as verbose:
         calibration = radar.calibrate(
             folder, target_fpr, k_max=k_max, batch_size=batch_size, verbose=verbose
@@ -111,8 +110,10 @@ def explain(
 
     Example: `taintradar explain radar.keras photo.jpg --output why.png`
     """
-    radar = _open(model, preprocessor, feature_layer, class_names, variant, top_k, rank_threshold)
-    _make_folders(output)
+    radar = open_detector(
+        model, preprocessor, feature_layer, class_names, variant, top_k, rank_threshold
+    )
+    make_folders(output)
     explanation = radar.explain(image)
     explanation.plot(output)
     verdict = {None: "no threshold set", True: "ADVERSARIAL", False: "benign"}
@@ -134,7 +135,7 @@ def diagnose(
 
     Example: `taintradar diagnose VGG16 benign/`
     """
-    radar = _open(model, preprocessor, feature_layer)
+    radar = open_detector(model, preprocessor, feature_layer)
     with progress_on_stderr() as verbose:
         diagnosis = radar.diagnose(folder, batch_size=batch_size, verbose=verbose)
     typer.echo(str(diagnosis))
@@ -159,8 +160,10 @@ def export(
 
     Example: `taintradar export radar.keras savedmodels/radar`
     """
-    radar = _open(model, preprocessor, feature_layer, class_names, variant, top_k, rank_threshold)
-    _require_threshold(radar, model)
+    radar = open_detector(
+        model, preprocessor, feature_layer, class_names, variant, top_k, rank_threshold
+    )
+    require_threshold(radar, model)
     from tf_taintradar.export import export_savedmodel
 
     path = export_savedmodel(radar, folder, version=version, precision=precision)
@@ -203,43 +206,3 @@ def demo(
         outcomes = show(load_detector(str(detector_file())), output, verbose=verbose)
     tables.print_outcomes(outcomes)
     typer.echo(f"pictures: {output}")
-
-
-def _open(
-    model: str,
-    preprocessor: str | None,
-    feature_layer: str | None,
-    class_names: Path | None = None,
-    variant: str | None = None,
-    top_k: int | None = None,
-    rank_threshold: int | None = None,
-) -> "TaintRadarModel":
-    import_tensorflow()
-    from tf_taintradar.applications import load_detector, read_class_names
-
-    names = None if class_names is None else read_class_names(class_names)
-    with progress_on_stderr():  # of a download
-        return load_detector(
-            model,
-            preprocessor=preprocessor,
-            feature_layer=feature_layer,
-            class_names=names,
-            variant=variant,
-            top_k=top_k,
-            rank_threshold=rank_threshold,
-        )
-
-
-def _require_threshold(radar: "TaintRadarModel", model: str) -> None:
-    if radar.threshold is None:
-        raise NotCalibratedError(
-            f"{model} has no threshold yet: run `taintradar calibrate` on benign images, or, for "
-            "the paper's rule, give --rank-threshold (its scene setting: --top-k 9 "
-            "--rank-threshold 2)."
-        )
-
-
-def _make_folders(*files: Path | None) -> None:
-    for file in files:
-        if file is not None:
-            file.parent.mkdir(parents=True, exist_ok=True)

@@ -12,6 +12,7 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from tf_taintradar.calibration import Calibration
+    from tf_taintradar.cli.attack import Counts
     from tf_taintradar.cli.rows import Row
     from tf_taintradar.demo.show import Outcome
 
@@ -63,6 +64,20 @@ def print_outcomes(outcomes: "Sequence[Outcome]") -> None:
             _share(found.flagged, found.judged),
             _share(found.recovered, found.flagged) if attacked else "",
         )
+    _print(table)
+
+
+def print_attack(counts: "Counts") -> None:
+    """Prints how many attacks succeeded, and how many of those were noticed."""
+    numbers = ["images", "attack succeeded", "flagged of those", "label recovered of those"]
+    table = Table(*(Column(name, justify="right") for name in numbers))
+    flagged = counts.flagged
+    table.add_row(
+        str(counts.n_images),
+        _share(counts.succeeded, counts.n_images),
+        "no threshold" if flagged is None else _share(flagged, counts.succeeded),
+        "" if flagged is None else _share(counts.recovered or 0, flagged),
+    )
     _print(table)
 
 

@@ -1,0 +1,86 @@
+"""Adversarial glasses: an attack that a person wears."""
+
+from typing import Any
+
+from tf_taintradar.attacks.base import PatchAttack
+from tf_taintradar.attacks.masks import eyeglasses_mask
+from tf_taintradar.attacks.penalties import Penalties
+from tf_taintradar.attacks.placement import Placement
+from tf_taintradar.classifier import open_classifier
+
+WEARABLE = Penalties(smoothness=0.3, printability=0.3)
+"""What glasses pay by default, beside a cross-entropy in nats. Ours."""
+
+
+class EyeglassesAttack(PatchAttack):
+    """The frame of a pair of glasses that makes a face classifier answer another name.
+
+    With a `target_class` the wearer is taken for that person (impersonation), without one for
+    anybody else (dodging). `universal` makes one pair for several photographs of one person,
+    `partial` one pair for each photograph. `patches` have the size of the image.
+
+    Example:
+        attack = EyeglassesAttack(classifier, target_class=7, preprocessor="vggface")
+        result = attack.universal(photographs_of_one_person)
+
+    Args:
+        classifier: any Keras image classifier that `TaintRadarModel` takes.
+        target_class: the label that the attacker wants, from 0; None: any but the one that the
+            classifier gives the clean image.
+        preprocessor: raw pixels -> the classifier's input, as `TaintRadarModel` takes it.
+        eye_line, width: where the glasses sit and how wide they are; see `masks.eyeglasses_mask`.
+        penalties: what the glasses pay for colours that cannot be printed and for rough edges.
+        stop_probability: in (0, 1]; the glasses are finished when what the attacker wants has this
+            probability; of one pair for several photographs on average. None: after `steps`.
+        steps: of gradient descent, at most.
+        learning_rate: root mean square change of the painted pixels in one step, at most, in the
+            units of a pixel, 0..255.
+        batch_size: how many images are attacked together, >= 1; see `AdversarialPatch`.
+        seed: of the random batches, >= 0; the same seed gives the same result.
+
+    Raises:
+        UnsupportedClassifierError: the classifier cannot be opened.
+        ValueError: another argument is out of range.
+
+    Source: Sharif et al., "Accessorize to a Crime", CCS 2016, which stops at a probability of 0.95
+    or after 300 steps.
+    """
+
+    def __init__(
+        self,
+        classifier: Any,
+        *,
+        target_class: int | None,
+        preprocessor: Any = None,
+        eye_line: float = 0.42,
+        width: float = 0.94,
+        penalties: Penalties = WEARABLE,
+        stop_probability: float | None = 0.95,
+        steps: int = 300,
+        learning_rate: float = 8.0,
+        batch_size: int = 16,
+        seed: int = 0,
+    ) -> None:
+        opened = open_classifier(classifier, preprocessor=preprocessor)
+        size = opened.input_shape[:2]
+        super().__init__(
+            opened,
+            target_class=target_class,
+            mask=eyeglasses_mask(size, eye_line=eye_line, width=width),
+            placement=Placement((0, 0), 1, size, size),
+            penalties=penalties,
+            stop_probability=stop_probability,
+            steps=steps,
+            learning_rate=learning_rate,
+            batch_size=batch_size,
+            seed=seed,
+        )
+        self.eye_line = eye_line
+        self.width = width
+
+    def __repr__(self) -> str:
+        return (
+            f"EyeglassesAttack(target_class={self.target_class}, eye_line={self.eye_line}, "
+            f"width={self.width}, stop_probability={self.stop_probability}, steps={self.steps}, "
+            f"learning_rate={self.learning_rate}, seed={self.seed})"
+        )

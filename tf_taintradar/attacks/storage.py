@@ -1,0 +1,162 @@
+"""Attacks on disk: pictures that can be looked at, printed and read again."""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+from PIL import Image
+
+from tf_taintradar.attacks.masks import Mask
+from tf_taintradar.attacks.result import AttackResult
+from tf_taintradar.errors import ImageError
+from tf_taintradar.files import replacing, require_new_folder
+
+Pixels = npt.NDArray[np.uint8]
+_MM_PER_INCH = 25.4
+
+
+def save_attack(
+    result: AttackResult,
+    folder: str | os.PathLike[str],
+    *,
+    names: Sequence[str] | None = None,
+    width_mm: float | None = None,
+) -> Path:
+    """Writes a new folder with all that an attack made; it appears as a whole or not at all.
+
+    `images/NAME.png` are the attacked images, `patches/NAME.png` the patches, transparent where
+    nothing is painted (`patches/universal.png` if there is one for all), `attack.json` the record:
+    for each image its labels, the places of its patch and whether the attack succeeded.
+
+    Args:
+        result: what an attack answered.
+        folder: must not exist, or be empty.
+        names: n names of the images, without folder and suffix; by default 0000, 0001, ...
+        width_mm: how wide a patch shall be in print, in millimetres: noted in its picture, so that
+            a program which prints it at its own size gets it right.
+
+    Returns:
+        The folder.
+
+    Raises:
+        FileExistsError: there is something in `folder`.
+        ValueError: `names` are not as many as the images, or one occurs twice; `width_mm` is not
+            positive.
+    """
+    folder = Path(folder)
+    require_new_folder(folder)
+    n_images = len(result.images)
+    names = [f"{i:04d}" for i in range(n_images)] if names is None else list(names)
+    if len(set(names)) != n_images or len(names) != n_images:
+        raise ValueError(f"`names` must be {n_images} different names; received {len(names)}.")
+    if width_mm is not None and not width_mm > 0:
+        raise ValueError(f"`width_mm` must be positive; received {width_mm!r}.")
+    of_patches = ["universal"] if _is_universal(result) else names
+    options: dict[str, Any] = {}
+    if width_mm is not None:
+        options["dpi"] = 2 * (result.mask.shape[1] / width_mm * _MM_PER_INCH,)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(folder) as partial:
+        for kind in ("images", "patches"):
+            (partial / kind).mkdir(parents=True)
+        for name, pixels in zip(names, result.images, strict=True):
+            _picture(pixels).save(partial / "images" / f"{name}.png")
+        for name, pixels in zip(of_patches, result.patches, strict=True):
+            _cut_out(pixels, result.mask).save(partial / "patches" / f"{name}.png", **options)
+        record = json.dumps(_record(result, names), indent=2)
+        (partial / "attack.json").write_text(record + "\n", encoding="utf-8")
+    return folder
+
+
+def load_patch(path: str | os.PathLike[str]) -> tuple[Pixels, Mask]:
+    """A patch from a picture that `save_attack` wrote, or any picture with transparency.
+
+    To paste it, make an attack with that mask, `AdversarialPatch(classifier, shape=mask, ...)`, and
+    call its `apply(patch[np.newaxis], images)`.
+
+    Args:
+        path: a picture; where it is not opaque, nothing is painted.
+
+    Returns:
+        The patch (h, w, 3) uint8, black where nothing is painted, and its mask (h, w) uint8, 0/1.
+
+    Raises:
+        ImageError: the file cannot be read as a picture, or nothing of it is opaque.
+    """
+    try:
+        with Image.open(path) as picture:
+            pixels = np.asarray(picture.convert("RGBA"))
+    except OSError as error:
+        raise ImageError(f"{os.fspath(path)!r} cannot be read as a picture: {error}.") from error
+    mask = (pixels[..., 3] > 0).astype(np.uint8)
+    if not mask.any():
+        raise ImageError(f"{os.fspath(path)!r} is transparent everywhere: it holds no patch.")
+    return pixels[..., :3] * mask[..., np.newaxis], mask
+
+
+def resize_patches(patches: npt.ArrayLike, mask: Mask, size: tuple[int, int]) -> Pixels:
+    """Patches at another size, for an attack with another `diameter`.
+
+    Args:
+        patches: (k, h, w, c) raw pixels, 0..255.
+        mask: (h, w) uint8, 1 where they are painted.
+        size: (height, width) in pixels, as in the other attack's `patch_shape`.
+
+    Returns:
+        (k, height, width, c) uint8: antialiased bilinear interpolation of the painted pixels alone,
+        so that no black creeps in at the edge of the mask; black where nothing painted is near.
+
+    Raises:
+        ImageError: `patches` and `mask` do not fit each other.
+    """
+    pixels = np.asarray(patches, np.float32)
+    if pixels.ndim != 4 or pixels.shape[1:3] != mask.shape:
+        raise ImageError(
+            f"`patches` must have shape (k, h, w, c) with the mask's (h, w) = {mask.shape}; "
+            f"received {pixels.shape}."
+        )
+    weight = mask[np.newaxis, ..., np.newaxis].astype(np.float32)
+    painted = tf.image.resize(pixels * weight, size, antialias=True)
+    share = tf.image.resize(weight, size, antialias=True)
+    resized = tf.math.divide_no_nan(painted, share)
+    return np.rint(np.clip(resized, 0, 255)).astype(np.uint8)
+
+
+def _is_universal(result: AttackResult) -> bool:
+    return len(result.patches) == 1 and len(result.images) > 1
+
+
+def _picture(pixels: Pixels) -> Image.Image:
+    """Grey or RGB."""
+    return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+
+
+def _cut_out(pixels: Pixels, mask: Mask) -> Image.Image:
+    picture = _picture(pixels).convert("RGBA")
+    picture.putalpha(Image.fromarray(mask * np.uint8(255)))
+    return picture
+
+
+def _record(result: AttackResult, names: Sequence[str]) -> dict[str, Any]:
+    steps = np.broadcast_to(result.steps, len(names))
+    images = [
+        {
+            "name": name,
+            "success": bool(result.success[i]),
+            "label": int(result.labels[i]),
+            "clean_label": int(result.clean_labels[i]),
+            "steps": int(steps[i]),
+            "top_left": result.top_left[i].tolist(),
+        }
+        for i, name in enumerate(names)
+    ]
+    return {
+        "target_class": result.target_class,
+        "success_rate": result.success_rate,
+        "images": images,
+    }

@@ -1,0 +1,185 @@
+"""The command `taintradar attack`."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tf_taintradar.cli import options, tables
+from tf_taintradar.cli.app import app
+from tf_taintradar.cli.opening import open_detector
+from tf_taintradar.cli.quiet import progress_on_stderr
+
+if TYPE_CHECKING:
+    from tf_taintradar.attacks import AttackResult, PatchAttack
+    from tf_taintradar.model import TaintRadarModel
+
+Kind = Annotated[
+    str, typer.Option(help="universal: one patch for all images; partial: one for each.")
+]
+Shape = Annotated[
+    str,
+    typer.Option(
+        help="disk, square, star, lightning, eyeglasses (for aligned faces), or the picture of a "
+        "mask."
+    ),
+]
+Place = Annotated[
+    str | None,
+    typer.Option(
+        help="random (the default), bottom_right, or ROW,COLUMN of the patch's top left pixel."
+    ),
+]
+
+
+@dataclasses.dataclass
+class Counts:
+    """What became of the attacked images.
+
+    Attributes:
+        n_images: how many there are.
+        succeeded: on how many the classifier answers what the attacker wants.
+        flagged: how many of those the detector flags; None if it has no threshold.
+        recovered: on how many of the flagged ones it finds the label of the clean image; likewise.
+    """
+
+    n_images: int
+    succeeded: int
+    flagged: int | None
+    recovered: int | None
+
+
+@app.command()
+def attack(
+    model: options.Model,
+    images: options.Files,
+    output: Annotated[Path, typer.Option(help="The new folder for images, patches and record.")],
+    target: Annotated[
+        str | None,
+        typer.Option(help="The wanted label, a number or a class name; by default any wrong one."),
+    ] = None,
+    kind: Kind = "universal",
+    shape: Shape = "disk",
+    diameter: Annotated[
+        float | None,
+        typer.Option(help="Of a patch, as a fraction of the image's smaller side; by default 0.4."),
+    ] = None,
+    place: Place = None,
+    n_patches: Annotated[
+        int | None, typer.Option(min=1, help="So many copies on each image; by default one.")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="At most.")] = None,
+    stop_probability: Annotated[
+        float | None, typer.Option(help="Finished when the target has this probability.")
+    ] = None,
+    smoothness: Annotated[float, typer.Option(help="Weight of the total variation.")] = 0.0,
+    printability: Annotated[float, typer.Option(help="Weight of unprintable colours.")] = 0.0,
+    width_mm: Annotated[float | None, typer.Option(help="Width of a patch in print.")] = None,
+    seed: int = 0,
+    batch_size: options.BatchSize = 16,
+    as_json: options.Json = False,
+    preprocessor: options.Preprocessor = None,
+    class_names: options.ClassNames = None,
+) -> None:
+    """Attacks a classifier, and tells whether its detector notices.
+
+    Writes the attacked images and the patches as PNG files that can be printed.
+
+    Example: `taintradar attack radar.keras photos/ --target 7 --kind partial --output attacked/`
+    """
+    radar = open_detector(model, preprocessor, None, class_names)
+    from tf_taintradar.attacks import Penalties
+    from tf_taintradar.files import require_new_folder
+
+    require_new_folder(output)  # before the work, which takes long
+    settings: dict[str, Any] = {
+        "target_class": None if target is None else find_label(target, radar.class_names),
+        "seed": seed,
+        "batch_size": batch_size,
+        "steps": steps,
+        "stop_probability": stop_probability,
+    }
+    if smoothness or printability:
+        settings["penalties"] = Penalties(smoothness=smoothness, printability=printability)
+    settings |= {"diameter": diameter, "place": place and read_place(place)}
+    settings["n_patches"] = n_patches
+    result, files = _run(radar, images, kind, shape, settings)
+    from tf_taintradar.attacks import save_attack
+
+    save_attack(result, output, names=_names(files), width_mm=width_mm)
+    counts = _count(radar, result, batch_size)
+    if as_json:
+        document = {"model": model, "output": str(output), **dataclasses.asdict(counts)}
+        typer.echo(json.dumps(document, indent=2))
+    else:
+        tables.print_attack(counts)
+        typer.echo(f"attack: {output}")
+
+
+def find_label(target: str, names: list[str] | None) -> int:
+    """The label that a number or a class name means.
+
+    Raises:
+        ValueError: it is no number, and no class is called so.
+    """
+    if target.lstrip("-").isdecimal():
+        return int(target)
+    if names is None:
+        raise ValueError(f"`target` {target!r} is no number, and the classes have no names.")
+    if target not in names:
+        raise ValueError(f"`target` {target!r} is neither a number nor the name of a class.")
+    return names.index(target)
+
+
+def read_place(place: str) -> str | tuple[int, ...]:
+    """The numbers of "3,7" as (3, 7), a name as it is."""
+    parts = place.split(",")
+    return tuple(map(int, parts)) if all(part.strip().isdecimal() for part in parts) else place
+
+
+def _run(
+    radar: "TaintRadarModel", images: list[Path], kind: str, shape: str, settings: dict[str, Any]
+) -> "tuple[AttackResult, list[Path]]":
+    import numpy as np
+
+    from tf_taintradar.attacks import AdversarialPatch, EyeglassesAttack
+    from tf_taintradar.cli.rows import list_files
+    from tf_taintradar.image_files import read_image
+
+    if kind not in ("universal", "partial"):
+        raise ValueError(f"`kind` must be universal or partial; received {kind!r}.")
+    given = {name: value for name, value in settings.items() if value is not None}
+    given["target_class"] = settings["target_class"]
+    attack: PatchAttack
+    if shape == "eyeglasses":
+        for name in sorted(given.keys() & {"diameter", "place", "n_patches"}):
+            raise ValueError(f"`{name}` is for patches: eyeglasses sit where the eyes are.")
+        attack = EyeglassesAttack(radar.classifier, preprocessor=radar.preprocessor, **given)
+    else:
+        attack = AdversarialPatch(
+            radar.classifier, preprocessor=radar.preprocessor, shape=shape, **given
+        )
+    files = list_files(images)
+    pixels = np.stack([read_image(file, attack.image_shape) for file in files])
+    with progress_on_stderr() as verbose:
+        return getattr(attack, kind)(pixels, verbose=verbose), files
+
+
+def _count(radar: "TaintRadarModel", result: "AttackResult", batch_size: int) -> Counts:
+    n_images, success = len(result.images), result.success
+    if radar.threshold is None:
+        return Counts(n_images, int(success.sum()), None, None)
+    found = radar.predict(result.images, batch_size=batch_size, verbose=0)
+    is_flagged = found["is_adversarial"] & success
+    is_recovered = is_flagged & (found["recovered_label"] == result.clean_labels)
+    return Counts(n_images, *(int(is_it.sum()) for is_it in (success, is_flagged, is_recovered)))
+
+
+def _names(files: list[Path]) -> list[str]:
+    """The files' names without suffix, or numbered if two are called the same."""
+    stems = [file.stem for file in files]
+    if len(set(stems)) == len(stems):
+        return stems
+    return [f"{i:04d}-{stem}" for i, stem in enumerate(stems)]

@@ -94,7 +94,7 @@ def test_without_transformations_nothing_differs_from_plain_pasting():
     mask = make_mask("disk", 5)
     images, patches = noise(4, 12, 16, 3), noise(4, 5, 5, 3)
     warped = transformed(mask)
-    pose = warped.draw(4, np.random.default_rng(3))
+    pose = warped.draw(4, np.random.default_rng(3), None)
     corner = np.rint(pose[0] - 2).astype(np.int32)  # the centre of 5 pixels is the third
     plain = Pasting(mask, Placement("random", 1, mask.shape, (12, 16)))
     np.testing.assert_allclose(
@@ -121,7 +121,7 @@ def test_a_quarter_turn_turns_the_patch():
 def test_a_patch_at_half_its_size_covers_a_quarter_and_keeps_its_colour():
     mask = np.ones((8, 8), np.uint8)
     half = transformed(mask, Transformations(scale=(0.5, 0.5)))
-    pose = half.draw(3, np.random.default_rng(0))
+    pose = half.draw(3, np.random.default_rng(0), None)
     pasted = half.paste(tf.zeros((3, 12, 16, 1)), tf.fill((1, 8, 8, 1), 200.0), pose).numpy()
     assert pasted.max() == pytest.approx(200, abs=1e-3)
     np.testing.assert_allclose(pasted.sum(axis=(1, 2, 3)) / 200, 16, atol=4)
@@ -132,7 +132,7 @@ def test_a_patch_at_half_its_size_covers_a_quarter_and_keeps_its_colour():
 )
 def test_a_smaller_patch_keeps_its_corner(place, corner):
     half = transformed(np.ones((8, 8), np.uint8), place=place, sizes=(0.5,))
-    pose = half.draw(1, np.random.default_rng(0))
+    pose = half.draw(1, np.random.default_rng(0), None)
     pasted = half.paste(tf.zeros((1, 12, 16, 1)), tf.fill((1, 8, 8, 1), 255.0), pose)
     rows, columns = np.nonzero(np.asarray(pasted[0, ..., 0]) > 128)
     assert (rows.min(), columns.min()) == corner
@@ -141,7 +141,7 @@ def test_a_smaller_patch_keeps_its_corner(place, corner):
 
 def test_each_copy_has_one_of_the_sizes():
     several = transformed(np.ones((4, 4), np.uint8), sizes=(0.5, 1.0), n=2)
-    _, matrix, _, _ = several.draw(100, np.random.default_rng(0))
+    _, matrix, _, _ = several.draw(100, np.random.default_rng(0), None)
     factors = 1 / np.sqrt(np.linalg.det(matrix))
     np.testing.assert_allclose(np.unique(factors.round(3)), [0.5, 1.0])
     assert (factors[:, 0] != factors[:, 1]).any()
@@ -150,7 +150,7 @@ def test_each_copy_has_one_of_the_sizes():
 def test_poses_stay_in_their_ranges_and_use_them():
     settings = Transformations(scale=(0.6, 0.9), rotation=20, brightness=30)
     _, matrix, brightness, _ = transformed(np.ones((4, 4), np.uint8), settings).draw(
-        2000, np.random.default_rng(0)
+        2000, np.random.default_rng(0), None
     )
     scale = 1 / np.sqrt(np.linalg.det(matrix))
     angle = np.rad2deg(np.arctan2(matrix[..., 0, 1], matrix[..., 0, 0]))
@@ -165,7 +165,9 @@ def test_brightness_and_noise_change_the_patch_and_not_the_image():
     lit = transformed(mask, Transformations(brightness=20, noise=5), place=(3, 4))
     images = noise(50, 12, 16, 3)
     pasted = lit.paste(
-        images, np.full((1, 5, 5, 3), 120.0, np.float32), lit.draw(50, np.random.default_rng(0))
+        images,
+        np.full((1, 5, 5, 3), 120.0, np.float32),
+        lit.draw(50, np.random.default_rng(0), None),
     ).numpy()
     painted = np.zeros((12, 16), bool)
     painted[3:8, 4:9] = mask
@@ -182,7 +184,7 @@ def test_gradients_reach_a_turned_patch_and_only_under_the_mask():
     mask = make_mask("disk", 6)
     turned = transformed(mask, Transformations(rotation=45, scale=(0.7, 1.0)))
     patch = tf.constant(noise(1, 6, 6, 3))
-    pose = turned.draw(8, np.random.default_rng(0))
+    pose = turned.draw(8, np.random.default_rng(0), None)
     with tf.GradientTape() as tape:
         tape.watch(patch)
         total = tf.reduce_sum(turned.paste(tf.zeros((8, 12, 16, 3)), patch, pose))
@@ -196,7 +198,7 @@ def test_no_image_depends_on_another():
     settings = Transformations(rotation=30, scale=(0.5, 1.0), brightness=20)
     turned = transformed(mask, settings)
     images, patches = noise(4, 12, 16, 3), noise(4, 5, 5, 3)
-    centre, matrix, brightness, seed = turned.draw(4, np.random.default_rng(0))
+    centre, matrix, brightness, seed = turned.draw(4, np.random.default_rng(0), None)
     together = turned.paste(images, patches, (centre, matrix, brightness, seed))
     alone = turned.paste(
         images[2:3], patches[2:3], (centre[2:3], matrix[2:3], brightness[2:3], seed)

@@ -96,8 +96,8 @@ def test_each_step_of_a_random_attack_sees_new_places(small_classifier, images):
     drawn = []
 
     class Watched(AdversarialPatch):
-        def draw_pose(self, n_images, rng):
-            drawn.append(super().draw_pose(n_images, rng))
+        def draw_pose(self, n_images, rng, top_left):
+            drawn.append(super().draw_pose(n_images, rng, top_left))
             return drawn[-1]
 
     result = Watched(small_classifier, target_class=3, steps=2).universal(images, verbose=0)
@@ -107,14 +107,28 @@ def test_each_step_of_a_random_attack_sees_new_places(small_classifier, images):
     assert len({tuple(place) for place in first[:, 0]}) > 1
 
 
+def test_a_patch_for_one_image_is_made_for_one_place(small_classifier, images):
+    drawn = []
+
+    class Watched(AdversarialPatch):
+        def draw_pose(self, n_images, rng, top_left):
+            drawn.append(super().draw_pose(n_images, rng, top_left))
+            return drawn[-1]
+
+    result = Watched(small_classifier, target_class=3, steps=2).partial(images, verbose=0)
+    for (places,) in drawn:
+        np.testing.assert_array_equal(places, result.top_left)
+    assert len({tuple(place) for place in result.top_left[:, 0]}) > 1
+
+
 @pytest.mark.parametrize("mode, sizes", [("universal", [4, 4]), ("partial", [4, 4, 3, 3])])
 def test_more_images_than_a_batch(small_classifier, images, mode, sizes):
     seen = []
 
     class Watched(AdversarialPatch):
-        def draw_pose(self, n_images, rng):
+        def draw_pose(self, n_images, rng, top_left):
             seen.append(n_images)  # at every step
-            return super().draw_pose(n_images, rng)
+            return super().draw_pose(n_images, rng, top_left)
 
     attack = Watched(small_classifier, target_class=3, steps=2, batch_size=4)
     getattr(attack, mode)(images, verbose=0)
@@ -158,7 +172,7 @@ def test_a_partial_patch_does_not_depend_on_the_other_images(small_classifier, i
 
 
 def test_a_universal_patch_on_one_image_is_its_partial_patch(small_classifier, images):
-    attack = AdversarialPatch(small_classifier, target_class=3, steps=5)
+    attack = AdversarialPatch(small_classifier, target_class=3, place=(2, 3), steps=5)
     universal, partial = attack.universal(images[:1], verbose=0), attack.partial(images[:1])
     np.testing.assert_array_equal(universal.patches, partial.patches)
 

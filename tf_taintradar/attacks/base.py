@@ -10,7 +10,7 @@ import tensorflow as tf
 from tf_taintradar.attacks.checks import check_integer, check_probability
 from tf_taintradar.attacks.judge import Judge, groups_of
 from tf_taintradar.attacks.masks import Mask
-from tf_taintradar.attacks.pasting import Pasting, Pose
+from tf_taintradar.attacks.pasting import Corners, Pasting, Pose
 from tf_taintradar.attacks.penalties import Penalties
 from tf_taintradar.attacks.placement import Placement
 from tf_taintradar.attacks.result import AttackResult
@@ -106,6 +106,7 @@ class PatchAttack:
             )
         self._classifier = classifier
         self._mask = mask
+        self._placement = placement
         final = Pasting(mask, placement)
         self._pasting = pasting or final
         self._judge = Judge(classifier, final, mask, target_class, self.batch_size)
@@ -128,8 +129,8 @@ class PatchAttack:
         pixels = as_pixels(images, self._classifier.input_shape)
         clean = self._judge.labels(pixels)
         bar, rng = self._progress(1, verbose), self._random(_TRAINING)
-        patches, n_steps = self._optimise(pixels, clean, 1, rng, bar)
-        return self._judge.result(patches, n_steps, pixels, clean, self._random(_FINAL))
+        patches, n_steps = self._optimise(pixels, clean, None, rng, bar)
+        return self._judge.result(patches, n_steps, pixels, clean, self._places(len(pixels)))
 
     def partial(self, images: npt.ArrayLike, *, verbose: int = 1) -> AttackResult:
         """A patch for each image, which need not work on any other.
@@ -145,15 +146,15 @@ class PatchAttack:
             ImageError: `images` are not raw pixels of the classifier's input shape.
         """
         pixels = as_pixels(images, self._classifier.input_shape)
-        clean = self._judge.labels(pixels)
+        clean, top_left = self._judge.labels(pixels), self._places(len(pixels))
         groups = self._groups(len(pixels))
         bar, rng = self._progress(len(groups), verbose), self._random(_TRAINING)
         found = [
-            self._optimise(pixels[group], clean[group], len(clean[group]), rng, bar)
+            self._optimise(pixels[group], clean[group], top_left[group], rng, bar)
             for group in groups
         ]
         patches, n_steps = (np.concatenate(parts) for parts in zip(*found, strict=True))
-        return self._judge.result(patches, n_steps, pixels, clean, self._random(_FINAL))
+        return self._judge.result(patches, n_steps, pixels, clean, top_left)
 
     def apply(self, patches: npt.ArrayLike, images: npt.ArrayLike) -> AttackResult:
         """Finished patches on images, for instance on ones that they were not made for.
@@ -179,7 +180,7 @@ class PatchAttack:
             )
         finished = as_pixels(patches, self.patch_shape, argument="patches")
         n_steps, clean = np.zeros(len(finished), np.int32), self._judge.labels(pixels)
-        return self._judge.result(finished, n_steps, pixels, clean, self._random(_FINAL))
+        return self._judge.result(finished, n_steps, pixels, clean, self._places(len(pixels)))
 
     def objective(
         self, attacked: tf.Tensor, labels: tf.Tensor, step: tf.Tensor
@@ -204,9 +205,15 @@ class PatchAttack:
             return of_label - tf.reduce_logsumexp(others, axis=-1), logits
         return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits), logits
 
-    def draw_pose(self, n_images: int, rng: np.random.Generator) -> Pose:
-        """Hook: where and how the patches lie on the images of one step; see `Pasting.draw`."""
-        return self._pasting.draw(n_images, rng)
+    def draw_pose(self, n_images: int, rng: np.random.Generator, top_left: Corners | None) -> Pose:
+        """Hook: where and how the patches lie on the images of one step; see `Pasting.draw`.
+
+        Args:
+            n_images: b.
+            rng: of all that is drawn.
+            top_left: (b, m, 2) int32, the places of `partial`; None in `universal`.
+        """
+        return self._pasting.draw(n_images, rng, top_left)
 
     def direction(
         self, gradient: tf.Tensor, memory: tf.Tensor, step: tf.Tensor
@@ -232,11 +239,15 @@ class PatchAttack:
         self,
         images: npt.NDArray[np.float32],
         clean: npt.NDArray[np.int32],
-        n_patches: int,
+        top_left: Corners | None,
         rng: np.random.Generator,
         bar: keras.utils.Progbar,
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int32]]:
-        """The finished patches (n_patches, h, w, c) in 0..255, from mid-grey, and their steps."""
+        """The finished patches (k, h, w, c) in 0..255, from mid-grey, and their steps (k,).
+
+        One for each image if their places are given, else one for all.
+        """
+        n_patches = 1 if top_left is None else len(images)
         labels = clean if self.target_class is None else np.full_like(clean, self.target_class)
         state = Descent(
             patches=tf.fill((n_patches, *self.patch_shape), 127.5),
@@ -248,7 +259,7 @@ class PatchAttack:
             chosen = np.arange(len(images))
             if len(images) > self.batch_size:
                 chosen = rng.choice(len(images), self.batch_size, replace=False)
-            pose = self.draw_pose(len(chosen), rng)
+            pose = self.draw_pose(len(chosen), rng, top_left)
             state, loss = self._step(state, images[chosen], labels[chosen], step, pose)
             bar.add(1, [("loss", float(loss))])
             if self.stop_probability is not None and not state.is_running.numpy().any():
@@ -294,6 +305,10 @@ class PatchAttack:
 
     def _groups(self, n_images: int) -> list[slice]:
         return groups_of(n_images, self.batch_size)
+
+    def _places(self, n_images: int) -> Corners:
+        """(n_images, m, 2) where the finished patches lie: it depends on the seed alone."""
+        return self._placement.draw(n_images, self._random(_FINAL))
 
     def _random(self, stream: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, stream])

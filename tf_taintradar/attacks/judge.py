@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tf_taintradar.attacks.masks import Mask
-from tf_taintradar.attacks.pasting import Pasting
+from tf_taintradar.attacks.pasting import Corners, Pasting
 from tf_taintradar.attacks.result import AttackResult
 from tf_taintradar.classifier import OpenedClassifier
 
@@ -46,7 +46,7 @@ class Judge:
         n_steps: npt.NDArray[np.int32],
         images: npt.NDArray[np.float32],
         clean_labels: npt.NDArray[np.int32],
-        rng: np.random.Generator,
+        top_left: Corners,
     ) -> AttackResult:
         """The record of (1 or n) patches on n images, which are rounded before they are judged.
 
@@ -55,11 +55,10 @@ class Judge:
             n_steps: (1 or n,) how often each was changed.
             images: (n, H, W, c) raw pixels, 0..255.
             clean_labels: (n,) what the classifier answers for them.
-            rng: of the places.
+            top_left: (n, m, 2) int32, where the patches lie.
         """
         rounded = np.rint(patches * self._mask[..., np.newaxis])
         per_image = np.broadcast_to(rounded, (len(images), *rounded.shape[1:]))
-        (top_left,) = self._pasting.draw(len(images), rng)
         attacked = np.empty(images.shape, np.uint8)
         for group in groups_of(len(images), self._batch_size):
             pasted = self._pasting.paste(images[group], per_image[group], (top_left[group],))

@@ -13,6 +13,7 @@ import tensorflow as tf
 from tf_taintradar.attacks.masks import Mask
 from tf_taintradar.attacks.placement import Placement
 
+Corners = npt.NDArray[np.int32]
 Pose = tuple[Any, ...]
 """Where and how the patches lie on each image: arrays whose first dimension is the batch."""
 
@@ -68,9 +69,9 @@ class Pasting:
         """The tensors of a pose."""
         return (tf.TensorSpec((None, len(self._placement.first), 2), tf.int32),)
 
-    def draw(self, n_images: int, rng: np.random.Generator) -> Pose:
-        """The pose of each image: `top_left` (b, m, 2) int32."""
-        return (self._placement.draw(n_images, rng),)
+    def draw(self, n_images: int, rng: np.random.Generator, top_left: Corners | None) -> Pose:
+        """The pose of each image: `top_left` (b, m, 2) int32, drawn unless it is given."""
+        return (self._placement.draw(n_images, rng) if top_left is None else top_left,)
 
     def paste(self, images: tf.Tensor, patches: tf.Tensor, pose: Pose) -> tf.Tensor:
         """The images with their patches; differentiable in both.
@@ -135,8 +136,13 @@ class TransformedPasting(Pasting):
             tf.TensorSpec((2,), tf.int32),
         )
 
-    def draw(self, n_images: int, rng: np.random.Generator) -> Pose:
+    def draw(self, n_images: int, rng: np.random.Generator, top_left: Corners | None) -> Pose:
         """The pose of each image.
+
+        Args:
+            n_images: b.
+            rng: of all that is drawn.
+            top_left: (b, m, 2) int32, the places of patches of full size, drawn unless given.
 
         Returns:
             `centre` (b, m, 2) float32, row and column of the patches' centres; `matrix`
@@ -144,7 +150,7 @@ class TransformedPasting(Pasting):
             (b,) float32, to be added; `seed` (2,) int32 of the noise.
         """
         settings = self._transformations
-        corner = self._placement.draw(n_images, rng)
+        (corner,) = super().draw(n_images, rng, top_left)
         each = corner.shape[:2]
         scale = rng.choice(self._sizes, each) * rng.uniform(*settings.scale, each)
         angle = np.deg2rad(rng.uniform(-settings.rotation, settings.rotation, each))

@@ -32,8 +32,9 @@ class AdversarialPatch(PatchAttack):
             `resize_patches` makes others of it.
         shape: "disk", "square", "star", "lightning", or any mask; see `masks.make_mask`.
         place: "random", "bottom_right", or (row, column) of the patch's top left pixel; or a
-            sequence of such pairs for several patches. A random place is drawn anew for each image
-            and step, so that the patch works anywhere.
+            sequence of such pairs for several patches. For `universal` a random place is drawn
+            anew for each image and step, so that the patch works anywhere; for `partial` once for
+            each image.
         n_patches: so many copies of the patch lie on each image, without overlap.
         transformations: what happens to the patch in training besides moving; the finished patch is
             pasted as it is. None: nothing.

@@ -164,7 +164,9 @@ def removal_curves(
         axis.grid(alpha=0.3)
         axis.set_xlabel("removed, % of the image")
         axis.set_ylabel(quantity)
-        axis.legend(fontsize=8)
+    figure.legend(
+        *axis.get_legend_handles_labels(), loc="outside lower center", ncols=6, fontsize=8
+    )
     figure.suptitle(title, fontsize=11)
     return figure
 

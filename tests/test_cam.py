@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_taintradar.cam import binarize, class_activation_map, intersect, trace_head, upsample
+from tf_taintradar.cam import binarize, class_activation_map, trace_head, upsample
+from tf_taintradar.regions import intersect
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 PACKAGE = pathlib.Path(__file__).parents[1] / "tf_taintradar"
 LAYERS = [
     ["errors", "files"],
-    ["images", "graph", "plot"],
+    ["images", "graph", "plot", "regions"],
     [
         "image_files",
         "preprocessing",

@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from tf_taintradar.regions import Slope, where_reached
+
 _LABELS_AT_ONCE = 20  # backward passes vectorised together: bounds the memory for many labels
 
 ChannelWeights = Callable[[tf.Tensor], tf.Tensor]
@@ -82,25 +84,21 @@ def upsample(maps: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
     return tf.einsum("Hh,bkhw,Ww->bkHW", rows, maps, columns)
 
 
-def binarize(maps: tf.Tensor, threshold: float) -> tf.Tensor:
+def binarize(maps: tf.Tensor, threshold: float, slope: Slope = None) -> tf.Tensor:
     """The region where each map reaches `threshold` times its own maximum.
 
     Args:
         maps: (b, k, H, W) float32, non-negative.
         threshold: in (0, 1].
+        slope: of a sigmoid for gradients, see `regions`.
 
     Returns:
-        (b, k, H, W) bool. A map that is zero everywhere gives the whole image: the neutral element
-        of the intersection, since a label without evidence does not vote.
+        (b, k, H, W), see `regions`. A map that is zero everywhere gives the whole image: the
+        neutral element of the intersection, since a label without evidence does not vote.
 
     Source: section V-B, 0.15 of the maximum.
     """
-    return maps >= threshold * tf.reduce_max(maps, axis=(2, 3), keepdims=True)
-
-
-def intersect(regions: tf.Tensor) -> tf.Tensor:
-    """The intersection of k regions (b, k, H, W) bool: (b, H, W) bool. Source: Eq. 7."""
-    return tf.reduce_all(regions, axis=1)
+    return where_reached(maps, threshold * tf.reduce_max(maps, axis=(2, 3), keepdims=True), slope)
 
 
 def _interpolation(cells: int, pixels: int) -> tf.Tensor:

@@ -3,16 +3,16 @@
 b images (H, W, c), n labels, K labels that take part, feature map (h, w, channels).
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from tf_taintradar.cam import intersect
 from tf_taintradar.classifier import OpenedClassifier
 from tf_taintradar.fills import Fill, fill_region
 from tf_taintradar.occlusion import Occlusions, average_outside, occlude, to_pixels
 from tf_taintradar.paper import Evidence, gather_evidence, rerun
 from tf_taintradar.ranks import rank_of
+from tf_taintradar.regions import Slope, intersect, is_inside
 from tf_taintradar.sight import Sight, look
 
 OCCLUSION, PAPER = VARIANTS = ("occlusion", "paper")
@@ -52,6 +52,7 @@ def detect(
     top_k: int = 9,
     temperature: float = 2.0,
     map_threshold: float = 0.15,
+    slope: Slope = None,
 ) -> Detection:
     """Finds the region that the prediction hangs on, and how far the label falls without it.
 
@@ -71,6 +72,8 @@ def detect(
         top_k: K, how many of the labels that gain most take part, 1..n.
         temperature: T > 0 of Eq. 3; above 1 it keeps the gradient from vanishing on sure labels.
         map_threshold: where a region ends, as a fraction of its map's maximum, in (0, 1].
+        slope: for attackers who know the detector: every answer stays the same, and gradients of
+            the logits and of the occlusion score pass through the regions; see `regions`.
 
     Returns:
         The detection of each image.
@@ -78,24 +81,26 @@ def detect(
     Source: Figure 2, steps 1 to 8; step 9, the decision, is the caller's: score > threshold.
     """
     # 1, 2  forward, critical region
-    sight, weights = look(classifier, images, temperature=temperature, map_threshold=map_threshold)
+    cut: dict[str, Any] = {"map_threshold": map_threshold, "slope": slope}
+    sight, weights = look(classifier, images, temperature=temperature, **cut)
     evidence: Evidence | Occlusions
     if variant == PAPER:
         # 3, 4, 5  fill it, which logits increase, what speaks against those labels
-        evidence = gather_evidence(
-            classifier, sight, weights, fill=fill, top_k=top_k, map_threshold=map_threshold
-        )
+        evidence = gather_evidence(classifier, sight, weights, fill=fill, top_k=top_k, **cut)
         # 6  the region that holds all of them down
         tainted = intersect(evidence.negative_regions)
         # 7  fill it in the original image
         cleaned = fill_region(images, tainted, fill.pattern(images))
         # 8  how far the label falls
-        is_filled = tf.reduce_any(tainted, axis=(1, 2))
-        logits = rerun(classifier.logits, cleaned, rows=is_filled, otherwise=sight.logits)
+        is_filled = tf.reduce_any(is_inside(tainted), axis=(1, 2))
+        if slope is None:
+            logits = rerun(classifier.logits, cleaned, rows=is_filled, otherwise=sight.logits)
+        else:  # gradients need every row; the others are the original images
+            logits = classifier.logits(cleaned)
         score = tf.cast(rank_of(logits, sight.label), tf.float32)
     else:
         # 3 to 7  take the most critical window of each size out of the feature map
-        evidence = occlude(classifier, sight)
+        evidence = occlude(classifier, sight, slope=slope)
         worst = tf.argmax(evidence.falls, axis=-1, output_type=tf.int32)
         tainted = to_pixels(tf.gather(evidence.windows, worst, batch_dims=1), images.shape[1:3])
         cleaned = fill_region(images, tainted, average_outside(images, tainted))
@@ -105,7 +110,7 @@ def detect(
     return Detection(
         sight=sight,
         evidence=evidence,
-        tainted_region=tainted,
+        tainted_region=is_inside(tainted),
         cleaned_images=cleaned,
         cleaned_logits=logits,
         recovered_label=tf.argmax(logits, axis=-1, output_type=tf.int32),

@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from tf_taintradar.image_files import iterate_batches
 from tf_taintradar.images import Shape, as_pixels
+from tf_taintradar.regions import choose
 
 
 class Fill(ABC):
@@ -203,7 +204,7 @@ def fill_region(images: tf.Tensor, region: tf.Tensor, pattern: tf.Tensor) -> tf.
 
     Args:
         images: `(batch, height, width, channels)` float32, raw pixels in [0, 255].
-        region: `(batch, height, width)` bool.
+        region: `(batch, height, width)`, see `regions`.
         pattern: Float32 raw pixels in [0, 255], broadcastable to the shape of `images`.
 
     Returns:
@@ -211,7 +212,7 @@ def fill_region(images: tf.Tensor, region: tf.Tensor, pattern: tf.Tensor) -> tf.
 
     Source: section V-B of the paper, steps 3 and 7 of Figure 2.
     """
-    return tf.where(region[..., None], pattern, images)
+    return choose(region[..., None], pattern, images)
 
 
 def mean_image(source: Any, input_shape: Shape, batch_size: int = 32) -> npt.NDArray[np.float32]:

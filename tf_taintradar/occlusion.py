@@ -15,6 +15,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tf_taintradar.classifier import OpenedClassifier
+from tf_taintradar.regions import Slope, choose, straight_through, weight
 from tf_taintradar.sight import Sight
 
 SIDES = (0.15, 0.3, 0.45, 0.6)
@@ -25,7 +26,7 @@ class Occlusions(NamedTuple):
     """What happens to the label without the most critical window of each size.
 
     Attributes:
-        windows: (b, s, h, w) bool, a rectangle of cells each, smallest first.
+        windows: (b, s, h, w), see `regions`, a rectangle of cells each, smallest first.
         window_logits: (b, s, n) float32, the logits without each window.
         falls: (b, s) float32, how far the label falls, in nats; see `fall`.
     """
@@ -36,7 +37,10 @@ class Occlusions(NamedTuple):
 
 
 def occlude(
-    classifier: OpenedClassifier, sight: Sight, sides: Sequence[float] = SIDES
+    classifier: OpenedClassifier,
+    sight: Sight,
+    sides: Sequence[float] = SIDES,
+    slope: Slope = None,
 ) -> Occlusions:
     """Takes the most critical window of each size out of the feature map.
 
@@ -46,28 +50,31 @@ def occlude(
         sides: the windows' sides as fractions of the feature map's, in (0, 1], ascending. The four
             of the detector reach from a small patch to a third of the image. Sizes that are the
             same number of cells on a small map count once.
+        slope: of a softmax over the places of a window for gradients, see `regions`.
 
     Returns:
         The windows, and the label's fall without each.
     """
     height, width = sight.critical_map.shape[1:]
     sizes = list(dict.fromkeys((_cells(height, side), _cells(width, side)) for side in sides))
-    windows = tf.stack([most_critical(sight.critical_map, size) for size in sizes], axis=1)
+    chosen = [most_critical(sight.critical_map, size, slope) for size in sizes]
+    windows = tf.stack(chosen, axis=1)
     rest = take_out(sight.features, windows)
     flat = classifier.head(tf.reshape(rest, (-1, *rest.shape[2:])))
     without = tf.reshape(flat, (-1, len(sizes), classifier.n_classes))
     return Occlusions(windows, without, fall(sight.logits, without, sight.label))
 
 
-def most_critical(critical_map: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
+def most_critical(critical_map: tf.Tensor, size: tuple[int, int], slope: Slope = None) -> tf.Tensor:
     """The window of a size that covers most of a map.
 
     Args:
         critical_map: (b, h, w) float32.
         size: rows and columns of the window, in cells.
+        slope: as in `occlude`.
 
     Returns:
-        (b, h, w) bool; of equal windows the one nearest to the top, then to the left.
+        (b, h, w), see `regions`; of equal windows the one nearest to the top, then to the left.
     """
     height, width = critical_map.shape[1:]
     covered = tf.nn.avg_pool2d(critical_map[..., None], size, strides=1, padding="VALID")
@@ -76,7 +83,10 @@ def most_critical(critical_map: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
     top, left = best[:, None] // columns, best[:, None] % columns
     in_rows = (tf.range(height) >= top) & (tf.range(height) < top + size[0])
     in_columns = (tf.range(width) >= left) & (tf.range(width) < left + size[1])
-    return in_rows[:, :, None] & in_columns[:, None]
+    window = in_rows[:, :, None] & in_columns[:, None]
+    if slope is None:
+        return window
+    return straight_through(weight(window), _soft(covered, size, slope))
 
 
 def take_out(features: tf.Tensor, windows: tf.Tensor) -> tf.Tensor:
@@ -84,17 +94,17 @@ def take_out(features: tf.Tensor, windows: tf.Tensor) -> tf.Tensor:
 
     Args:
         features: (b, h, w, channels) float32.
-        windows: (b, s, h, w) bool.
+        windows: (b, s, h, w), see `regions`.
 
     Returns:
         (b, s, h, w, channels) float32. The mean is the image's own: it says nothing new, and a
         head that averages over the map sees what it would see of the other cells alone.
     """
-    outside = tf.cast(~windows, features.dtype)
+    outside = 1 - weight(windows)
     total = tf.einsum("bhwc,bshw->bsc", features, outside)
     n_cells = tf.reduce_sum(outside, axis=(2, 3))[..., None]
     mean = tf.math.divide_no_nan(total, n_cells)
-    return tf.where(windows[..., None], mean[:, :, None, None], features[:, None])
+    return choose(windows[..., None], mean[:, :, None, None], features[:, None])
 
 
 def fall(before: tf.Tensor, after: tf.Tensor, label: tf.Tensor) -> tf.Tensor:
@@ -119,13 +129,13 @@ def to_pixels(windows: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
     """The part of the image that belongs to windows of cells.
 
     Args:
-        windows: (b, h, w) bool.
+        windows: (b, h, w), see `regions`.
         size: (H, W) of the image.
 
     Returns:
         (b, H, W) bool: the cells spread evenly over the image.
     """
-    cells = tf.cast(windows[..., None], tf.float32)
+    cells = weight(windows[..., None])
     return tf.image.resize(cells, size, method="nearest")[..., 0] > 0
 
 
@@ -142,6 +152,22 @@ def _strength(logits: tf.Tensor, label: tf.Tensor) -> tf.Tensor:
     own = tf.reduce_sum(tf.where(is_label, logits, 0), axis=-1)
     best_other = tf.reduce_max(tf.where(is_label, logits.dtype.min, logits), axis=-1)
     return 2 * own - tf.reduce_logsumexp(logits, axis=-1) - best_other
+
+
+def _soft(covered: tf.Tensor, size: tuple[int, int], slope: Slope) -> tf.Tensor:
+    """The mean of all windows (b, h, w), weighted by the softmax of what they cover.
+
+    Args:
+        covered: (b, places down, places across, 1) float32 >= 0.
+        size: rows and columns of the window.
+        slope: of the softmax, over fractions of the largest.
+    """
+    largest = tf.reduce_max(covered, axis=(1, 2, 3), keepdims=True)
+    shares = tf.exp(slope * (tf.math.divide_no_nan(covered, largest) - 1))
+    shares /= tf.reduce_sum(shares, axis=(1, 2, 3), keepdims=True)
+    down, across = size[0] - 1, size[1] - 1
+    padded = tf.pad(shares, [[0, 0], [down, down], [across, across], [0, 0]])
+    return size[0] * size[1] * tf.nn.avg_pool2d(padded, size, strides=1, padding="VALID")[..., 0]
 
 
 def _cells(length: int, share: float) -> int:

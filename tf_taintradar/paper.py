@@ -12,6 +12,7 @@ from tf_taintradar.cam import ChannelWeights, binarize, class_activation_map, up
 from tf_taintradar.classifier import OpenedClassifier
 from tf_taintradar.fills import Fill, fill_region
 from tf_taintradar.ranks import largest_increases, rank_of
+from tf_taintradar.regions import Slope
 from tf_taintradar.sight import Sight
 
 
@@ -24,7 +25,8 @@ class Evidence(NamedTuple):
         top_labels: (b, K) int32, the labels that gain most by it, largest gain first.
         logit_increases: (b, K) float32, their gains.
         negative_maps: (b, K, h, w) float32, >= 0: what speaks against each of them.
-        negative_regions: (b, K, H, W) bool; the whole image where the map is zero everywhere.
+        negative_regions: (b, K, H, W), see `regions`; the whole image where the map is zero
+            everywhere.
     """
 
     filled_images: tf.Tensor
@@ -43,6 +45,7 @@ def gather_evidence(
     fill: Fill,
     top_k: int,
     map_threshold: float,
+    slope: Slope = None,
 ) -> Evidence:
     """Steps 3 to 5 of `detect`, which has the same arguments; the first ones are from `look`."""
     # 3  fill the critical region
@@ -53,7 +56,7 @@ def gather_evidence(
     # 5  what speaks against those labels in the original image
     one_hots = tf.one_hot(tf.transpose(top_labels), classifier.n_classes)
     negative = tf.nn.relu(-class_activation_map(sight.features, channel_weights(one_hots)))
-    regions = binarize(upsample(negative, classifier.input_shape[:2]), map_threshold)
+    regions = binarize(upsample(negative, classifier.input_shape[:2]), map_threshold, slope)
     return Evidence(filled, filled_logits, top_labels, increases, negative, regions)
 
 

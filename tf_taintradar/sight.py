@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tf_taintradar.cam import ChannelWeights, binarize, class_activation_map, trace_head, upsample
 from tf_taintradar.classifier import OpenedClassifier
+from tf_taintradar.regions import Slope
 
 
 class Sight(NamedTuple):
@@ -20,7 +21,7 @@ class Sight(NamedTuple):
         logits: (b, n) float32.
         label: (b,) int32, the predicted label.
         critical_map: (b, h, w) float32, >= 0: what supports the label or suppresses the others.
-        critical_region: (b, H, W) bool.
+        critical_region: (b, H, W), see `regions`.
     """
 
     images: tf.Tensor
@@ -32,7 +33,12 @@ class Sight(NamedTuple):
 
 
 def look(
-    classifier: OpenedClassifier, images: tf.Tensor, *, temperature: float, map_threshold: float
+    classifier: OpenedClassifier,
+    images: tf.Tensor,
+    *,
+    temperature: float,
+    map_threshold: float,
+    slope: Slope = None,
 ) -> tuple[Sight, ChannelWeights]:
     """The prediction and its critical region, and the gradients that further maps need.
 
@@ -41,6 +47,7 @@ def look(
         images: (b, H, W, c) float32, raw pixels 0..255.
         temperature: T > 0 of Eq. 3; above 1 it keeps the gradient from vanishing on sure labels.
         map_threshold: where a region ends, as a fraction of its map's maximum, in (0, 1].
+        slope: of a sigmoid for gradients, see `regions`.
 
     Returns:
         What is seen, and the function of `cam.trace_head`.
@@ -53,5 +60,5 @@ def look(
     one_hot = tf.one_hot(label, classifier.n_classes)
     pull = (one_hot - tf.nn.softmax(logits / temperature)) / temperature
     critical = tf.nn.relu(class_activation_map(features, channel_weights(pull[None])))
-    region = binarize(upsample(critical, classifier.input_shape[:2]), map_threshold)
+    region = binarize(upsample(critical, classifier.input_shape[:2]), map_threshold, slope)
     return Sight(images, features, logits, label, critical[:, 0], region[:, 0]), channel_weights

@@ -1,10 +1,12 @@
 """Localized attacks: patches that make a classifier answer what the attacker wants.
 
 `AdversarialPatch` is the printable patch of Brown et al., `EyeglassesAttack` the glasses of Sharif
-et al. Every attack is a `PatchAttack`: one loop of gradient descent and a few hooks. All answer an
-`AttackResult`, which `save_attack` writes as pictures that can be printed.
+et al.; `AdaptivePatch` and `MisleadingPatch` know the detector. Every attack is a `PatchAttack`:
+one loop of gradient descent and a few hooks. All answer an `AttackResult`, which `save_attack`
+writes as pictures that can be printed.
 """
 
+from tf_taintradar.attacks.adaptive import AdaptivePatch, MisleadingPatch
 from tf_taintradar.attacks.base import PatchAttack
 from tf_taintradar.attacks.eyeglasses import EyeglassesAttack
 from tf_taintradar.attacks.pasting import Transformations
@@ -12,14 +14,19 @@ from tf_taintradar.attacks.patch import AdversarialPatch
 from tf_taintradar.attacks.penalties import Penalties
 from tf_taintradar.attacks.result import AttackResult
 from tf_taintradar.attacks.storage import load_patch, resize_patches, save_attack
+from tf_taintradar.attacks.targets import likely_target, likely_targets
 
 __all__ = [
+    "AdaptivePatch",
     "AdversarialPatch",
     "AttackResult",
     "EyeglassesAttack",
+    "MisleadingPatch",
     "PatchAttack",
     "Penalties",
     "Transformations",
+    "likely_target",
+    "likely_targets",
     "load_patch",
     "resize_patches",
     "save_attack",

@@ -7,7 +7,14 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from tf_taintradar.attacks.checks import check_integer, check_probability
+from tf_taintradar.attacks.checks import (
+    Target,
+    check_integer,
+    check_probability,
+    check_target,
+    wanted_labels,
+)
+from tf_taintradar.attacks.descent import Descent, Momentum, Optimizer
 from tf_taintradar.attacks.judge import Judge, groups_of
 from tf_taintradar.attacks.masks import Mask
 from tf_taintradar.attacks.pasting import Corners, Pasting, Pose
@@ -21,36 +28,36 @@ from tf_taintradar.images import as_pixels
 _TRAINING, _FINAL = 0, 1  # the two streams of random numbers drawn from one seed
 
 
-class Descent(NamedTuple):
-    """Where the descent of k patches stands.
+class Shot(NamedTuple):
+    """What an attack sees of b images at one step.
 
     Attributes:
-        patches: (k, h, w, c) float32, 0..255.
-        memory: (n_moments, k, h, w, c) float32, what `PatchAttack.direction` remembers.
-        is_running: (k,) bool, false once a patch has reached the stop probability.
-        n_steps: (k,) int32, how often it was changed.
+        images: (b, H, W, c) float32 raw pixels, 0..255, patches pasted.
+        labels: (b,) int32: the target; without one, what the clean images are classified as.
+        step: () int32, from 0.
+        pose: where and how the patches lie, see `Pasting.draw`.
     """
 
-    patches: tf.Tensor
-    memory: tf.Tensor
-    is_running: tf.Tensor
-    n_steps: tf.Tensor
+    images: tf.Tensor
+    labels: tf.Tensor
+    step: tf.Tensor
+    pose: Pose
 
 
 class PatchAttack:
     """Gradient descent on the pixels of patches: a loop, and hooks that say what differs.
 
-    A subclass may say what the attacker wants (`objective`), how far a step goes (`direction`),
-    and where and how the patches lie while they are trained (`draw_pose`). The classifier is not
-    changed.
+    A subclass may say what the attacker wants (`objective`), and where and how the patches lie
+    while they are trained (`draw_pose`). The classifier is not changed.
 
     Args:
         classifier: the opened classifier, see `classifier.open_classifier`.
-        target_class: the label that the attacker wants; None: any but that of the clean image.
+        target_class: see `AdversarialPatch`.
         mask: (h, w) uint8, 1 where a patch is painted, else 0.
         placement: where the finished patches lie.
         pasting: how patches get into the images they are trained on; by default as at the end:
             `Pasting(mask, placement)`.
+        optimizer: where a step leads; by default `Momentum(mask)`.
         penalties: what a patch pays for not being printable; None: nothing.
         stop_probability: in (0, 1]; a patch is finished when what the attacker wants has this
             probability, for one patch on all images on average. None: after `steps`.
@@ -63,22 +70,18 @@ class PatchAttack:
     Raises:
         ValueError: an argument is out of range.
 
-    Source: Brown et al., "Adversarial Patch", 2017 (arXiv:1712.09665) for the expectation over
-    places; Dong et al., "Boosting Adversarial Attacks with Momentum", CVPR 2018, for the normalised
-    gradient with momentum.
+    Source: Brown et al., "Adversarial Patch", 2017 (arXiv:1712.09665), the expectation over places.
     """
-
-    momentum = 0.9
-    n_moments = 1
 
     def __init__(
         self,
         classifier: OpenedClassifier,
         *,
-        target_class: int | None,
+        target_class: Target,
         mask: Mask,
         placement: Placement,
         pasting: Pasting | None = None,
+        optimizer: Optimizer | None = None,
         penalties: Penalties | None,
         stop_probability: float | None,
         steps: int,
@@ -86,9 +89,7 @@ class PatchAttack:
         batch_size: int,
         seed: int,
     ) -> None:
-        if target_class is not None:
-            target_class = check_integer("target_class", target_class, 0, classifier.n_classes)
-        self.target_class = target_class
+        self.target_class = check_target(target_class, classifier.n_classes)
         self.penalties = penalties or Penalties()
         self.stop_probability = check_probability(stop_probability)
         self.steps = check_integer("steps", steps, 1)
@@ -109,6 +110,7 @@ class PatchAttack:
         self._placement = placement
         final = Pasting(mask, placement)
         self._pasting = pasting or final
+        self._optimizer = optimizer or Momentum(mask)
         self._judge = Judge(classifier, final, mask, target_class, self.batch_size)
         self._step = tf.function(self._descend, input_signature=self._signature(), autograph=False)
 
@@ -128,9 +130,10 @@ class PatchAttack:
         """
         pixels = as_pixels(images, self._classifier.input_shape)
         clean = self._judge.labels(pixels)
+        wanted = wanted_labels(self.target_class, clean)
         bar, rng = self._progress(1, verbose), self._random(_TRAINING)
-        patches, n_steps = self._optimise(pixels, clean, None, rng, bar)
-        return self._judge.result(patches, n_steps, pixels, clean, self._places(len(pixels)))
+        found = self._optimise(pixels, wanted, None, rng, bar)
+        return self._judge.result(*found, pixels, clean, self._places(len(pixels)))
 
     def partial(self, images: npt.ArrayLike, *, verbose: int = 1) -> AttackResult:
         """A patch for each image, which need not work on any other.
@@ -147,10 +150,11 @@ class PatchAttack:
         """
         pixels = as_pixels(images, self._classifier.input_shape)
         clean, top_left = self._judge.labels(pixels), self._places(len(pixels))
+        wanted = wanted_labels(self.target_class, clean)
         groups = self._groups(len(pixels))
         bar, rng = self._progress(len(groups), verbose), self._random(_TRAINING)
         found = [
-            self._optimise(pixels[group], clean[group], top_left[group], rng, bar)
+            self._optimise(pixels[group], wanted[group], top_left[group], rng, bar)
             for group in groups
         ]
         patches, n_steps = (np.concatenate(parts) for parts in zip(*found, strict=True))
@@ -180,30 +184,36 @@ class PatchAttack:
             )
         finished = as_pixels(patches, self.patch_shape, argument="patches")
         n_steps, clean = np.zeros(len(finished), np.int32), self._judge.labels(pixels)
+        wanted_labels(self.target_class, clean)
         return self._judge.result(finished, n_steps, pixels, clean, self._places(len(pixels)))
 
-    def objective(
-        self, attacked: tf.Tensor, labels: tf.Tensor, step: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Hook: what the attack minimises.
-
-        Args:
-            attacked: (b, H, W, c) float32 raw pixels, 0..255, patches pasted.
-            labels: (b,) int32: the target; without one, what the clean images are classified as.
-            step: () int32, from 0.
+    def objective(self, shot: Shot) -> tuple[tf.Tensor, tf.Tensor]:
+        """Hook: what the attack minimises, and how near it is to what the attacker wants.
 
         Returns:
-            (b,) float32, the loss of each image: the cross-entropy of the target, or the log-odds
-            of the clean image's label, whose gradient does not vanish where the classifier is
-            sure; and the logits (b, classes).
+            (b,) float32, the loss of each image, and (b,) float32, what `stop_probability` is
+            compared with: here those of `miss`.
         """
-        logits = self._classifier.logits(attacked)
+        return self.miss(self._classifier.logits(shot.images), shot.labels)
+
+    def miss(self, logits: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """How far the classifier's answers are from what the attacker wants.
+
+        Args:
+            logits: (b, classes) float32.
+            labels: (b,) int32, see `Shot`.
+
+        Returns:
+            (b,) float32, the cross-entropy of the target; without one, the log-odds of the clean
+            image's label, whose gradient does not vanish where the classifier is sure. And (b,)
+            float32, the probability of the target, or that of all labels but the clean image's.
+        """
+        of_label = tf.gather(tf.nn.softmax(logits), labels, batch_dims=1)
         if self.target_class is None:
             is_label = tf.one_hot(labels, logits.shape[-1], on_value=True, off_value=False)
-            others = tf.where(is_label, logits.dtype.min, logits)
-            of_label = tf.gather(logits, labels, batch_dims=1)
-            return of_label - tf.reduce_logsumexp(others, axis=-1), logits
-        return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits), logits
+            others = tf.reduce_logsumexp(tf.where(is_label, logits.dtype.min, logits), axis=-1)
+            return tf.gather(logits, labels, batch_dims=1) - others, 1 - of_label
+        return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits), of_label
 
     def draw_pose(self, n_images: int, rng: np.random.Generator, top_left: Corners | None) -> Pose:
         """Hook: where and how the patches lie on the images of one step; see `Pasting.draw`.
@@ -215,30 +225,10 @@ class PatchAttack:
         """
         return self._pasting.draw(n_images, rng, top_left)
 
-    def direction(
-        self, gradient: tf.Tensor, memory: tf.Tensor, step: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Hook: where a step leads, and what to remember for the next one.
-
-        Args:
-            gradient: (k, h, w, c) float32, of the loss at the patches.
-            memory: (n_moments, k, h, w, c) float32, zeros at first.
-            step: () int32, from 0.
-
-        Returns:
-            (k, h, w, c), to be multiplied by the learning rate and subtracted: here the running
-            mean of gradients, each at root mean square 1 where its patch paints; and the memory.
-        """
-        n_values = float(self._mask.sum()) * gradient.shape[-1]
-        squares = tf.reduce_sum(gradient**2, axis=[1, 2, 3], keepdims=True)
-        normalized = tf.math.divide_no_nan(gradient, tf.sqrt(squares / n_values))
-        velocity = self.momentum * memory + (1 - self.momentum) * normalized
-        return velocity[0], velocity
-
     def _optimise(
         self,
         images: npt.NDArray[np.float32],
-        clean: npt.NDArray[np.int32],
+        labels: npt.NDArray[np.int32],
         top_left: Corners | None,
         rng: np.random.Generator,
         bar: keras.utils.Progbar,
@@ -248,10 +238,9 @@ class PatchAttack:
         One for each image if their places are given, else one for all.
         """
         n_patches = 1 if top_left is None else len(images)
-        labels = clean if self.target_class is None else np.full_like(clean, self.target_class)
         state = Descent(
             patches=tf.fill((n_patches, *self.patch_shape), 127.5),
-            memory=tf.zeros((self.n_moments, n_patches, *self.patch_shape)),
+            memory=tf.zeros((self._optimizer.n_moments, n_patches, *self.patch_shape)),
             is_running=tf.fill((n_patches,), True),
             n_steps=tf.zeros((n_patches,), tf.int32),
         )
@@ -275,27 +264,23 @@ class PatchAttack:
         with tf.GradientTape() as tape:
             tape.watch(patches)
             attacked = self._pasting.paste(images, patches, pose)
-            losses, logits = self.objective(attacked, labels, step)
+            losses, wanted = self.objective(Shot(attacked, labels, step, pose))
             fines = self.penalties.of(patches, self._mask)
             losses = tf.reshape(losses, (n_patches, -1)) + fines[:, None]
-        direction, memory = self.direction(tape.gradient(losses, patches), memory, step)
+        gradient = tape.gradient(losses, patches)
+        direction, memory = self._optimizer.direction(gradient, memory, step)
         moved = tf.clip_by_value(patches - self.learning_rate * direction, 0.0, 255.0)
         if self.stop_probability is not None:
-            wanted = tf.reshape(self._probability(logits, labels), (n_patches, -1))
-            is_running &= tf.reduce_mean(wanted, axis=1) < self.stop_probability
+            wanted = tf.reduce_mean(tf.reshape(wanted, (n_patches, -1)), axis=1)
+            is_running &= wanted < self.stop_probability
             moved = tf.where(is_running[:, None, None, None], moved, patches)
         n_steps += tf.cast(is_running, tf.int32)
         return Descent(moved, memory, is_running, n_steps), tf.reduce_mean(losses)
 
-    def _probability(self, logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-        """(b,) the probability that the classifier answers what the attacker wants."""
-        of_label = tf.gather(tf.nn.softmax(logits), labels, batch_dims=1)
-        return 1 - of_label if self.target_class is None else of_label
-
     def _signature(self) -> list[Any]:
         state = Descent(
             patches=tf.TensorSpec((None, *self.patch_shape), tf.float32),
-            memory=tf.TensorSpec((self.n_moments, None, *self.patch_shape), tf.float32),
+            memory=tf.TensorSpec((self._optimizer.n_moments, None, *self.patch_shape), tf.float32),
             is_running=tf.TensorSpec((None,), tf.bool),
             n_steps=tf.TensorSpec((None,), tf.int32),
         )

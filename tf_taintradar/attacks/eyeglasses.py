@@ -3,6 +3,7 @@
 from typing import Any
 
 from tf_taintradar.attacks.base import PatchAttack
+from tf_taintradar.attacks.checks import short_target
 from tf_taintradar.attacks.masks import eyeglasses_mask
 from tf_taintradar.attacks.penalties import Penalties
 from tf_taintradar.attacks.placement import Placement
@@ -25,8 +26,7 @@ class EyeglassesAttack(PatchAttack):
 
     Args:
         classifier: any Keras image classifier that `TaintRadarModel` takes.
-        target_class: the label that the attacker wants, from 0; None: any but the one that the
-            classifier gives the clean image.
+        target_class: as in `AdversarialPatch`.
         preprocessor: raw pixels -> the classifier's input, as `TaintRadarModel` takes it.
         eye_line, width: where the glasses sit and how wide they are; see `masks.eyeglasses_mask`.
         penalties: what the glasses pay for colours that cannot be printed and for rough edges.
@@ -50,7 +50,7 @@ class EyeglassesAttack(PatchAttack):
         self,
         classifier: Any,
         *,
-        target_class: int | None,
+        target_class: Any,
         preprocessor: Any = None,
         eye_line: float = 0.42,
         width: float = 0.94,
@@ -80,7 +80,8 @@ class EyeglassesAttack(PatchAttack):
 
     def __repr__(self) -> str:
         return (
-            f"EyeglassesAttack(target_class={self.target_class}, eye_line={self.eye_line}, "
-            f"width={self.width}, stop_probability={self.stop_probability}, steps={self.steps}, "
+            f"EyeglassesAttack(target_class={short_target(self.target_class)}, "
+            f"eye_line={self.eye_line}, width={self.width}, "
+            f"stop_probability={self.stop_probability}, steps={self.steps}, "
             f"learning_rate={self.learning_rate}, seed={self.seed})"
         )

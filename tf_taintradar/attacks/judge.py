@@ -3,6 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
+from tf_taintradar.attacks.checks import Target
 from tf_taintradar.attacks.masks import Mask
 from tf_taintradar.attacks.pasting import Corners, Pasting
 from tf_taintradar.attacks.result import AttackResult
@@ -16,7 +17,7 @@ class Judge:
         classifier: the opened classifier.
         pasting: how the finished patches lie.
         mask: (h, w) uint8, 1 where a patch is painted.
-        target_class: the label that the attacker wants; None: any but that of the clean image.
+        target_class: see `AdversarialPatch`.
         batch_size: how many images are computed together.
     """
 
@@ -25,7 +26,7 @@ class Judge:
         classifier: OpenedClassifier,
         pasting: Pasting,
         mask: Mask,
-        target_class: int | None,
+        target_class: Target,
         batch_size: int,
     ) -> None:
         self._classifier = classifier

@@ -6,12 +6,13 @@ from typing import Any
 import numpy as np
 
 from tf_taintradar.attacks.base import PatchAttack
-from tf_taintradar.attacks.checks import check_integer
+from tf_taintradar.attacks.checks import check_integer, short_target
+from tf_taintradar.attacks.descent import Optimizer
 from tf_taintradar.attacks.masks import make_mask
 from tf_taintradar.attacks.pasting import Pasting, Transformations, TransformedPasting
 from tf_taintradar.attacks.penalties import Penalties
 from tf_taintradar.attacks.placement import Place, Placement
-from tf_taintradar.classifier import open_classifier
+from tf_taintradar.classifier import OpenedClassifier, open_classifier
 
 
 class AdversarialPatch(PatchAttack):
@@ -23,9 +24,10 @@ class AdversarialPatch(PatchAttack):
         elsewhere = attack.apply(result.patches, other_images)  # elsewhere.success_rate
 
     Args:
-        classifier: any Keras image classifier that `TaintRadarModel` takes.
-        target_class: the label that the attacker wants, from 0; None: any but the one that the
-            classifier gives the clean image.
+        classifier: any Keras image classifier that `TaintRadarModel` takes, or what
+            `open_classifier` made of it.
+        target_class: the label that the attacker wants, from 0; or one for each image, see
+            `likely_targets`; None: any but the one that the classifier gives the clean image.
         preprocessor: raw pixels -> the classifier's input, as `TaintRadarModel` takes it.
         diameter: the longer side of the patch as a fraction of the image's smaller side, in (0, 1].
             Of several, each step draws one for each patch; the finished patch has the largest, and
@@ -46,6 +48,7 @@ class AdversarialPatch(PatchAttack):
         steps: of gradient descent, at most.
         learning_rate: root mean square change of the painted pixels in one step, at most, in the
             units of a pixel, 0..255.
+        optimizer: what turns gradients into steps; by default momentum on normalised gradients.
         batch_size: how many images are attacked together, >= 1. Of more images, `partial` takes
             one group after another, `universal` draws so many at random for each step.
         seed: of the random places and batches, >= 0; the same seed gives the same result.
@@ -62,7 +65,7 @@ class AdversarialPatch(PatchAttack):
         self,
         classifier: Any,
         *,
-        target_class: int | None,
+        target_class: Any,
         preprocessor: Any = None,
         diameter: float | Sequence[float] = 0.4,
         shape: Any = "disk",
@@ -73,10 +76,13 @@ class AdversarialPatch(PatchAttack):
         stop_probability: float | None = None,
         steps: int = 200,
         learning_rate: float = 16.0,
+        optimizer: Optimizer | None = None,
         batch_size: int = 16,
         seed: int = 0,
     ) -> None:
-        opened = open_classifier(classifier, preprocessor=preprocessor)
+        opened = classifier
+        if not isinstance(classifier, OpenedClassifier):
+            opened = open_classifier(classifier, preprocessor=preprocessor)
         image_size = opened.input_shape[:2]
         sizes = _in_pixels(diameter, image_size)
         n_patches = check_integer("n_patches", n_patches, 1)
@@ -94,6 +100,7 @@ class AdversarialPatch(PatchAttack):
             mask=mask,
             placement=placement,
             pasting=pasting,
+            optimizer=optimizer,
             penalties=penalties,
             stop_probability=stop_probability,
             steps=steps,
@@ -110,8 +117,9 @@ class AdversarialPatch(PatchAttack):
     def __repr__(self) -> str:
         shape = self.shape if isinstance(self.shape, str) else f"mask {self.patch_shape[:2]}"
         return (
-            f"AdversarialPatch(target_class={self.target_class}, diameter={self.diameter}, "
-            f"shape={shape!r}, place={self.place!r}, n_patches={self.n_patches}, "
+            f"{type(self).__name__}(target_class={short_target(self.target_class)}, "
+            f"diameter={self.diameter}, shape={shape!r}, place={self.place!r}, "
+            f"n_patches={self.n_patches}, "
             f"steps={self.steps}, learning_rate={self.learning_rate}, seed={self.seed})"
         )
 

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import numpy.typing as npt
 
+from tf_taintradar.attacks.checks import Target, short_target
 from tf_taintradar.attacks.masks import Mask
 
 
@@ -23,7 +24,8 @@ class AttackResult:
         clean_labels: (n,) int32, what it answers without the patch.
         steps: (1,) or (n,) int32, how many steps of descent each patch took; 0 for patches that
             were only applied.
-        target_class: the label that the attacker wants; None: any but the clean image's.
+        target_class: the label that the attacker wants, or one for each image; None: any but the
+            clean image's.
     """
 
     images: npt.NDArray[np.uint8]
@@ -33,7 +35,7 @@ class AttackResult:
     labels: npt.NDArray[np.int32]
     clean_labels: npt.NDArray[np.int32]
     steps: npt.NDArray[np.int32]
-    target_class: int | None
+    target_class: Target
 
     @property
     def success(self) -> npt.NDArray[np.bool_]:
@@ -43,15 +45,26 @@ class AttackResult:
         """
         if self.target_class is None:
             return self.labels != self.clean_labels
-        return self.labels == self.target_class
+        return self.labels == np.asarray(self.target_class)
 
     @property
     def success_rate(self) -> float:
         """The share of the images on which the attack succeeds, from 0 to 1."""
         return float(self.success.mean())
 
+    @property
+    def painted(self) -> npt.NDArray[np.bool_]:
+        """(n, H, W) bool: where the patches lie."""
+        painted = np.zeros(self.images.shape[:3], bool)
+        rows, columns = np.nonzero(self.mask)
+        for corner in np.moveaxis(self.top_left, 1, 0):
+            image = np.arange(len(painted))[:, np.newaxis]
+            painted[image, corner[:, :1] + rows, corner[:, 1:] + columns] = True
+        return painted
+
     def __repr__(self) -> str:
         return (
-            f"AttackResult(target_class={self.target_class}, images={self.images.shape}, "
-            f"patches={self.patches.shape}, success={self.success.sum()}/{len(self.success)})"
+            f"AttackResult(target_class={short_target(self.target_class)}, "
+            f"images={self.images.shape}, patches={self.patches.shape}, "
+            f"success={self.success.sum()}/{len(self.success)})"
         )

@@ -156,7 +156,7 @@ def _record(result: AttackResult, names: Sequence[str]) -> dict[str, Any]:
         for i, name in enumerate(names)
     ]
     return {
-        "target_class": result.target_class,
+        "target_class": np.asarray(result.target_class).tolist(),
         "success_rate": result.success_rate,
         "images": images,
     }

@@ -1,0 +1,166 @@
+"""Attacks by somebody who knows the detector, all of it: section VII of the paper."""
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tf_taintradar.attacks.base import Shot
+from tf_taintradar.attacks.checks import check_integer
+from tf_taintradar.attacks.descent import Adam
+from tf_taintradar.attacks.patch import AdversarialPatch
+from tf_taintradar.classifier import open_classifier
+from tf_taintradar.detection import PAPER, detect
+from tf_taintradar.errors import NO_THRESHOLD, NotCalibratedError
+from tf_taintradar.model import TaintRadarModel
+from tf_taintradar.sight import look
+
+_MARGIN = 0.5  # of the score below its threshold, for what rounding to pixels brings back
+
+
+class AdaptivePatch(AdversarialPatch):
+    """A patch by an attacker who knows the detector, its settings and its threshold.
+
+    The gradients pass through the whole of `detect`, as if sigmoids stood in for its decisions;
+    they get steeper in the course of the attack (backward pass differentiable approximation). By
+    default every step minimises what the classifier lacks of the target, plus `weight` times what
+    the detector sees:
+
+    - variant "occlusion": how far the score lies above its threshold;
+    - variant "paper": the cross-entropy of the target once the tainted region is filled, so that
+      the label keeps its rank.
+
+    It has succeeded on an image if the classifier answers the target and the detector does not
+    flag it: `result.success & ~radar.predict(result.images)["is_adversarial"]`.
+
+    Args:
+        radar: a detector with a threshold.
+        weight: of what the detector sees, >= 0.
+        growth: after so many steps the sigmoids' slope, 1 at first, grows by 1.
+        steps, learning_rate: of Adam, in the units of a pixel.
+        stop_probability: in (0, 1]. A patch is finished when the target has this probability and
+            the detector is evaded; None: after `steps`.
+        settings: as of `AdversarialPatch`.
+
+    Raises:
+        NotCalibratedError: the detector has no threshold.
+        ValueError: another argument is out of range.
+
+    Source: section VII-C of the paper, with its slope, steps and learning rate; Athalye et al.,
+    "Obfuscated Gradients Give a False Sense of Security", ICML 2018.
+    """
+
+    def __init__(
+        self,
+        radar: TaintRadarModel,
+        *,
+        weight: float = 1.0,
+        growth: int = 100,
+        steps: int = 2000,
+        learning_rate: float = 1.0,
+        **settings: Any,
+    ) -> None:
+        if radar.threshold is None:
+            raise NotCalibratedError(NO_THRESHOLD)
+        if not weight >= 0:
+            raise ValueError(f"`weight` must be 0 or more; received {weight!r}.")
+        self.radar = radar
+        self._threshold = radar.threshold
+        self.weight = weight
+        self.growth = check_integer("growth", growth, 1)
+        opened = open_classifier(
+            radar.classifier, feature_layer=radar.feature_layer, preprocessor=radar.preprocessor
+        )
+        super().__init__(
+            opened, optimizer=Adam(), steps=steps, learning_rate=learning_rate, **settings
+        )
+
+    def objective(self, shot: Shot) -> tuple[tf.Tensor, tf.Tensor]:
+        """What the classifier lacks of the target, and what the detector sees."""
+        found = detect(
+            self._classifier,
+            shot.images,
+            variant=self.radar.variant,
+            fill=self.radar.fill,
+            top_k=self.radar.top_k or 1,
+            temperature=self.radar.temperature,
+            map_threshold=self.radar.map_threshold,
+            slope=self.slope(shot.step),
+        )
+        miss, wanted = self.miss(found.sight.logits, shot.labels)
+        if self.radar.variant == PAPER:
+            seen, _ = self.miss(found.cleaned_logits, shot.labels)
+            is_evaded = found.score <= self._threshold
+        else:
+            seen = tf.nn.relu(found.score - (self._threshold - 2 * _MARGIN))
+            is_evaded = found.score <= self._threshold - _MARGIN
+        return miss + self.weight * seen, wanted * tf.cast(is_evaded, tf.float32)
+
+    def slope(self, step: tf.Tensor) -> tf.Tensor:
+        """Of the sigmoids at a step: () float32, 1, 2, ..."""
+        return tf.cast(1 + step // self.growth, tf.float32)
+
+
+class MisleadingPatch(AdaptivePatch):
+    """A patch that draws the detector's critical region away from itself.
+
+    Besides the target it minimises `weight` times
+
+    - aim "away": the overlap of critical region and patch (intersection over union);
+    - aim "small": the share of the image that is critical;
+    - a region: how much of the overlap with it is missing.
+
+    Args:
+        radar: as in `AdaptivePatch`.
+        aim: "away", "small", or the region (H, W), not 0 where the detector shall look instead.
+        settings: as of `AdaptivePatch`; `weight` is the paper's lambda.
+
+    Raises:
+        NotCalibratedError: the detector has no threshold.
+        ValueError: `aim` is none of these, or another argument is out of range.
+
+    Source: section VII-A of the paper, region misleading and its two variants.
+    """
+
+    def __init__(self, radar: TaintRadarModel, *, aim: Any = "away", **settings: Any) -> None:
+        super().__init__(radar, **settings)
+        self.aim = aim
+        self._region = None
+        if not isinstance(aim, str):
+            region = np.asarray(aim)
+            if region.shape != self.image_shape[:2] or not region.any():
+                raise ValueError(
+                    f"`aim` must be a region of shape {self.image_shape[:2]} that is not empty; "
+                    f"received an array of shape {region.shape}."
+                )
+            self._region = tf.constant(region != 0, tf.float32)[tf.newaxis]
+        elif aim not in ("away", "small"):
+            raise ValueError(f'`aim` must be "away", "small" or a region (H, W); received {aim!r}.')
+
+    def objective(self, shot: Shot) -> tuple[tf.Tensor, tf.Tensor]:
+        """What the classifier lacks of the target, and where the detector looks."""
+        sight, _ = look(
+            self._classifier,
+            shot.images,
+            temperature=self.radar.temperature,
+            map_threshold=self.radar.map_threshold,
+            slope=self.slope(shot.step),
+        )
+        miss, wanted = self.miss(sight.logits, shot.labels)
+        return miss + self.weight * self._seen(sight.critical_region, shot), wanted
+
+    def _seen(self, region: tf.Tensor, shot: Shot) -> tf.Tensor:
+        """(b,) float32 in [0, 1]."""
+        if self._region is not None:
+            return 1 - iou(region, self._region)
+        if self.aim == "small":
+            return tf.reduce_mean(region, axis=(1, 2))
+        blank, ones = tf.zeros_like(shot.images[..., :1]), tf.ones((1, *self.patch_shape[:2], 1))
+        return iou(region, self._pasting.paste(blank, ones, shot.pose)[..., 0])
+
+
+def iou(one: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
+    """Intersection over union (b,) of regions (b, H, W) of zeros and ones, float32."""
+    common = tf.reduce_sum(one * other, axis=(1, 2))
+    either = tf.reduce_sum(one + other - one * other, axis=(1, 2))
+    return tf.math.divide_no_nan(common, either)

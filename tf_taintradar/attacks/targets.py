@@ -1,0 +1,65 @@
+"""Targets for attackers who may choose: labels that the classifier holds likely anyway."""
+
+import numpy as np
+import numpy.typing as npt
+
+from tf_taintradar.attacks.checks import check_integer
+from tf_taintradar.model import TaintRadarModel
+
+
+def likely_targets(
+    radar: TaintRadarModel, images: npt.ArrayLike, *, rank: int = 2, batch_size: int = 32
+) -> npt.NDArray[np.int32]:
+    """The rank-aware choice of targets: labels that the classifier holds likely anyway.
+
+    Such a label falls by few ranks once the patch is gone. Given to an attack as `target_class`,
+    they are the targets of `partial`; for `universal` take `likely_target`.
+
+    Args:
+        radar: a detector with a threshold around the classifier.
+        images: (n, H, W, c) raw pixels, 0..255, clean.
+        rank: which label to take, 2 is the runner-up, up to the number of classes.
+        batch_size: how many images are computed at once.
+
+    Returns:
+        (n,) int32, the label at this rank on each image.
+
+    Raises:
+        NotCalibratedError: the detector has no threshold.
+        ImageError: `images` are not raw pixels of the classifier's input shape.
+        ValueError: `rank` is out of range.
+
+    Source: section VII-B of the paper.
+    """
+    ordered = _ordered(radar, images, batch_size)
+    check_integer("rank", rank, 1, ordered.shape[1] + 1)
+    return ordered[:, rank - 1].astype(np.int32)
+
+
+def likely_target(radar: TaintRadarModel, images: npt.ArrayLike, *, batch_size: int = 32) -> int:
+    """The rank-aware target of one patch for all images: the label with the best mean rank.
+
+    Args:
+        radar: as in `likely_targets`.
+        images: likewise.
+        batch_size: likewise.
+
+    Returns:
+        The label.
+
+    Raises:
+        NotCalibratedError: the detector has no threshold.
+        ImageError: `images` are not raw pixels of the classifier's input shape.
+
+    Source: section VII-B of the paper.
+    """
+    ranks = np.argsort(_ordered(radar, images, batch_size), axis=1)
+    return int(np.argmin(ranks.mean(axis=0)))
+
+
+def _ordered(
+    radar: TaintRadarModel, images: npt.ArrayLike, batch_size: int
+) -> npt.NDArray[np.intp]:
+    """(n, classes) the labels of each image, the likeliest first."""
+    found = radar.predict(images, batch_size=batch_size, verbose=0)["predictions"]
+    return np.argsort(-found.astype(np.float32), axis=1, kind="stable")

@@ -1,7 +1,9 @@
 """What several test modules share."""
 
 import gc
+import json
 import pathlib
+import zipfile
 
 import keras
 import numpy as np
@@ -19,7 +21,17 @@ def shared() -> pathlib.Path:
     """The folder of real networks, images and reference answers beside the repository."""
     if not SHARED.is_dir():
         pytest.skip("no ../shared beside the repository: no real networks and images to test with")
+    with zipfile.ZipFile(SHARED / "models/mobilenet_v2.keras") as file:
+        written = json.loads(file.read("metadata.json"))["keras_version"]
+    if minor(keras.__version__) < minor(written):
+        pytest.skip(f"Keras {keras.__version__} does not read the networks of Keras {written}")
     return SHARED
+
+
+def minor(version: str) -> tuple[int, int]:
+    """(3, 12) of "3.12.4"."""
+    major, minor, *_ = version.split(".")
+    return int(major), int(minor)
 
 
 @pytest.fixture(autouse=True)

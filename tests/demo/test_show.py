@@ -1,5 +1,10 @@
 """The demo: what it counts, draws and prints."""
 
+import json
+import pathlib
+import re
+import zipfile
+
 import pytest
 from PIL import Image
 
@@ -14,6 +19,14 @@ def demo_detector():
         return load_detector(str(detector_file()))
     except FileNotFoundError as error:
         pytest.skip(str(error))
+
+
+def test_every_keras_that_the_package_runs_with_reads_the_demo():
+    project = (pathlib.Path(__file__).parents[2] / "pyproject.toml").read_text()
+    oldest = re.search(r'"keras>=(\d+)\.(\d+)', project).groups()
+    with zipfile.ZipFile(detector_file()) as file:
+        written = json.loads(file.read("metadata.json"))["keras_version"]
+    assert tuple(map(int, written.split(".")[:2])) <= tuple(map(int, oldest))
 
 
 def test_the_demo_in_small(demo_detector, tmp_path):

@@ -30,7 +30,7 @@ LAYERS = [
     ["savedmodel"],
     ["saving"],
     ["model"],
-    ["export", "serving", "attacks"],
+    ["export", "serving", "attacks", "baselines"],
     ["demo", "applications"],
     ["__init__"],
     ["cli"],

@@ -40,5 +40,9 @@ class NotCalibratedError(TaintRadarError, RuntimeError):
     """A decision was asked for before a threshold was set."""
 
 
+class NotFittedError(TaintRadarError, RuntimeError):
+    """A rival defence was asked for a score before it has seen benign images."""
+
+
 class ServingError(TaintRadarError, RuntimeError):
     """A SavedModel, or the server that runs it, does not answer as a detector does."""

@@ -1,0 +1,32 @@
+"""A network that can be computed by hand."""
+
+import keras
+import numpy as np
+import pytest
+
+
+@pytest.fixture
+def mean_colour() -> keras.Model:
+    """Images (24, 16, 3); the logits are the mean red, green and blue, times 1 / 10."""
+    inputs = keras.Input((24, 16, 3))
+    x = keras.layers.Conv2D(3, 1, use_bias=False, activation="relu", name="last")(inputs)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    model = keras.Model(inputs, keras.layers.Dense(3, use_bias=False)(x))
+    model.set_weights([np.eye(3)[None, None], np.eye(3) / 10])
+    return model
+
+
+@pytest.fixture
+def brightest_colour() -> keras.Model:
+    """Images (24, 16, 3); the logits are the largest red, green and blue anywhere, times 1 / 10."""
+    inputs = keras.Input((24, 16, 3))
+    x = keras.layers.Conv2D(3, 1, use_bias=False, activation="relu", name="last")(inputs)
+    x = keras.layers.GlobalMaxPooling2D()(x)
+    model = keras.Model(inputs, keras.layers.Dense(3, use_bias=False)(x))
+    model.set_weights([np.eye(3)[None, None], np.eye(3) / 10])
+    return model
+
+
+def plain(*colour: float) -> np.ndarray:
+    """An image (24, 16, 3) of one colour."""
+    return np.full((24, 16, 3), colour, np.float32)

@@ -1,0 +1,122 @@
+"""What all rival defences share: a classifier, batches, and the lead of other labels."""
+
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+from typing_extensions import Self
+
+from tf_taintradar.classifier import OpenedClassifier, open_classifier
+from tf_taintradar.errors import NotFittedError
+from tf_taintradar.pipeline import Arrays, Tensors, over_batches
+
+Fitted = TypeVar("Fitted")
+
+
+class Baseline:
+    """A defence that says how suspicious an image is.
+
+    Args:
+        classifier: any Keras image classifier that `TaintRadarModel` takes, or what
+            `open_classifier` made of it.
+        preprocessor: raw pixels -> the classifier's input, as `TaintRadarModel` takes it.
+
+    Raises:
+        UnsupportedClassifierError: the classifier cannot be opened.
+    """
+
+    def __init__(self, classifier: Any, *, preprocessor: Any = None) -> None:
+        if not isinstance(classifier, OpenedClassifier):
+            classifier = open_classifier(classifier, preprocessor=preprocessor)
+        self._classifier: OpenedClassifier = classifier
+
+    def fit(self, images: npt.ArrayLike, *, verbose: Any = 0) -> Self:
+        """Learns what it needs from benign images, once; most defences need nothing.
+
+        Args:
+            images: (n, H, W, c) raw pixels, 0..255, others than those of the calibration.
+            verbose: as in `score`.
+
+        Returns:
+            The defence itself.
+
+        Raises:
+            ImageError: `images` are not raw pixels of the classifier's input shape.
+            ValueError: too few images.
+        """
+        return self
+
+    def score(self, x: Any, batch_size: int = 32, verbose: Any = 0) -> npt.NDArray[np.float32]:
+        """The score (n,) float32 of each image, larger is more suspicious.
+
+        Args:
+            x: n images, raw pixels 0..255, in the forms that `TaintRadarModel.predict` takes.
+            batch_size: how many images are computed at once. No score depends on it.
+            verbose: 0 for silence, 1 or "auto" for a progress bar.
+
+        Raises:
+            NotFittedError: `fit` comes first.
+            ImageError: an image has the wrong shape, type or value range, or cannot be read.
+        """
+        return self.answer(x, batch_size, verbose)["score"]
+
+    def answer(self, x: Any, batch_size: int = 32, verbose: Any = 0) -> Arrays:
+        """All that the defence says of each image; arguments and errors as in `score`.
+
+        Returns:
+            A dict of arrays: `label` (n,) int32, what the classifier answers; `score` (n,) float32;
+            and `recovered_label` (n,) int32, what it answers once the defence has cleaned the
+            image, if this one does.
+        """
+        shape = self._classifier.input_shape
+        return over_batches(self._answer, x, shape, batch_size=batch_size, verbose=verbose)
+
+    def _answer(self, images: Any) -> Tensors:
+        """`answer` for one batch (b, H, W, c) float32, raw pixels 0..255."""
+        raise NotImplementedError
+
+    def _compile(self, step: Any) -> Any:
+        """The step on images (b, H, W, c) float32 as one graph for every batch size."""
+        spec = tf.TensorSpec((None, *self._classifier.input_shape), tf.float32)
+        return tf.function(step, input_signature=[spec], autograph=False)
+
+    def _after(self, logits: tf.Tensor, cleaned: tf.Tensor) -> Tensors:
+        """`answer` of a defence that cleans images and looks whether the label changes.
+
+        Args:
+            logits: (b, n) of the images.
+            cleaned: (b, n) of what was made of them.
+        """
+        label = tf.argmax(logits, axis=-1, output_type=tf.int32)
+        return {
+            "label": label,
+            "score": overtaken_by(cleaned, label),
+            "recovered_label": tf.argmax(cleaned, axis=-1, output_type=tf.int32),
+        }
+
+
+def overtaken_by(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    """How far the best other label is before each row's label: above 0 if it is not first.
+
+    Args:
+        logits: (b, n) float32.
+        labels: (b,) int32.
+
+    Returns:
+        (b,) float32, in nats.
+    """
+    logits = tf.convert_to_tensor(logits)
+    is_label = tf.one_hot(labels, logits.shape[-1], on_value=True, off_value=False)
+    best_other = tf.reduce_max(tf.where(is_label, logits.dtype.min, logits), axis=-1)
+    return best_other - tf.gather(logits, labels, batch_dims=1)
+
+
+def require_fitted(fitted: Fitted | None, defence: Baseline) -> Fitted:
+    """What `fit` has found; raises NotFittedError if that is None."""
+    if fitted is None:
+        raise NotFittedError(
+            f"{type(defence).__name__} compares with benign images: call `fit(benign_images)` "
+            "before `score`."
+        )
+    return fitted

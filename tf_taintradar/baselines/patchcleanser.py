@@ -1,0 +1,97 @@
+"""PatchCleanser's first round: does the answer survive a mask at every place?"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from tf_taintradar.baselines.base import Baseline, overtaken_by
+from tf_taintradar.pipeline import Tensors
+from tf_taintradar.settings import require
+
+
+class PatchCleanser(Baseline):
+    """Scores whether predictions under masks disagree with that of the whole image.
+
+    The masks cover every place at which a patch of the assumed size can lie. The score is the
+    largest lead of another label under any of them, in nats: above 0 a masked prediction disagrees.
+    `recovered_label` is the prediction under that mask. Costs one forward pass for each mask.
+
+    Args:
+        classifier, preprocessor: see `Baseline`.
+        patch_size: side of the largest square patch to expect, as a fraction of the image's side,
+            in (0, 1). The paper's largest for ImageNet is 3 % of the pixels, about 0.17.
+        n_masks: along each side, >= 1; 6 x 6 in the paper.
+        colour: what the masks are painted with, 0..255.
+
+    Raises:
+        ValueError: an argument is out of range.
+
+    Source: Xiang, Mahloujifar, Mittal, "PatchCleanser: Certifiably Robust Defense against
+    Adversarial Patches for Any Image Classifier", USENIX Security 2022, Algorithm 1's first round
+    and section 3.3. The second round certifies labels; detecting needs the first alone.
+    """
+
+    def __init__(
+        self,
+        classifier: Any,
+        *,
+        preprocessor: Any = None,
+        patch_size: float = 0.17,
+        n_masks: int = 6,
+        colour: float = 127.5,
+    ) -> None:
+        super().__init__(classifier, preprocessor=preprocessor)
+        require(0 < patch_size < 1, "patch_size", patch_size, "a fraction in (0, 1)")
+        require(n_masks >= 1, "n_masks", n_masks, "at least 1")
+        require(0 <= colour <= 255, "colour", colour, "from 0 to 255")
+        self.patch_size = patch_size
+        self.n_masks = n_masks
+        self.colour = float(colour)
+        self.masks = cover(self._classifier.input_shape[:2], patch_size, n_masks)
+        self._answer = self._compile(self._masked)  # type: ignore[method-assign]
+
+    def _masked(self, images: tf.Tensor) -> Tensors:
+        classifier = self._classifier
+        logits = classifier.logits(images)
+        label = tf.argmax(logits, axis=-1, output_type=tf.int32)
+
+        def look(mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            hidden = tf.where(mask[..., tf.newaxis], self.colour, images)
+            under = classifier.logits(hidden)
+            return overtaken_by(under, label), tf.argmax(under, axis=-1, output_type=tf.int32)
+
+        leads, labels = tf.map_fn(
+            look, tf.constant(self.masks), fn_output_signature=(tf.float32, tf.int32)
+        )
+        worst = tf.argmax(leads, axis=0)
+        return {
+            "label": label,
+            "score": tf.reduce_max(leads, axis=0),
+            "recovered_label": tf.gather(tf.transpose(labels), worst, batch_dims=1),
+        }
+
+
+def cover(size: tuple[int, int], patch_size: float, n_masks: int) -> npt.NDArray[np.bool_]:
+    """Masks of which one covers any square patch of a size, wherever it lies.
+
+    Args:
+        size: (H, W) of the image.
+        patch_size: side of the patch, as a fraction of the image's.
+        n_masks: along each side.
+
+    Returns:
+        (m, H, W) bool, True where a mask hides; m is at most n_masks².
+    """
+    rows, columns = (_cover_line(length, patch_size, n_masks) for length in size)
+    return np.array([row[:, None] & column for row in rows for column in columns])
+
+
+def _cover_line(length: int, patch_size: float, n_masks: int) -> list[npt.NDArray[np.bool_]]:
+    patch = max(1, round(patch_size * length))
+    stride = -(-(length - patch + 1) // n_masks)
+    mask = patch + stride - 1
+    starts = dict.fromkeys(min(i * stride, length - mask) for i in range(n_masks))
+    places = np.arange(length)
+    return [(places >= start) & (places < start + mask) for start in starts]

@@ -1,0 +1,128 @@
+"""Digital watermark removal: repaints the dense clusters of what the answer rests on."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from tf_taintradar.baselines.base import Baseline
+from tf_taintradar.baselines.opencv import import_cv2
+from tf_taintradar.pipeline import Tensors
+from tf_taintradar.settings import require
+
+_GUIDED = "TfTaintradarGuidedRelu"
+
+
+class DigitalWatermarking(Baseline):
+    """Scores how far the label falls behind once the most salient clusters are repainted.
+
+    Guided backpropagation shows which pixels the label rests on; of those above a threshold only
+    dense clusters survive an erosion, are widened by a dilation, and are painted over from their
+    surroundings (Telea's inpainting). The score is the lead of the best other label then, in nats:
+    above 0 the label has changed. `recovered_label` is the label then.
+
+    Args:
+        classifier, preprocessor: see `Baseline`.
+        threshold: a pixel is salient from this fraction of the largest saliency of its image; in
+            (0, 1].
+        cluster: side of the square, in pixels, that has to be salient as a whole, or nearly so: at
+            least the share `density` of it.
+        density: in (0, 1].
+        margin: how many pixels a cluster is widened by.
+        radius: of the inpainting, in pixels.
+
+    Raises:
+        ImportError: OpenCV is not installed.
+        ValueError: an argument is out of range.
+
+    Source: Hayes, "On Visible Adversarial Perturbations & Digital Watermarking", CVPR Workshops
+    2018, the blind case. A re-implementation: its parameters are not published in a form that
+    could be checked, these are ours.
+    """
+
+    def __init__(
+        self,
+        classifier: Any,
+        *,
+        preprocessor: Any = None,
+        threshold: float = 0.15,
+        cluster: int = 9,
+        density: float = 0.25,
+        margin: int = 9,
+        radius: int = 5,
+    ) -> None:
+        super().__init__(classifier, preprocessor=preprocessor)
+        require(0 < threshold <= 1, "threshold", threshold, "a fraction in (0, 1]")
+        require(cluster >= 1, "cluster", cluster, "at least 1")
+        require(0 < density <= 1, "density", density, "a fraction in (0, 1]")
+        require(margin >= 0, "margin", margin, "0 or more")
+        require(radius >= 1, "radius", radius, "at least 1")
+        self.threshold = threshold
+        self.cluster = cluster
+        self.density = density
+        self.margin = margin
+        self.radius = radius
+        self._cv2 = import_cv2("The inpainting of DigitalWatermarking")
+        self._look = self._compile(self._clusters)
+        self._logits = self._compile(self._classifier.logits)
+
+    def clusters(self, images: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+        """(b, H, W) bool: what would be repainted in images (b, H, W, c), raw pixels 0..255."""
+        return self._look(tf.cast(images, tf.float32))[1].numpy()
+
+    def _answer(self, images: Any) -> Tensors:
+        logits, clusters = self._look(images)
+        cleaned = [
+            self._repaint(*pair) for pair in zip(np.asarray(images), clusters.numpy(), strict=True)
+        ]
+        return self._after(logits, self._logits(np.stack(cleaned)))
+
+    def _clusters(self, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        logits, saliency = guided_saliency(self._classifier, images)
+        largest = tf.reduce_max(saliency, axis=(1, 2), keepdims=True)
+        is_salient = (saliency >= self.threshold * largest) & (saliency > 0)
+        share = tf.nn.avg_pool2d(
+            tf.cast(is_salient, tf.float32)[..., tf.newaxis], self.cluster, 1, "SAME"
+        )
+        dense = tf.cast(share >= self.density, tf.float32)
+        widened = tf.nn.max_pool2d(dense, 2 * self.margin + 1, 1, "SAME")
+        return logits, widened[..., 0] > 0
+
+    def _repaint(
+        self, image: npt.NDArray[np.float32], region: npt.NDArray[np.bool_]
+    ) -> npt.NDArray[np.float32]:
+        if not region.any() or region.all():
+            return image
+        pixels, hole = np.rint(image).astype(np.uint8), region.astype(np.uint8)
+        painted = self._cv2.inpaint(pixels, hole, self.radius, self._cv2.INPAINT_TELEA)
+        return np.where(region[..., None], painted.reshape(image.shape), image).astype(np.float32)
+
+
+def guided_saliency(classifier: Any, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """What the answer rests on, by guided backpropagation; inside a graph only.
+
+    Args:
+        classifier: an opened classifier.
+        images: (b, H, W, c) float32, raw pixels 0..255.
+
+    Returns:
+        The logits (b, n), and (b, H, W) float32 >= 0: the largest gradient of the predicted label's
+        logit over the channels, where every ReLU lets only positive gradients of positive outputs
+        through. Other activations have their own gradient.
+
+    Source: Springenberg et al., "Striving for Simplicity: The All Convolutional Net", 2015.
+    """
+    guided = {"Relu": _GUIDED, "Relu6": _GUIDED}
+    with tf.compat.v1.get_default_graph().gradient_override_map(guided):
+        logits = classifier.logits(images)
+    (gradient,) = tf.gradients(tf.reduce_max(logits, axis=-1), images)
+    return logits, tf.reduce_max(tf.abs(gradient), axis=-1)
+
+
+@tf.RegisterGradient(_GUIDED)
+def _guided_relu(operation: tf.Operation, gradient: tf.Tensor) -> tf.Tensor:
+    passed = (operation.outputs[0] > 0) & (gradient > 0)
+    if operation.type == "Relu6":
+        passed &= operation.outputs[0] < 6
+    return tf.where(passed, gradient, 0)

@@ -1,0 +1,183 @@
+"""Attackers who know the detector: section VII of the paper.
+
+The detector is calibrated on a random half of the images, patches are made for images of the other
+half that the classifier gets right; each image has its own patch, at a random place. *Robust* is
+the share of attacks that fail or are flagged.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+import typer
+from patch_sets import NETWORKS, SHARED, Network, Pixels
+from report import setting, table, write_json
+
+from tf_taintradar import TaintRadarModel
+from tf_taintradar.attacks import AdaptivePatch, AdversarialPatch, MisleadingPatch, likely_targets
+from tf_taintradar.attacks.adaptive import iou
+from tf_taintradar.calibration import wilson_interval
+
+KINDS = ("plain", "bpda", "away", "small", "likely")
+
+
+@dataclasses.dataclass
+class Row:
+    """One line of the table.
+
+    Attributes:
+        network: name of the model file.
+        variant: "occlusion" or "paper".
+        attack: which, and with what weight of the detector.
+        n: number of images.
+        succeeded: share on which the classifier answers the target.
+        flagged: share of those that the detector flags; None if there are none.
+        robust: share of all that fail or are flagged.
+        interval: its 95 % interval (Wilson).
+        overlap: mean intersection over union of critical region and patch.
+        steps: mean number of steps.
+    """
+
+    network: str
+    variant: str
+    attack: str
+    n: int
+    succeeded: float
+    flagged: float | None
+    robust: float
+    interval: tuple[float, float]
+    overlap: float
+    steps: float
+
+
+def main(
+    network: Annotated[str, typer.Option(help="of ../shared")] = "squeezenet_v1_1",
+    variant: Annotated[list[str], typer.Option(help="may be repeated")] = ["occlusion", "paper"],  # noqa: B006
+    kind: Annotated[
+        list[str],
+        typer.Option(
+            help="plain: knows nothing; bpda: knows all; away, small: mislead the critical region; "
+            "likely: the runner-up is the target. May be repeated."
+        ),
+    ] = ["plain", "bpda"],  # noqa: B006
+    weight: Annotated[
+        list[float], typer.Option(help="of the detector; may be repeated, for away and small")
+    ] = [1.0],  # noqa: B006
+    n_images: int = 50,
+    steps: int = 200,
+    learning_rate: Annotated[float, typer.Option(help="of Adam, in units of a pixel")] = 8.0,
+    growth: Annotated[int, typer.Option(help="steps until the sigmoids' slope grows by 1")] = 10,
+    diameter: Annotated[float, typer.Option(help="0.3 is 7 % of the image")] = 0.3,
+    target: int = 859,
+    target_fpr: float = 0.06,
+    batch_size: int = 16,
+    seed: int = 0,
+    output: Annotated[Path | None, typer.Option(help="a JSON file to write")] = None,
+) -> list[Row]:
+    """Attack a network of ../shared and print the table."""
+    for name in kind:
+        if name not in KINDS:
+            raise typer.BadParameter(f"--kind must be one of {', '.join(KINDS)}; not {name!r}.")
+    data, model = SHARED / "data", SHARED / "models" / f"{network}.keras"
+    images, labels = data / "imagenet_dev", data / "imagenet_dev.csv"
+    found = Network(model, NETWORKS[network], images, labels, data / "attacks")
+    common = {"diameter": diameter, "steps": steps, "batch_size": batch_size, "seed": seed}
+    bpda = {"learning_rate": learning_rate, "growth": growth, "stop_probability": 0.5}
+    rows = []
+    for which in variant:
+        bench = Bench(found, which, target, target_fpr, n_images, seed)
+        for attack, patch in bench.attacks(kind, weight, common, bpda):
+            rows.append(bench.row(attack, patch))
+            print(" | ".join(_cells(rows[-1])), flush=True)
+            if output:
+                write_json(output, {"setting": setting(), "rows": [vars(row) for row in rows]})
+    header = "network, variant|attack|n|succeeded|flagged of those|robust|95 % interval|overlap"
+    print(f"\n{setting()}\n\n{table(f'{header}|steps'.split('|'), map(_cells, rows))}")
+    return rows
+
+
+class Bench:
+    """A calibrated detector and the images that are attacked; see `main`."""
+
+    def __init__(
+        self, network: Network, variant: str, target: int, fpr: float, n_images: int, seed: int
+    ) -> None:
+        self.network, self.variant, self.target = network, variant, target
+        self.radar = TaintRadarModel(
+            network.classifier, preprocessor=network.preprocessor, variant=variant
+        )
+        order = np.random.default_rng(seed).permutation(len(network.crops))
+        half = len(order) // 2
+        self.radar.calibrate(network.crops[order[:half]], fpr, verbose=0)
+        others = network.crops[order[half:]]
+        truth = network.truth[order[half:]]
+        label = self.radar.predict(others, verbose=0)["label"]
+        self.images: Pixels = others[(label == truth) & (label != target)][:n_images]
+
+    def attacks(
+        self, kinds: list[str], weights: list[float], common: dict[str, Any], bpda: dict[str, Any]
+    ) -> Iterator[tuple[str, AdversarialPatch]]:
+        """The attacks, made when their turn comes."""
+        plain = {"preprocessor": self.network.preprocessor, **common}
+        wanted: dict[str, Any] = {"target_class": self.target, **common}
+        for kind in kinds:
+            if kind == "plain":
+                yield (
+                    kind,
+                    AdversarialPatch(self.network.classifier, target_class=self.target, **plain),
+                )
+            elif kind == "likely":
+                targets = likely_targets(self.radar, self.images)
+                yield kind, AdversarialPatch(self.network.classifier, target_class=targets, **plain)
+            elif kind == "bpda":
+                yield kind, AdaptivePatch(self.radar, **wanted, **bpda)
+            else:
+                for weight in weights:
+                    patch = MisleadingPatch(self.radar, aim=kind, weight=weight, **wanted, **bpda)
+                    yield f"{kind}, {weight:g}", patch
+
+    def row(self, attack: str, patch: AdversarialPatch) -> Row:
+        """Attacks all images and counts."""
+        result = patch.partial(self.images, verbose=0)
+        found = self.radar.predict(result.images, verbose=0)
+        fooled, flagged = result.success, found["is_adversarial"]
+        n_robust = int((~fooled | flagged).sum())
+        return Row(
+            network=self.network.name,
+            variant=self.variant,
+            attack=attack,
+            n=len(fooled),
+            succeeded=float(fooled.mean()),
+            flagged=float(flagged[fooled].mean()) if fooled.any() else None,
+            robust=n_robust / len(fooled),
+            interval=wilson_interval(n_robust, len(fooled)),
+            overlap=float(np.mean(self._overlaps(result.images, result.painted))),
+            steps=float(result.steps.mean()),
+        )
+
+    def _overlaps(self, images: Pixels, painted: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:
+        regions = [self.radar.explain(image).critical_region for image in images]
+        return iou(tf.cast(np.array(regions), tf.float32), tf.cast(painted, tf.float32)).numpy()
+
+
+def _cells(row: Row) -> list[str]:
+    low, high = row.interval
+    return [
+        f"{row.network}, {row.variant}",
+        row.attack,
+        str(row.n),
+        f"{row.succeeded:.0%}",
+        "-" if row.flagged is None else f"{row.flagged:.0%}",
+        f"{row.robust:.0%}",
+        f"{low:.0%} to {high:.0%}",
+        f"{row.overlap:.2f}",
+        f"{row.steps:.0f}",
+    ]
+
+
+if __name__ == "__main__":
+    typer.run(main)

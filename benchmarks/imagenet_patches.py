@@ -17,6 +17,7 @@ from report import setting, table, write_json
 
 from tf_taintradar import TaintRadarModel, plot
 from tf_taintradar.calibration import wilson_interval
+from tf_taintradar.evaluation import auroc
 from tf_taintradar.score_calibration import ScoreCalibration, choose_threshold
 
 STRICT = {"top_k": 9, "rank_threshold": 2}  # the paper's setting for scenes
@@ -160,9 +161,12 @@ class Bench:
 
     def _draw(self, variant: str, samples: list[Sample]) -> None:
         benign, *attacked = samples
-        curves = {sample.name: sample.found["score"] for sample in attacked}
-        title = f"{self.network.name}, variant {variant}"
-        figure = plot.roc_curves(benign.found["score"], curves, title=title)
+        curves = {
+            f"{sample.name} ({len(sample.truth)})": (benign.found["score"], sample.found["score"])
+            for sample in attacked
+        }
+        title = f"{self.network.name}, variant {variant}: {len(benign.truth)} benign images"
+        figure = plot.roc_curves(curves, title=title)
         self.roc.mkdir(parents=True, exist_ok=True)
         plot.saved(figure, self.roc / f"roc-{self.network.name}-{variant}.png")
 
@@ -195,13 +199,6 @@ class Bench:
             )
             rows.append(row)
         return rows
-
-
-def auroc(benign: npt.NDArray[Any], attacked: npt.NDArray[Any]) -> float:
-    """The chance that an attacked image scores above a benign one; a tie counts one half."""
-    ordered = np.sort(benign)
-    below = np.searchsorted(ordered, attacked, "left") + np.searchsorted(ordered, attacked, "right")
-    return float(below.mean() / (2 * len(benign)))
 
 
 def as_table(rows: list[Row]) -> str:

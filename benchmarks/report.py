@@ -3,20 +3,16 @@
 import json
 import os
 import platform
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from tf_taintradar.evaluation.report import markdown_table as table
 from tf_taintradar.files import replacing
 
-
-def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """A Markdown table; every cell is printed as `str` shows it."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+__all__ = ["setting", "table", "write_json"]
 
 
 def setting() -> str:

@@ -30,6 +30,11 @@ def draw_images(n: int, channels: int = 3) -> np.ndarray:
     return np.clip(coarse + noise, 0, 255).astype(np.uint8)
 
 
+def plain(*colour: float) -> np.ndarray:
+    """An image (24, 16, 3) of one colour, float32."""
+    return np.full((24, 16, 3), colour, np.float32)
+
+
 class Exported(NamedTuple):
     """A detector, its SavedModel, and images (n, H, W, c) uint8 of which it flags a part."""
 

@@ -31,6 +31,7 @@ LAYERS = [
     ["saving"],
     ["model"],
     ["export", "serving", "attacks", "baselines"],
+    ["evaluation"],
     ["demo", "applications"],
     ["__init__"],
     ["cli"],

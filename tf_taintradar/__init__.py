@@ -10,10 +10,11 @@ label falls once the *tainted region*, the one that holds all other labels down,
 Images are raw RGB pixels 0..255, (batch, height, width, channels), unless something else is said.
 """
 
-from tf_taintradar import attacks, fills
+from tf_taintradar import attacks, baselines, fills
 from tf_taintradar.calibration import Calibration
 from tf_taintradar.detection import Detection
 from tf_taintradar.diagnosis import Diagnosis
+from tf_taintradar.evaluation import evaluate
 from tf_taintradar.explanation import Explanation
 from tf_taintradar.export import export_savedmodel
 from tf_taintradar.model import TaintRadarModel
@@ -25,6 +26,8 @@ __all__ = [
     "Explanation",
     "TaintRadarModel",
     "attacks",
+    "baselines",
+    "evaluate",
     "export_savedmodel",
     "fills",
 ]

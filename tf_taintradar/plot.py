@@ -102,25 +102,23 @@ def fpr_curve(scores: npt.NDArray[np.float64], target_fpr: float, *, chosen: flo
 
 
 def roc_curves(
-    benign: npt.NDArray[np.floating],
-    attacked: Mapping[str, npt.NDArray[np.floating]],
+    curves: Mapping[str, tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]]],
     *,
     title: str = "",
 ) -> "Figure":
     """The share of attacks detected over the false positive rate, which is drawn logarithmically.
 
     Args:
-        benign: (n,) floats, the scores of benign images.
-        attacked: the scores (m,) of each kind of attack.
+        curves: by name, the scores (n,) of benign images and (m,) of attacked ones.
         title: of the picture.
     """
     figure = _figure(6.4, 4.8)
     axis = figure.subplots()
-    thresholds = np.append(np.sort(benign)[::-1], -np.inf)
-    fpr = np.array([(benign > t).mean() for t in thresholds])
-    for name, scores in attacked.items():
-        tpr = [(scores > t).mean() for t in thresholds]
-        axis.step(fpr, tpr, where="post", label=f"{name} ({len(scores)})")
+    for name, (benign, attacked) in curves.items():
+        thresholds = np.append(np.sort(benign)[::-1], -np.inf)
+        fpr = [(benign > t).mean() for t in thresholds]
+        tpr = [(attacked > t).mean() for t in thresholds]
+        axis.step(fpr, tpr, where="post", label=name)
     axis.set_xscale("symlog", linthresh=0.01)
     axis.set_xticks(
         [0, 0.01, 0.03, 0.06, 0.1, 0.3, 1], ["0", "0.01", "0.03", "0.06", "0.1", "0.3", "1"]
@@ -128,7 +126,7 @@ def roc_curves(
     axis.set_xlim(0, 1)
     axis.set_ylim(0, 1.02)
     axis.grid(alpha=0.3)
-    axis.set_xlabel(f"false positive rate ({len(benign)} benign images)")
+    axis.set_xlabel("false positive rate")
     axis.set_ylabel("detected attacks")
     axis.set_title(title)
     axis.legend(loc="lower right")

@@ -23,8 +23,3 @@ def colour_classifier(pooling: keras.layers.Layer) -> keras.Model:
     model = keras.Model(inputs, keras.layers.Dense(3, use_bias=False)(pooling(x)))
     model.set_weights([np.eye(3)[None, None], np.eye(3) / 10])
     return model
-
-
-def plain(*colour: float) -> np.ndarray:
-    """An image (24, 16, 3) of one colour."""
-    return np.full((24, 16, 3), colour, np.float32)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import plain
+from small_detector import plain
 
 from tf_taintradar.baselines import LocalGradientsSmoothing
 from tf_taintradar.baselines.local_gradients_smoothing import edges

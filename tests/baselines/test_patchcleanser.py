@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from conftest import plain
+from small_detector import plain
 
 from tf_taintradar.baselines import PatchCleanser
 from tf_taintradar.baselines.patchcleanser import cover

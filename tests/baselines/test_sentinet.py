@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from conftest import plain
+from small_detector import plain
 
 from tf_taintradar.baselines import Curve, SentiNet
 from tf_taintradar.baselines.proposals import SelectiveSearch, likeliest_others

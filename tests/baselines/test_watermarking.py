@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import plain
+from small_detector import plain
 
 from tf_taintradar.baselines import DigitalWatermarking
 from tf_taintradar.baselines.watermarking import guided_saliency

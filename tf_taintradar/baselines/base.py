@@ -31,6 +31,12 @@ class Baseline:
             classifier = open_classifier(classifier, preprocessor=preprocessor)
         self._classifier: OpenedClassifier = classifier
 
+    def __repr__(self) -> str:
+        """The defence with its settings."""
+        shown = {k: v for k, v in vars(self).items() if isinstance(v, int | float | str)}
+        given = ", ".join(f"{k}={v!r}" for k, v in shown.items() if not k.startswith("_"))
+        return f"{type(self).__name__}({given})"
+
     def fit(self, images: npt.ArrayLike, *, verbose: Any = 0) -> Self:
         """Learns what it needs from benign images, once; most defences need nothing.
 

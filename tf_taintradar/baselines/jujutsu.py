@@ -68,7 +68,9 @@ class Jujutsu(Baseline):
         require(n_samples >= 1, "n_samples", n_samples, "at least 1")
         self.window = window
         self.n_hosts = n_hosts
-        self._view: dict[str, Any] = {"n_samples": n_samples, "noise": noise, "seed": seed}
+        self.n_samples = n_samples
+        self.noise = noise
+        self.seed = seed
         height, width = self._classifier.input_shape[:2]
         self._size = max(1, round(window * height)), max(1, round(window * width))
         self._hosts: _Hosts | None = None
@@ -103,7 +105,13 @@ class Jujutsu(Baseline):
 
     def _windows(self, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Labels (b,) and the corners (b, 2) of the windows with most and with least saliency."""
-        logits, saliency = smooth_gradients(self._classifier, images, **self._view)
+        logits, saliency = smooth_gradients(
+            self._classifier,
+            images,
+            n_samples=self.n_samples,
+            noise=self.noise,
+            seed=self.seed,
+        )
         inside = tf.nn.avg_pool2d(saliency[..., tf.newaxis], self._size, 1, "VALID")
         columns = inside.shape[2]
         flat = tf.reshape(inside, (-1, inside.shape[1] * columns))

@@ -94,6 +94,8 @@ class SentiNet(Baseline):
         self.n_proposals = n_proposals
         self.map_threshold = map_threshold
         self.curve: Curve | None = None
+        self.n_segments = n_segments
+        self.seed = seed
         self._segments = SelectiveSearch(n_segments) if n_proposals else None
         self._overlays: tf.Tensor | None = None
         drawn = np.random.RandomState(seed).randint(0, 255, self._classifier.input_shape)

@@ -1,0 +1,238 @@
+"""The table: who is attacked, who is asked, what is counted."""
+
+import dataclasses
+import html.parser
+import json
+
+import numpy as np
+import pytest
+from small_detector import build_small_classifier, draw_images
+
+from tf_taintradar import TaintRadarModel, baselines, evaluate
+from tf_taintradar.classifier import open_classifier
+from tf_taintradar.errors import CalibrationError
+from tf_taintradar.evaluation import DEFENCES, Attacked, Threat, make_defence
+from tf_taintradar.evaluation.metrics import Rate
+
+QUICK = {
+    "whole": Threat(1, {"diameter": 1.0, "steps": 12, "place": "bottom_right"}),
+    "feeble": Threat(None, {"diameter": 0.1, "steps": 1}),
+}
+SETTINGS = {"attacks": QUICK, "target_fprs": [0.2, 0.1], "n_attacked": 6, "verbose": 0}
+
+
+class Brightness:
+    """A defence of one's own: flags what is bright."""
+
+    def __repr__(self):
+        return "Brightness()"
+
+    def score(self, images):
+        return images.astype(float).mean(axis=(1, 2, 3))
+
+
+class Interrupted(Brightness):
+    """Stops at the second set of images."""
+
+    def __init__(self, after):
+        self.after = after
+
+    def score(self, images):
+        self.after -= 1
+        if self.after < 0:
+            raise KeyboardInterrupt
+        return super().score(images)
+
+
+@pytest.fixture
+def radar():
+    return TaintRadarModel(build_small_classifier())
+
+
+@pytest.fixture
+def many():
+    return draw_images(60)
+
+
+def numbers(found):
+    return [dataclasses.astuple(row) for row in found.rows]
+
+
+def test_rates_are_those_of_the_detector(radar, many):
+    found = evaluate(radar, many, **SETTINGS, defences=["taintradar"])
+    assert found.attacks == ["whole", "feeble"]
+    assert found.defences == ["taintradar"]
+    row = found.row("whole", "taintradar", 0.1)
+    benign = next(one for one in found.benign if one.target_fpr == 0.1)
+    scores = found.attack_scores["whole"]["taintradar"]
+    assert row.succeeded.n == 6
+    assert row.succeeded.hits == row.flagged.n == len(scores)
+    assert row.flagged.hits == (scores > benign.threshold).sum()
+    assert row.robust.n == 6
+    assert row.robust.hits == 6 - row.succeeded.hits + row.flagged.hits
+    assert benign.flagged == Rate.of(found.benign_scores["taintradar"] > benign.threshold)
+    assert benign.cost > 0
+    assert row.recovered.n == row.flagged.hits
+    assert radar.threshold is None  # as it was
+
+
+def test_attacks_are_mounted_on_what_is_not_calibrated_on(radar, many):
+    class Remembers(Brightness):
+        seen = []
+
+        def score(self, images):
+            self.seen.append(images)
+            return super().score(images)
+
+    evaluate(radar, many, **{**SETTINGS, "attacks": {}}, defences={"own": Remembers()})
+    benign, calibration = Remembers.seen[:2]
+    assert len(benign) == 30
+    assert len(calibration) == 23  # and 7 to fit rivals on
+    whole = {image.tobytes() for image in (*benign, *calibration)}
+    assert len(whole) == 53
+
+
+def test_only_images_that_are_right_are_attacked(radar, many):
+    right = radar.classifier.predict(many.astype(np.float32), verbose=0).argmax(axis=1)
+    wrong = (right + 1) % 5
+    labels = np.where(np.arange(60) % 2, right, wrong)
+    found = evaluate(radar, many, labels, **SETTINGS, defences=["taintradar"])
+    assert found.setting["classifier_right"] == 0.5
+    with pytest.raises(ValueError, match="such that the classifier gets some right"):
+        evaluate(radar, many, wrong, **SETTINGS, defences=["taintradar"])
+
+
+def test_ready_attacks_and_own_defences(radar, many):
+    label = radar.classifier.predict(many.astype(np.float32), verbose=0).argmax(axis=1)
+    index = np.array([3, 4, 5])
+    bright = np.full_like(many[index], 255)
+    bright_label = int(radar.classifier.predict(bright[:1] * 1.0, verbose=0).argmax())
+    ready = {
+        "white": Attacked(bright, index, bright_label),
+        "any": Attacked(bright, index, None),
+        "as before": Attacked(many[index], index, None),
+    }
+    found = evaluate(
+        radar, many, attacks=ready, defences={"bright": Brightness()}, target_fprs=[0.1], verbose=0
+    )
+    assert found.row("white", "bright", 0.1).succeeded == Rate(3, 3)
+    assert found.row("white", "bright", 0.1).flagged == Rate(3, 3)
+    assert found.row("white", "bright", 0.1).auroc == 1
+    assert found.row("white", "bright", 0.1).recovered is None
+    changed = int((label[index] != bright_label).sum())
+    assert found.row("any", "bright", 0.1).succeeded == Rate(changed, 3)
+    assert found.row("as before", "bright", 0.1).succeeded == Rate(0, 3)
+    assert found.row("as before", "bright", 0.1).robust == Rate(3, 3)
+    assert found.row("as before", "bright", 0.1).auroc is None
+
+
+def test_all_defences_can_be_asked(radar):
+    names = list(DEFENCES)
+    found = evaluate(radar, draw_images(160), **SETTINGS, defences=names)
+    assert found.defences == names
+    cleans = {row.defence for row in found.rows if row.recovered is not None}
+    assert cleans == set(names) - {"sentinet", "jujutsu"}
+    for row in found.benign:
+        assert np.isfinite(row.threshold)
+        assert row.flagged.n == 80
+
+
+@pytest.mark.parametrize("after", [0, 1, 3, 5])
+def test_an_interrupted_run_goes_on_and_ends_the_same(radar, many, tmp_path, after):
+    whole = evaluate(radar, many, **SETTINGS, defences={"own": Brightness()})
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(
+            radar, many, **SETTINGS, defences={"own": Interrupted(after)}, folder=tmp_path / "run"
+        )
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*.npz")}
+    assert kept
+    resumed = evaluate(
+        radar, many, **SETTINGS, defences={"own": Brightness()}, folder=tmp_path / "run"
+    )
+    assert numbers(resumed) == numbers(whole)
+    for path, when in kept.items():
+        assert path.stat().st_mtime_ns == when
+    idle = {"own": Interrupted(0)}  # it is asked nothing any more
+    again = evaluate(radar, many, **SETTINGS, defences=idle, folder=tmp_path / "run")
+    assert again.to_markdown() == resumed.to_markdown()
+
+
+def test_other_images_need_another_folder(radar, many, tmp_path):
+    common = {**SETTINGS, "defences": {"own": Brightness()}, "folder": tmp_path / "run"}
+    evaluate(radar, many, **common)
+    with pytest.raises(ValueError, match=r"another setting \(.*images"):
+        evaluate(radar, many[::-1], **common)
+    with pytest.raises(ValueError, match="was made with other settings"):
+        evaluate(radar, many, **{**common, "attacks": {"whole": Threat(1, {"steps": 1})}})
+
+
+def test_reports(radar, many, tmp_path):
+    found = evaluate(radar, many, **SETTINGS, defences=["taintradar", "patchcleanser"])
+    markdown, document, page = found.write(tmp_path / "new")
+    text = markdown.read_text()
+    assert "| attack | taintradar | patchcleanser |" in text
+    assert str(found.row("whole", "taintradar", 0.2).flagged) in text
+    assert "*" in str(found.row("whole", "taintradar", 0.2).flagged)  # few images are marked
+    read = json.loads(document.read_text())
+    assert len(read["rows"]) == 2 * 2 * 2
+    assert read["rows"][0]["succeeded"].keys() == {"hits", "n", "interval"}
+    np.testing.assert_allclose(
+        read["benign_scores"]["taintradar"], found.benign_scores["taintradar"]
+    )
+    content = page.read_text()
+    html.parser.HTMLParser().feed(content)
+    assert content.count("data:image/png;base64,") == 2  # ROC curves and examples of one attack
+    assert "http" not in content  # it needs no other file
+    assert "src='data:" in content
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"defences": ["sentry"]}, "`defences` must be among taintradar.*received 'sentry'"),
+        ({"defences": []}, "`defences` must be one defence or more"),
+        ({"attacks": ["gloves"]}, "`attacks` must be among universal-corner-40"),
+        ({"target_fprs": [1.5]}, "`target_fpr` must be a fraction"),
+        ({"target_fprs": []}, "`target_fprs` must be one rate or more"),
+        ({"target_class": 5}, "`target_class` must be an integer from 0 to 4"),
+        ({"labels": [1, 2]}, r"`labels` must be of shape \(60,\)"),
+    ],
+)
+def test_arguments_are_checked(radar, many, change, message):
+    with pytest.raises(ValueError, match=message):
+        evaluate(radar, many, **{**SETTINGS, "defences": ["taintradar"], **change})
+
+
+def test_too_few_images_are_told_before_the_long_work(radar, many):
+    with pytest.raises(CalibrationError, match="At least 99 are needed"):
+        evaluate(radar, many, attacks=QUICK, defences=["taintradar"], target_fprs=[0.01])
+    with pytest.raises(ValueError, match="at least 8"):
+        evaluate(radar, many[:5], **SETTINGS)
+
+
+def test_a_defence_that_answers_nonsense_is_told(radar, many):
+    class Nonsense(Brightness):
+        def score(self, images):
+            return np.full(len(images), np.nan)
+
+    with pytest.raises(ValueError, match="one finite score for each of 30 images"):
+        evaluate(radar, many, **SETTINGS, defences={"own": Nonsense()})
+
+
+def test_the_paper_variant_is_made_of_the_detectors_settings(radar):
+    made = make_defence("taintradar-paper", radar)
+    assert made.variant == "paper"
+    assert made.classifier is radar.classifier
+    assert isinstance(make_defence("sentinet", radar, 40), baselines.SentiNet)
+    assert make_defence("sentinet", radar, 40).n_overlays == 20
+
+
+def test_one_patch_for_so_many_images(radar, many):
+    threat = Threat(4, {"diameter": 0.6, "steps": 2})
+    results = threat.mount(
+        open_classifier(radar.classifier), many[:6].astype(np.float32), 1, seed=0, verbose=0
+    )
+    assert [len(result.patches) for result in results] == [1, 1]
+    assert [len(result.images) for result in results] == [4, 2]
+    with pytest.raises(ValueError, match="`images_per_patch`"):
+        Threat(0)

@@ -1,0 +1,72 @@
+"""The self test: what it says of a detector, and what it advises."""
+
+import dataclasses
+
+import pytest
+from small_detector import build_small_classifier, draw_images
+
+from tf_taintradar import TaintRadarModel
+from tf_taintradar.evaluation import SelfTest, selftest
+from tf_taintradar.evaluation.metrics import Rate
+from tf_taintradar.evaluation.selftest import _advice
+
+GOOD = SelfTest(
+    is_calibrated=True,
+    target_fpr=0.06,
+    threshold=1.0,
+    benign=Rate(3, 50),
+    succeeded={"partial patches": Rate(24, 24)},
+    flagged={"partial patches": Rate(23, 24)},
+    advice=[],
+)
+
+
+def test_a_new_detector_gets_a_threshold_for_the_test_alone():
+    radar = TaintRadarModel(build_small_classifier())
+    found = selftest(radar, draw_images(60), n_attacked=4, target_fpr=0.1, verbose=0)
+    assert not found.is_calibrated
+    assert found.target_fpr == 0.1
+    assert radar.threshold is None
+    assert found.benign.n == 30
+    assert found.succeeded.keys() == found.flagged.keys() == {"universal patch", "partial patches"}
+    for attack, succeeded in found.succeeded.items():
+        assert found.flagged[attack].n == succeeded.hits
+
+
+def test_a_calibrated_one_keeps_its_own():
+    radar = TaintRadarModel(build_small_classifier())
+    calibration = radar.calibrate(draw_images(40), 0.2, verbose=0)
+    found = selftest(radar, draw_images(60), n_attacked=4, verbose=0)
+    assert found.is_calibrated
+    assert (found.threshold, found.target_fpr) == (calibration.threshold, 0.2)
+    assert radar.calibration is calibration
+    by_hand = TaintRadarModel(build_small_classifier(), score_threshold=1e6)
+    found = selftest(by_hand, draw_images(60), n_attacked=4, verbose=0)
+    assert (found.threshold, found.target_fpr) == (1e6, None)
+    assert found.benign.hits == 0
+
+
+def test_nothing_to_advise():
+    assert _advice(GOOD, "occlusion") == []
+    assert GOOD.holds
+
+
+@pytest.mark.parametrize(
+    ("change", "variant", "words"),
+    [
+        ({"benign": Rate(20, 50)}, "occlusion", "more than the 6%"),
+        ({"succeeded": {"partial patches": Rate(4, 24)}}, "occlusion", "too few to judge"),
+        ({"flagged": {"partial patches": Rate(4, 24)}}, "occlusion", "an earlier feature layer"),
+        ({"flagged": {"partial patches": Rate(4, 24)}}, "paper", "variant='occlusion'"),
+        ({"flagged": {"partial patches": Rate(12, 12)}}, "occlusion", "fewer than 20"),
+    ],
+)
+def test_advice(change, variant, words):
+    seen = dataclasses.replace(GOOD, **change)
+    (advice,) = _advice(seen, variant)
+    assert words in advice
+    assert not dataclasses.replace(seen, advice=[advice]).holds
+
+
+def test_a_false_positive_rate_within_its_interval_is_no_reason():
+    assert _advice(dataclasses.replace(GOOD, benign=Rate(6, 50)), "occlusion") == []

@@ -1,0 +1,175 @@
+"""The images of an evaluation, and what is done with them."""
+
+import functools
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from tf_taintradar.attacks.checks import check_target
+from tf_taintradar.classifier import open_classifier
+from tf_taintradar.evaluation.defences import ask, describe, prepare
+from tf_taintradar.evaluation.store import Store, checksum
+from tf_taintradar.evaluation.threats import Attacked, Threat
+from tf_taintradar.image_files import iterate_batches
+from tf_taintradar.model import TaintRadarModel
+from tf_taintradar.pipeline import Arrays
+from tf_taintradar.settings import require
+
+_FIT_SHARE = 0.25  # of the images that are not for testing
+_TIMED, _ROUNDS = 8, 3  # images, and how often, when the cost is measured
+
+Pixels = npt.NDArray[np.uint8]
+
+
+class Bench:
+    """The images of an evaluation, divided, and what is done with them; see `evaluate`.
+
+    Attributes:
+        fit, calibration, benign: numbers of images.
+    """
+
+    def __init__(
+        self, radar: TaintRadarModel, images: Any, labels: Any, seed: int, batch_size: int
+    ) -> None:
+        opened = open_classifier(
+            radar.classifier, feature_layer=radar.feature_layer, preprocessor=radar.preprocessor
+        )
+        self.opened, self.seed, self.batch_size = opened, seed, batch_size
+        self._weights = checksum(*(weight.numpy() for weight in radar.weights))
+        batches = [np.rint(b) for b in iterate_batches(images, opened.input_shape, batch_size)]
+        self.images: Pixels = np.concatenate(batches).astype(np.uint8)
+        n = len(self.images)
+        require(n >= 8, "images", f"{n} images", "at least 8, better 500")
+        self._labels = tf.function(
+            lambda x: tf.argmax(opened.logits(x), -1, tf.int32),
+            input_signature=[tf.TensorSpec((None, *opened.input_shape), tf.float32)],
+            autograph=False,
+        )
+        self.answers = self.labels_of(self.images)
+        self.truth = self.answers if labels is None else np.asarray(labels)
+        require(self.truth.shape == (n,), "labels", self.truth.shape, f"of shape ({n},)")
+        order = np.random.default_rng(seed).permutation(n)
+        half, n_fit = n // 2, int(n // 2 * _FIT_SHARE)
+        self.fit, self.calibration, self.benign = (
+            np.sort(part) for part in np.split(order, [n_fit, half])
+        )
+
+    def labels_of(self, images: Pixels) -> npt.NDArray[np.int32]:
+        """(n,) what the classifier answers."""
+        starts = range(0, len(images), self.batch_size)
+        parts = [self._labels(tf.cast(images[i : i + self.batch_size], tf.float32)) for i in starts]
+        return np.concatenate(parts)
+
+    def target(self, target_class: int | None) -> int:
+        """The label that attacks aim at."""
+        if target_class is None:
+            return int(np.random.default_rng([self.seed, 1]).integers(self.opened.n_classes))
+        check_target(target_class, self.opened.n_classes)
+        return int(target_class)
+
+    def about(
+        self, threats: Mapping[str, Any], rivals: Mapping[str, Any], target: int, n_attacked: int
+    ) -> dict[str, Any]:
+        """The setting of the evaluation; `run` is what all that is kept depends on."""
+        run = {
+            "images": checksum(self.images, self.truth.astype(np.int64)),
+            "classifier": self._weights,
+            "answers": checksum(self.answers),
+            "seed": self.seed,
+            "target_class": target,
+            "n_attacked": n_attacked,
+        }
+        return {
+            "tensorflow": tf.__version__,
+            "keras": keras.__version__,
+            "run": run,
+            "n_images": len(self.images),
+            "n_fit": len(self.fit),
+            "n_calibration": len(self.calibration),
+            "n_benign": len(self.benign),
+            "classifier_right": float((self.answers == self.truth).mean()),
+            "attacks": {name: _describe(threat) for name, threat in threats.items()},
+            "defences": {name: describe(rival) for name, rival in rivals.items()},
+        }
+
+    def attacked(
+        self, store: Store, name: str, threat: Threat | Attacked, target: int, n_attacked: int
+    ) -> Arrays:
+        """One attack: `images` (m, H, W, c), `succeeded` (m,), `truth` (m,) the right labels."""
+        if isinstance(threat, Attacked):
+            return self._judged(threat)
+        is_right = (self.answers == self.truth) & (self.answers != target)
+        index = self.benign[is_right[self.benign]][:n_attacked]
+        require(len(index) > 0, "images", "images", "such that the classifier gets some right")
+
+        def mount() -> Arrays:
+            pixels = self.images[index].astype(np.float32)
+            results = threat.mount(self.opened, pixels, target, self.seed, verbose=0)
+            images = np.concatenate([result.images for result in results])
+            return self._judged(Attacked(images, index, target))
+
+        return store.keep(f"attacks/{name}", str(threat), mount)
+
+    def _judged(self, attacked: Attacked) -> Arrays:
+        labels = self.labels_of(attacked.images)
+        succeeded = labels != self.answers[attacked.index]
+        if attacked.target is not None:
+            succeeded = labels == attacked.target
+        truth = self.truth[attacked.index]
+        return {"images": attacked.images, "succeeded": succeeded, "truth": truth}
+
+    def ask(
+        self,
+        store: Store,
+        name: str,
+        defence: Any,
+        attacks: Mapping[str, Arrays],
+        target_fpr: float,
+        bar: keras.utils.Progbar,
+    ) -> dict[str, Arrays]:
+        """The defence's answers by attack; under "" those to benign images, and what it costs.
+
+        The defence learns from benign images only if there is something left to compute.
+        """
+        fit, calibration = self.images[self.fit], self.images[self.calibration]
+        prepared = functools.cache(lambda: prepare(defence, fit, calibration, target_fpr))
+
+        def answers(images: Pixels) -> Arrays:
+            prepared()
+            return ask(defence, images, self.batch_size)
+
+        def benign() -> Arrays:
+            found = answers(self.images[self.benign])
+            calibrated = answers(calibration)["score"]
+            return {**found, "calibration": calibrated, "cost": np.array(self._cost(answers))}
+
+        settings = f"{describe(defence)} {target_fpr}"
+        found: dict[str, Arrays] = {"": store.keep(f"answers/{name}/benign", settings, benign)}
+        bar.add(1)
+        for attack, attacked in attacks.items():
+            images = attacked["images"]
+            made = f"{settings} {checksum(images)}"
+            step = functools.partial(answers, images)
+            found[attack] = store.keep(f"answers/{name}/{attack}", made, step)
+            bar.add(1)
+        return found
+
+    def _cost(self, answers: Any) -> float:
+        """The defence's time over the plain classifier's, both taking turns."""
+        images, seconds = self.images[self.benign[:_TIMED]], np.empty((_ROUNDS + 1, 2))
+        for turn in seconds:
+            for i, step in enumerate((answers, self.labels_of)):
+                start = time.perf_counter()
+                step(images)
+                turn[i] = time.perf_counter() - start
+        ours, plain = np.median(seconds[1:], axis=0)  # the first turn traces
+        return float(ours / plain)
+
+
+def _describe(threat: Threat | Attacked) -> str:
+    return str(threat) if isinstance(threat, Threat) else f"{len(threat.images)} ready images"

@@ -1,0 +1,103 @@
+"""`evaluate`: mounts attacks, asks defences, counts."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from tf_taintradar.calibration import check_target
+from tf_taintradar.evaluation.bench import Bench
+from tf_taintradar.evaluation.counting import count
+from tf_taintradar.evaluation.defences import make_defence
+from tf_taintradar.evaluation.record import Evaluation
+from tf_taintradar.evaluation.store import Store
+from tf_taintradar.evaluation.threats import THREATS, Attacked, Threat
+from tf_taintradar.model import TaintRadarModel
+from tf_taintradar.score_calibration import choose_threshold
+from tf_taintradar.settings import require
+
+_DEFENCES = ("taintradar", "taintradar-paper", "local-gradients-smoothing", "patchcleanser")
+
+
+def evaluate(
+    radar: TaintRadarModel,
+    images: Any,
+    labels: npt.ArrayLike | None = None,
+    *,
+    attacks: Mapping[str, Threat | Attacked] | Sequence[str] = tuple(THREATS),
+    defences: Mapping[str, Any] | Sequence[str] = _DEFENCES,
+    target_fprs: Sequence[float] = (0.06, 0.03, 0.01),
+    n_attacked: int = 40,
+    target_class: int | None = None,
+    folder: Any = None,
+    batch_size: int = 16,
+    seed: int = 0,
+    verbose: int = 1,
+) -> Evaluation:
+    """Attacks a classifier in several ways and finds out which defence holds.
+
+    The images are divided at random: one half to calibrate all defences on (a quarter of it to fit
+    those that compare with benign images), the other half to count false positives on and to mount
+    attacks on. Attacks are mounted on images that the classifier gets right.
+
+    Args:
+        radar: a detector around the classifier; it is not changed, and needs no threshold.
+        images: n benign images in any form that `TaintRadarModel.predict` takes; floats are
+            rounded to whole pixels.
+        labels: (n,) int, the true labels; by default what the classifier answers is taken as right.
+        attacks: by name, what to mount (`Threat`) or what lies ready (`Attacked`); or names of
+            `THREATS`.
+        defences: by name, objects with `score(images) -> (n,)`: a `TaintRadarModel`, which is
+            calibrated anew, rivals of `tf_taintradar.baselines`, or one's own; or names of
+            `DEFENCES`.
+        target_fprs: false positive rates to calibrate to; the paper's rule chooses its K for the
+            first.
+        n_attacked: how many images are attacked, at most.
+        target_class: the label that attacks aim at; by default one is drawn.
+        folder: what is computed is kept there; called again in the same way, an interrupted
+            evaluation goes on where it stopped.
+        batch_size: how many images are computed at once.
+        seed: of the division, the target and the attacks.
+        verbose: 0 for silence, 1 for a progress bar.
+
+    Returns:
+        All rates with their intervals.
+
+    Raises:
+        ValueError: an argument is out of range, or the folder belongs to another evaluation.
+        CalibrationError: too few images for a target.
+        ImageError: an image has the wrong shape, type or value range, or cannot be read.
+    """
+    require(len(target_fprs) > 0, "target_fprs", target_fprs, "one rate or more")
+    for target_fpr in target_fprs:
+        check_target(target_fpr)
+    bench = Bench(radar, images, labels, seed, batch_size)
+    target = bench.target(target_class)
+    threats = attacks if isinstance(attacks, Mapping) else _named(attacks)
+    rivals = defences if isinstance(defences, Mapping) else {}
+    if not rivals:
+        n_fit = len(bench.fit)
+        rivals = {name: make_defence(name, radar, n_fit) for name in defences}
+    require(bool(rivals), "defences", defences, "one defence or more")
+    about = bench.about(threats, rivals, target, n_attacked)
+    choose_threshold(np.zeros(len(bench.calibration)), min(target_fprs))  # before the long work
+    store = Store(None if folder is None else Path(folder), about["run"])
+    bar = keras.utils.Progbar(len(threats) + len(rivals) * (1 + len(threats)), verbose=verbose)
+    mounted = {}
+    for name, threat in threats.items():
+        mounted[name] = bench.attacked(store, name, threat, target, n_attacked)
+        bar.add(1)
+    answers = {
+        name: bench.ask(store, name, defence, mounted, target_fprs[0], bar)
+        for name, defence in rivals.items()
+    }
+    return count(about, mounted, answers, target_fprs)
+
+
+def _named(names: Sequence[str]) -> dict[str, Threat]:
+    for name in names:
+        require(name in THREATS, "attacks", name, f"among {', '.join(THREATS)}")
+    return {name: THREATS[name] for name in names}

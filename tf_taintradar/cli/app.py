@@ -59,5 +59,6 @@ def _taintradar(
 ) -> None:
     """Detects localized adversarial attacks, such as patches, on image classifiers.
 
-    Exit status: 0 if the command ran, 1 if `detect` could not read some file, 2 after an error.
+    Exit status: 0 if the command ran, 1 if `detect` could not read some file or
+    `selftest` found something to mend, 2 after an error.
     """

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tf_taintradar.cli.attack import Counts
     from tf_taintradar.cli.rows import Row
     from tf_taintradar.demo.show import Outcome
+    from tf_taintradar.evaluation import SelfTest
 
 _WIDE = 10_000  # columns of what is no terminal: nothing is cut off or wrapped
 
@@ -79,6 +80,29 @@ def print_attack(counts: "Counts") -> None:
         "" if flagged is None else _share(counts.recovered or 0, flagged),
     )
     _print(table)
+
+
+def print_tables(tables: "Mapping[str, tuple[list[str], list[list[str]]]]") -> None:
+    """Prints tables by title, each a header and rows."""
+    for title, (header, rows) in tables.items():
+        table = Table(*header, title=title, title_justify="left")
+        for row in rows:
+            table.add_row(*row)
+        _print(table)
+
+
+def print_selftest(found: "SelfTest") -> None:
+    """Prints what a self test found, and what to do about it."""
+    table = Table("images", "attack succeeds, %", "flagged, %")
+    table.add_row("benign", "", str(found.benign))
+    for attack, succeeded in found.succeeded.items():
+        table.add_row(attack, str(succeeded), str(found.flagged[attack]))
+    _print(table)
+    whose = "the detector's own" if found.is_calibrated else "found on half of these images"
+    target = "" if found.target_fpr is None else f", for {found.target_fpr:.1%} false positives"
+    _print(f"threshold {found.threshold:.4g}, {whose}{target}; 95 % intervals; * few images")
+    for advice in found.advice or ["It holds: nothing to mend."]:
+        _print(advice)
 
 
 def _cells(row: "Row") -> list[Text]:

@@ -1,0 +1,143 @@
+"""The commands `taintradar evaluate` and `taintradar selftest`."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tf_taintradar.cli import options, tables
+from tf_taintradar.cli.app import app
+from tf_taintradar.cli.attack import find_label
+from tf_taintradar.cli.opening import open_detector
+from tf_taintradar.cli.quiet import progress_on_stderr, warnings_on_stderr
+
+if TYPE_CHECKING:
+    from tf_taintradar.model import TaintRadarModel
+
+Labels = Annotated[
+    Path | None,
+    typer.Option(
+        help="The true labels: a CSV file with the columns file and label. By default what the "
+        "classifier answers is taken as right."
+    ),
+]
+Target = Annotated[
+    str | None, typer.Option(help="The label that attacks aim at; by default one is drawn.")
+]
+
+
+@app.command()
+def evaluate(
+    model: options.Model,
+    images: options.Files,
+    output: Annotated[Path, typer.Option(help="The folder for the report and what led to it.")],
+    labels: Labels = None,
+    attack: Annotated[
+        list[str] | None, typer.Option(help="Which to mount; may be repeated. By default six.")
+    ] = None,
+    defence: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="taintradar, taintradar-paper, sentinet, local-gradients-smoothing, watermarking, "
+            "patchcleanser or jujutsu; may be repeated. By default those that need no OpenCV."
+        ),
+    ] = None,
+    target: Target = None,
+    target_fpr: Annotated[
+        list[float] | None, typer.Option(help="May be repeated; by default 0.06, 0.03 and 0.01.")
+    ] = None,
+    n_attacked: Annotated[int, typer.Option(min=1, help="How many images are attacked.")] = 40,
+    seed: int = 0,
+    batch_size: options.BatchSize = 16,
+    preprocessor: options.Preprocessor = None,
+    feature_layer: options.FeatureLayer = None,
+    class_names: options.ClassNames = None,
+) -> None:
+    """Attacks a classifier in several ways and tells which defence holds, in one table.
+
+    Writes `report.md`, `report.json` and `report.html`. Interrupted, it goes on where it stopped
+    when it is called again in the same way.
+
+    Example: `taintradar evaluate radar.keras photos/ --labels labels.csv --output report/`
+    """
+    radar = open_detector(model, preprocessor, feature_layer, class_names)
+    from tf_taintradar.evaluation import evaluate as run
+    from tf_taintradar.evaluation.report import tables as tables_of
+
+    given: dict[str, Any] = {"attacks": attack, "defences": defence, "target_fprs": target_fpr}
+    if target is not None:
+        given["target_class"] = find_label(target, radar.class_names)
+    files, truth = _listed(radar, images, labels)
+    with progress_on_stderr() as verbose, warnings_on_stderr():
+        found = run(
+            radar,
+            files,
+            truth,
+            n_attacked=n_attacked,
+            folder=output,
+            batch_size=batch_size,
+            seed=seed,
+            verbose=verbose,
+            **{name: value for name, value in given.items() if value},
+        )
+    paths = found.write(output)
+    tables.print_tables(tables_of(found))
+    typer.echo(f"reports: {', '.join(map(str, paths))}")
+
+
+@app.command()
+def selftest(
+    model: options.Model,
+    images: options.Files,
+    labels: Labels = None,
+    target_fpr: options.TargetFpr = 0.06,
+    n_attacked: Annotated[
+        int, typer.Option(min=1, help="How many images are attacked in each way.")
+    ] = 24,
+    seed: int = 0,
+    batch_size: options.BatchSize = 16,
+    as_json: options.Json = False,
+    preprocessor: options.Preprocessor = None,
+    feature_layer: options.FeatureLayer = None,
+    class_names: options.ClassNames = None,
+    variant: options.Variant = None,
+) -> None:
+    """Attacks the detector's own classifier on your images, and tells how well the detector holds.
+
+    A few minutes. A detector without a threshold gets one for the test, from half of the images.
+    The exit status is 1 if there is something to mend, and the last lines say what.
+
+    Example: `taintradar selftest radar.keras photos/`
+    """
+    radar = open_detector(model, preprocessor, feature_layer, class_names, variant)
+    from tf_taintradar.evaluation import selftest as run
+
+    files, truth = _listed(radar, images, labels)
+    with progress_on_stderr() as verbose, warnings_on_stderr():
+        found = run(
+            radar,
+            files,
+            truth,
+            target_fpr=target_fpr,
+            n_attacked=n_attacked,
+            batch_size=batch_size,
+            seed=seed,
+            verbose=verbose,
+        )
+    if as_json:
+        typer.echo(json.dumps({"model": model, **dataclasses.asdict(found)}, indent=2))
+    else:
+        tables.print_selftest(found)
+    raise typer.Exit(0 if found.holds else 1)
+
+
+def _listed(
+    radar: "TaintRadarModel", images: list[Path], labels: Path | None
+) -> tuple[list[Path], Any]:
+    from tf_taintradar.cli.rows import list_files
+    from tf_taintradar.evaluation.labels import read_labels
+
+    files = list_files(images)
+    return files, None if labels is None else read_labels(labels, files, radar.class_names)

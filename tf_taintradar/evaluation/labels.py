@@ -1,0 +1,55 @@
+"""The true labels of image files, from a table."""
+
+import csv
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+
+def read_labels(
+    path: str | os.PathLike[str], files: Sequence[Path], class_names: Sequence[str] | None = None
+) -> npt.NDArray[np.int64]:
+    """The labels of some files.
+
+    Args:
+        path: a CSV file with the columns `file` and `label`: the name of each file, without its
+            folder or as the end of its path, and the number or the name of its class.
+        files: the files to find in it.
+        class_names: a name for each label.
+
+    Returns:
+        (n,) a label for each of `files`.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it lacks a column or one of `files`, or a label is no class.
+    """
+    with Path(path).open(newline="", encoding="utf-8") as stream:
+        reader = csv.DictReader(stream)
+        missing = {"file", "label"} - set(reader.fieldnames or ())
+        if missing:
+            raise ValueError(
+                f"{os.fspath(path)!r} must have the columns file and label; it lacks "
+                f"{' and '.join(sorted(missing))}."
+            )
+        known = {Path(row["file"]).parts: row["label"] for row in reader}
+    return np.array([_label(_find(known, file, path), class_names) for file in files])
+
+
+def _find(known: dict[tuple[str, ...], str], file: Path, path: str | os.PathLike[str]) -> str:
+    for length in range(len(file.parts), 0, -1):
+        label = known.get(file.parts[-length:])
+        if label is not None:
+            return label
+    raise ValueError(f"{os.fspath(path)!r} has no row for {file.name!r}.")
+
+
+def _label(label: str, class_names: Sequence[str] | None) -> int:
+    if label.strip().isdecimal():
+        return int(label)
+    if class_names is None or label not in class_names:
+        raise ValueError(f"`label` must be a number or the name of a class; received {label!r}.")
+    return list(class_names).index(label)

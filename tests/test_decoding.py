@@ -115,7 +115,6 @@ FILES = {
         for order in "<>"
     },
 }
-HAS_WEBP = tuple(int(part) for part in tf.__version__.split(".")[:2]) >= (2, 21)
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +151,7 @@ def test_every_file_is_decoded_as_read_image_reads_it(decoded, tmp_path, channel
         assert image.dtype == expected.dtype
         if not (valid and np.array_equal(image, expected)):
             different.append(name)
-    assert different == ([] if HAS_WEBP else [name for name in FILES if name.startswith("WebP")])
+    assert different == []
 
 
 def test_the_orientations_are_eight_pictures(decoded):

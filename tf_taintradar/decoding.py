@@ -1,6 +1,6 @@
 """Encoded image files to raw pixels inside the graph: the twin of `image_files.read_image`.
 
-What TensorFlow decodes: JPEG, PNG, GIF, BMP, and WebP since 2.21. A bad file spoils its own row
+What TensorFlow decodes: JPEG, PNG, GIF, BMP and, from 2.20 on, WebP. A bad file spoils its own row
 alone.
 """
 

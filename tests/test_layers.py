@@ -8,7 +8,7 @@ import pytest
 PACKAGE = pathlib.Path(__file__).parents[1] / "tf_taintradar"
 LAYERS = [
     ["errors", "files"],
-    ["images", "graph", "plot", "regions"],
+    ["images", "graph", "plot", "regions", "opencv"],
     [
         "image_files",
         "preprocessing",
@@ -31,7 +31,7 @@ LAYERS = [
     ["saving"],
     ["model"],
     ["export", "serving", "attacks", "baselines"],
-    ["evaluation"],
+    ["evaluation", "video"],
     ["demo", "applications"],
     ["__init__"],
     ["cli"],

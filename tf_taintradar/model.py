@@ -169,8 +169,12 @@ class TaintRadarModel(Saving):
 
         Arguments and errors as in `predict`.
         """
+        return self.answer(x, batch_size, verbose)["score"]
+
+    def answer(self, x: Any, batch_size: int = 32, verbose: Any = 0) -> Arrays:
+        """What `predict` answers, all but the decision; needs no threshold. Arguments as there."""
         step = functools.partial(self._pipeline.answer, top_k=self._top_k)
-        return self._pipeline.over_batches(step, x, batch_size=batch_size, verbose=verbose)["score"]
+        return self._pipeline.over_batches(step, x, batch_size=batch_size, verbose=verbose)
 
     def explain(self, image: Any) -> Explanation:
         """Every intermediate result for one image: (H, W, c) raw pixels, or a file."""

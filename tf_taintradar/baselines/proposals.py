@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from tf_taintradar.baselines.opencv import import_cv2
+from tf_taintradar.opencv import import_cv2
 
 _SMALLEST = 0.2  # of a segment, as a fraction of the image's sides
 
@@ -25,7 +25,7 @@ class SelectiveSearch:
     """
 
     def __init__(self, n_segments: int) -> None:
-        cv2 = import_cv2("The selective search of SentiNet")
+        cv2 = import_cv2("The selective search of SentiNet", "baselines")
         self.n_segments = n_segments
         self._search = cv2.ximgproc.segmentation.createSelectiveSearchSegmentation()
 

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from tf_taintradar.baselines.base import Baseline
-from tf_taintradar.baselines.opencv import import_cv2
+from tf_taintradar.opencv import import_cv2
 from tf_taintradar.pipeline import Tensors
 from tf_taintradar.settings import require
 
@@ -63,7 +63,7 @@ class DigitalWatermarking(Baseline):
         self.density = density
         self.margin = margin
         self.radius = radius
-        self._cv2 = import_cv2("The inpainting of DigitalWatermarking")
+        self._cv2 = import_cv2("The inpainting of DigitalWatermarking", "baselines")
         self._look = self._compile(self._clusters)
         self._logits = self._compile(self._classifier.logits)
 

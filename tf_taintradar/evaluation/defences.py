@@ -100,9 +100,7 @@ def ask(defence: Any, images: Any, batch_size: int) -> Arrays:
     Raises:
         ValueError: the defence does not answer one finite score for each image.
     """
-    if isinstance(defence, TaintRadarModel):
-        found = defence.predict(images, batch_size=batch_size, verbose=0)
-    elif isinstance(defence, baselines.Baseline):
+    if isinstance(defence, TaintRadarModel | baselines.Baseline):
         found = defence.answer(images, batch_size=batch_size)
     else:
         found = {"score": np.asarray(defence.score(images))}

@@ -3,6 +3,8 @@
 import pathlib
 import runpy
 
+from PIL import Image
+
 EXAMPLES = pathlib.Path(__file__).parents[2] / "examples"
 
 
@@ -11,3 +13,12 @@ def test_quickstart(tmp_path, capsys):
     assert 0 <= caught <= 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["radar.keras", "why.png"]
     assert "threshold" in capsys.readouterr().out
+
+
+def test_video(tmp_path, capsys):
+    run = runpy.run_path(str(EXAMPLES / "video.py"))["main"]
+    assert 0 <= run(tmp_path, frames=12, tracks=3, steps=4) <= 1
+    with Image.open(tmp_path / "video.gif") as film:
+        assert film.n_frames == 12
+        assert film.size == (288, 288)
+    assert "flagged" in capsys.readouterr().out

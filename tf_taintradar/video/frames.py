@@ -1,0 +1,62 @@
+"""Frames of an image sequence, a video file or a camera, one by one."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tf_taintradar.errors import ImageError
+from tf_taintradar.image_files import find_images, fit, read_image
+from tf_taintradar.images import Shape
+from tf_taintradar.opencv import import_cv2
+
+Frame = npt.NDArray[np.uint8]
+
+
+def read_frames(source: Any, input_shape: Shape | None = None) -> Iterator[Frame]:
+    """The frames of a source, read as they are needed.
+
+    Args:
+        source: a folder of image files, which are read in the order of their paths; a video file;
+            or the number of a camera, whose frames never end.
+        input_shape: (H, W, 3) that the classifier takes: frames are cropped and resized as files
+            are; None: they stay as they are, which a folder's cannot.
+
+    Yields:
+        (H, W, 3) uint8 RGB.
+
+    Raises:
+        ImageError: the source cannot be opened, holds no frame or ends in the middle of one.
+        ImportError: it is a video and OpenCV is not installed.
+        ValueError: it is a folder and `input_shape` is None.
+    """
+    if isinstance(source, (str, os.PathLike)) and Path(source).is_dir():
+        if input_shape is None:
+            raise ValueError("`input_shape` must be given for a folder: its files may differ.")
+        return (read_image(file, input_shape) for file in find_images(source))
+    return _video_frames(source, input_shape)
+
+
+def _video_frames(source: Any, input_shape: Shape | None) -> Iterator[Frame]:
+    cv2 = import_cv2("Reading a video", "video")
+    is_camera = isinstance(source, int)
+    capture = cv2.VideoCapture(source if is_camera else os.fspath(source))
+    try:
+        if not capture.isOpened():
+            what = f"camera {source}" if is_camera else f"{os.fspath(source)!r} as a video"
+            raise ImageError(f"Cannot open {what}.")
+        n_frames = 0
+        while True:
+            there, frame = capture.read()
+            if not there:
+                break
+            n_frames += 1
+            rgb = np.ascontiguousarray(frame[..., ::-1])
+            yield rgb if input_shape is None else fit(rgb, input_shape[:2]).numpy()
+        if n_frames == 0:
+            raise ImageError(f"{source!r} holds no frame that can be read.")
+    finally:
+        capture.release()

@@ -31,10 +31,12 @@ def draw_verdict(
     picture = Image.fromarray(frame)
     draw = ImageDraw.Draw(picture)
     thick = max(1, height // 96)
-    if region is not None and region.any():
-        mask = Image.fromarray(region.astype(np.uint8) * 255).resize((width, height))
-        left, top, right, bottom = mask.getbbox()
-        draw.rectangle((left, top, right - 1, bottom - 1), outline=_RED, width=thick)
+    if region is not None:
+        mask = Image.fromarray(region.astype(np.uint8) * 255)
+        bounds = mask.resize((width, height), Image.Resampling.NEAREST).getbbox()
+        if bounds is not None:
+            left, top, right, bottom = bounds
+            draw.rectangle((left, top, right - 1, bottom - 1), outline=_RED, width=thick)
     bar = max(11, round(_BAR * height))
     draw.rectangle((0, height - bar, width, height), fill=colour)
     font = ImageFont.load_default(size=max(9, round(0.8 * bar)))

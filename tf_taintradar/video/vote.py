@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from tf_taintradar.settings import require
 
-STATISTICS: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
+STATISTICS: Mapping[str, Callable[..., Any]] = MappingProxyType(
     {"median": np.median, "mean": np.mean}
 )
 """The median is above a threshold if most scores are: a vote of flags. The mean weighs them."""

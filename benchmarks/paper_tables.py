@@ -1,0 +1,84 @@
+"""The paper's Tables I and II: patches of three sizes, made for 1, 4 or 16 images at a time.
+
+Table I: at the bottom right. Table II: at a random place, of one size or trained on all three. Both
+variants of the detector, calibrated on the same benign images; `tf_taintradar.evaluate` does the
+work, and goes on where it was interrupted.
+
+For VGG16 as in the paper: --model vgg16.keras --preprocessor caffe --images FOLDER --labels CSV
+--n-attacked 1000 --steps 500, with a file that
+`keras.applications.VGG16().save("vgg16.keras")` has written.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from patch_sets import SHARED, Network, find_networks
+from report import setting
+
+from tf_taintradar import TaintRadarModel, evaluate
+from tf_taintradar.evaluation import Threat
+
+SIZES, GROUPS = (0.2, 0.3, 0.4), (1, 4, 16)
+
+
+def threats(table: int, steps: int) -> Mapping[str, Threat]:
+    """The attacks of a table by name: place, sizes in per cent, images per patch."""
+    place = "bottom_right" if table == 1 else "random"
+    sizes: list[float | tuple[float, ...]] = [*SIZES]
+    if table == 2:
+        sizes.append(SIZES)
+    made = {}
+    for group in GROUPS:
+        for size in sizes:
+            many = isinstance(size, tuple)
+            name = "20-40" if many else f"{100 * size:.0f}"
+            settings = {"place": place, "diameter": size, "steps": steps}
+            made[f"{place}-{name}-for-{group}"] = Threat(group, settings)
+    return made
+
+
+def main(
+    output: Annotated[Path, typer.Option(help="folder for the reports and what led to them")],
+    table: Annotated[list[int], typer.Option(help="1, 2; may be repeated")] = [1, 2],  # noqa: B006
+    model: Annotated[
+        Path | None, typer.Option(help="a Keras model file; both of ../shared")
+    ] = None,
+    preprocessor: Annotated[str, typer.Option(help="'squeezenet', or a name of TaintRadar")] = "tf",
+    images: Annotated[Path, typer.Option(help="folder")] = SHARED / "data/imagenet_dev",
+    labels: Annotated[Path, typer.Option(help="csv: file, label")] = SHARED
+    / "data/imagenet_dev.csv",
+    n_attacked: int = 16,
+    steps: int = 80,
+    target: int = 859,
+    target_fpr: float = 0.06,
+    limit: Annotated[int | None, typer.Option(help="only so many images")] = None,
+    seed: int = 0,
+) -> None:
+    """Print the tables, for a network or for the two of ../shared."""
+    networks = find_networks(model, preprocessor, images, labels, SHARED / "data/attacks")
+    for path, name in networks.items():
+        network = Network(path, name, images, labels, SHARED / "data/attacks")
+        radar = TaintRadarModel(network.classifier, preprocessor=network.preprocessor)
+        for number in table:
+            folder = output / f"{network.name}-table-{number}"
+            found = evaluate(
+                radar,
+                network.crops[:limit],
+                network.truth[:limit],
+                attacks=threats(number, steps),
+                defences=["taintradar", "taintradar-paper"],
+                target_fprs=[target_fpr],
+                n_attacked=n_attacked,
+                target_class=target,
+                folder=folder,
+                seed=seed,
+            )
+            found.write(folder)
+            title = f"{network.name}, Table {number}. {setting()}"
+            print(f"\n{title}\n\n{found.to_markdown()}", flush=True)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -14,7 +14,18 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 import typer
-from patch_sets import NETWORKS, SHARED, Network, Pixels
+from patch_sets import (
+    ATTACKS,
+    IMAGES,
+    LABELS,
+    Images,
+    Labels,
+    Model,
+    Network,
+    Pixels,
+    Preprocessor,
+    find_networks,
+)
 from report import setting, table, write_json
 
 from tf_taintradar import TaintRadarModel
@@ -55,7 +66,10 @@ class Row:
 
 
 def main(
-    network: Annotated[str, typer.Option(help="of ../shared")] = "squeezenet_v1_1",
+    model: Model = None,
+    preprocessor: Preprocessor = "tf",
+    images: Images = IMAGES,
+    labels: Labels = LABELS,
     variant: Annotated[list[str], typer.Option(help="may be repeated")] = ["occlusion", "paper"],  # noqa: B006
     kind: Annotated[
         list[str],
@@ -78,23 +92,21 @@ def main(
     seed: int = 0,
     output: Annotated[Path | None, typer.Option(help="a JSON file to write")] = None,
 ) -> list[Row]:
-    """Attack a network of ../shared and print the table."""
+    """Attack a network, by default both of ../shared, and print the table."""
     for name in kind:
         if name not in KINDS:
             raise typer.BadParameter(f"--kind must be one of {', '.join(KINDS)}; not {name!r}.")
-    data, model = SHARED / "data", SHARED / "models" / f"{network}.keras"
-    images, labels = data / "imagenet_dev", data / "imagenet_dev.csv"
-    found = Network(model, NETWORKS[network], images, labels, data / "attacks")
     common = {"diameter": diameter, "steps": steps, "batch_size": batch_size, "seed": seed}
     bpda = {"learning_rate": learning_rate, "growth": growth, "stop_probability": 0.5}
-    rows = []
-    for which in variant:
-        bench = Bench(found, which, target, target_fpr, n_images, seed)
-        for attack, patch in bench.attacks(kind, weight, common, bpda):
-            rows.append(bench.row(attack, patch))
-            print(" | ".join(_cells(rows[-1])), flush=True)
-            if output:
-                write_json(output, {"setting": setting(), "rows": [vars(row) for row in rows]})
+    rows: list[Row] = []
+    for network in find_networks(model, preprocessor, images, labels, ATTACKS):
+        for which in variant:
+            bench = Bench(network, which, target, target_fpr, n_images, seed)
+            for attack, patch in bench.attacks(kind, weight, common, bpda):
+                rows.append(bench.row(attack, patch))
+                print(" | ".join(_cells(rows[-1])), flush=True)
+                if output:
+                    write_json(output, {"setting": setting(), "rows": [vars(row) for row in rows]})
     header = "network, variant|attack|n|succeeded|flagged of those|robust|95 % interval|overlap"
     print(f"\n{setting()}\n\n{table(f'{header}|steps'.split('|'), map(_cells, rows))}")
     return rows

@@ -1,13 +1,23 @@
 """Attacks against this package's detector and its rivals, on real networks and ImageNet images.
 
-`tf_taintradar.evaluate` on the networks of ../shared. An interrupted run goes on where it stopped.
+`tf_taintradar.evaluate` on the networks of ../shared, or on any other. An interrupted run goes on
+where it stopped.
 """
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from patch_sets import NETWORKS, SHARED, Network
+from patch_sets import (
+    ATTACKS,
+    IMAGES,
+    LABELS,
+    Images,
+    Labels,
+    Model,
+    Preprocessor,
+    find_networks,
+)
 from report import setting
 
 from tf_taintradar import TaintRadarModel, evaluate
@@ -16,20 +26,20 @@ from tf_taintradar.evaluation import DEFENCES, THREATS
 
 def main(
     output: Annotated[Path, typer.Option(help="folder for the reports and what led to them")],
-    network: Annotated[list[str], typer.Option(help="may be repeated")] = list(NETWORKS),  # noqa: B006
+    model: Model = None,
+    preprocessor: Preprocessor = "tf",
+    images: Images = IMAGES,
+    labels: Labels = LABELS,
     attack: Annotated[list[str], typer.Option(help="may be repeated")] = list(THREATS),  # noqa: B006
     defence: Annotated[list[str], typer.Option(help="may be repeated")] = list(DEFENCES),  # noqa: B006
+    target_fpr: Annotated[list[float], typer.Option(help="may be repeated")] = [0.06, 0.03, 0.01],  # noqa: B006
     n_attacked: int = 40,
     limit: Annotated[int | None, typer.Option(help="only so many images")] = None,
     target: int = 859,
     seed: int = 0,
 ) -> None:
     """Print the tables of each network; write its `report.md`, `.json` and `.html`."""
-    data = SHARED / "data"
-    images, labels = data / "imagenet_dev", data / "imagenet_dev.csv"
-    for name in network:
-        model = SHARED / "models" / f"{name}.keras"
-        found = Network(model, NETWORKS[name], images, labels, data / "attacks")
+    for found in find_networks(model, preprocessor, images, labels, ATTACKS):
         radar = TaintRadarModel(found.classifier, preprocessor=found.preprocessor)
         evaluation = evaluate(
             radar,
@@ -37,13 +47,14 @@ def main(
             found.truth[:limit],
             attacks=attack,
             defences=defence,
+            target_fprs=target_fpr,
             n_attacked=n_attacked,
             target_class=target,
-            folder=output / name,
+            folder=output / found.name,
             seed=seed,
         )
-        evaluation.write(output / name)
-        print(f"\n{name}. {setting()}\n\n{evaluation.to_markdown()}", flush=True)
+        evaluation.write(output / found.name)
+        print(f"\n{found.name}. {setting()}\n\n{evaluation.to_markdown()}", flush=True)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,19 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import typer
-from patch_sets import SHARED, Network, Pixels, find_networks
+from patch_sets import (
+    ATTACKS,
+    IMAGES,
+    LABELS,
+    Attacks,
+    Images,
+    Labels,
+    Model,
+    Network,
+    Pixels,
+    Preprocessor,
+    find_networks,
+)
 from report import setting, table, write_json
 
 from tf_taintradar import TaintRadarModel, plot
@@ -72,15 +84,11 @@ class Row:
 
 
 def main(
-    model: Annotated[
-        Path | None, typer.Option(help="a Keras model file; both of ../shared")
-    ] = None,
-    preprocessor: Annotated[str, typer.Option(help="'squeezenet', or a name of TaintRadar")] = "tf",
-    images: Annotated[Path, typer.Option(help="folder")] = SHARED / "data/imagenet_dev",
-    labels: Annotated[Path, typer.Option(help="csv: file, label")] = SHARED
-    / "data/imagenet_dev.csv",
-    attacks: Annotated[Path, typer.Option(help="folder of MODEL/SET.npz")] = SHARED
-    / "data/attacks",
+    model: Model = None,
+    preprocessor: Preprocessor = "tf",
+    images: Images = IMAGES,
+    labels: Labels = LABELS,
+    attacks: Attacks = ATTACKS,
     target_fpr: Annotated[list[float], typer.Option(help="may be repeated")] = TARGETS,
     limit: Annotated[int | None, typer.Option(help="only so many images and attacks")] = None,
     shuffle: Annotated[int | None, typer.Option(help="halves at random, from this seed")] = None,
@@ -89,10 +97,8 @@ def main(
     roc: Annotated[Path | None, typer.Option(help="a folder for ROC curves")] = None,
 ) -> list[Row]:
     """Measure detection on a network, by default on the two of ../shared; print the table."""
-    networks = find_networks(model, preprocessor, images, labels, attacks)
     rows: list[Row] = []
-    for path, name in networks.items():
-        network = Network(path, name, images, labels, attacks)
+    for network in find_networks(model, preprocessor, images, labels, attacks):
         rows += Bench(network, limit, shuffle, batch_size, roc).run(target_fpr)
         if output:
             write_json(output, {"setting": setting(), "rows": [vars(row) for row in rows]})

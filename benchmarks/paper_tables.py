@@ -14,7 +14,16 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from patch_sets import SHARED, Network, find_networks
+from patch_sets import (
+    ATTACKS,
+    IMAGES,
+    LABELS,
+    Images,
+    Labels,
+    Model,
+    Preprocessor,
+    find_networks,
+)
 from report import setting
 
 from tf_taintradar import TaintRadarModel, evaluate
@@ -42,13 +51,10 @@ def threats(table: int, steps: int) -> Mapping[str, Threat]:
 def main(
     output: Annotated[Path, typer.Option(help="folder for the reports and what led to them")],
     table: Annotated[list[int], typer.Option(help="1, 2; may be repeated")] = [1, 2],  # noqa: B006
-    model: Annotated[
-        Path | None, typer.Option(help="a Keras model file; both of ../shared")
-    ] = None,
-    preprocessor: Annotated[str, typer.Option(help="'squeezenet', or a name of TaintRadar")] = "tf",
-    images: Annotated[Path, typer.Option(help="folder")] = SHARED / "data/imagenet_dev",
-    labels: Annotated[Path, typer.Option(help="csv: file, label")] = SHARED
-    / "data/imagenet_dev.csv",
+    model: Model = None,
+    preprocessor: Preprocessor = "tf",
+    images: Images = IMAGES,
+    labels: Labels = LABELS,
     n_attacked: int = 16,
     steps: int = 80,
     target: int = 859,
@@ -57,9 +63,7 @@ def main(
     seed: int = 0,
 ) -> None:
     """Print the tables, for a network or for the two of ../shared."""
-    networks = find_networks(model, preprocessor, images, labels, SHARED / "data/attacks")
-    for path, name in networks.items():
-        network = Network(path, name, images, labels, SHARED / "data/attacks")
+    for network in find_networks(model, preprocessor, images, labels, ATTACKS):
         radar = TaintRadarModel(network.classifier, preprocessor=network.preprocessor)
         for number in table:
             folder = output / f"{network.name}-table-{number}"

@@ -5,8 +5,9 @@ By default those of the `shared` folder beside the repository; its formats are d
 """
 
 import csv
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import keras
 import numpy as np
@@ -21,6 +22,15 @@ NETWORKS = {"squeezenet_v1_1": "squeezenet", "mobilenet_v2": "tf"}  # with their
 SQUEEZENET = {"reverse_channels": True, "mean": (104, 117, 123)}
 
 Pixels = npt.NDArray[np.uint8]
+
+Model = Annotated[Path | None, typer.Option(help="a Keras model file; both of ../shared")]
+Preprocessor = Annotated[str, typer.Option(help="'squeezenet', or a name of TaintRadar")]
+Images = Annotated[Path, typer.Option(help="folder")]
+Labels = Annotated[Path, typer.Option(help="csv: file, label")]
+Attacks = Annotated[Path, typer.Option(help="folder of MODEL/SET.npz")]
+IMAGES, LABELS, ATTACKS = (
+    SHARED / "data" / name for name in ("imagenet_dev", "imagenet_dev.csv", "attacks")
+)
 
 
 class Attacked(NamedTuple):
@@ -85,8 +95,8 @@ class Network:
 
 def find_networks(
     model: Path | None, preprocessor: str, images: Path, labels: Path, attacks: Path
-) -> dict[Path, str]:
-    """The model files and their preprocessors: the one given, or both of `shared`.
+) -> Iterator[Network]:
+    """The network given, or both of `shared`, each read when its turn comes.
 
     Raises:
         typer.BadParameter: a file or folder is missing.
@@ -98,10 +108,10 @@ def find_networks(
         )
     shared = {SHARED / "models" / f"{name}.keras": kind for name, kind in NETWORKS.items()}
     networks = {model: preprocessor} if model else shared
-    for path in (*networks, images, labels, attacks):
+    for path in (*networks, images, labels):
         if not path.exists():
             raise typer.BadParameter(f"{path} does not exist. See benchmarks/README.md.")
-    return networks
+    return (Network(*network, images, labels, attacks) for network in networks.items())
 
 
 def centre_crop(path: Path, size: tuple[int, int]) -> Pixels:

@@ -12,7 +12,18 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 import typer
-from patch_sets import SHARED, Network, Pixels, find_networks
+from patch_sets import (
+    ATTACKS,
+    IMAGES,
+    LABELS,
+    Attacks,
+    Images,
+    Labels,
+    Model,
+    Pixels,
+    Preprocessor,
+    find_networks,
+)
 from report import setting, table
 
 from tf_taintradar import plot
@@ -43,23 +54,18 @@ class Curve(NamedTuple):
 
 
 def main(
-    model: Annotated[
-        Path | None, typer.Option(help="a Keras model file; both of ../shared")
-    ] = None,
-    preprocessor: Annotated[str, typer.Option(help="'squeezenet', or a name of TaintRadar")] = "tf",
-    images: Annotated[Path, typer.Option(help="folder")] = SHARED / "data/imagenet_dev",
-    labels: Annotated[Path, typer.Option(help="csv: file, label")] = SHARED
-    / "data/imagenet_dev.csv",
-    attacks: Annotated[Path, typer.Option(help="folder of MODEL/SET.npz")] = SHARED
-    / "data/attacks",
+    model: Model = None,
+    preprocessor: Preprocessor = "tf",
+    images: Images = IMAGES,
+    labels: Labels = LABELS,
+    attacks: Attacks = ATTACKS,
     limit: Annotated[int | None, typer.Option(help="only so many images of a set")] = None,
     batch_size: int = 16,
     output: Annotated[Path, typer.Option(help="folder for the pictures")] = Path("removal"),
 ) -> list[Curve]:
     """Draw `removal-MODEL.png` for a network, by default for the two of ../shared."""
     found: list[Curve] = []
-    for path, name in find_networks(model, preprocessor, images, labels, attacks).items():
-        network = Network(path, name, images, labels, attacks)
+    for network in find_networks(model, preprocessor, images, labels, attacks):
         sets = {"benign": network.crops[:limit]}
         sets |= {attack.name: attack.images for attack in network.attacked(limit)}
         opened = open_classifier(network.classifier, preprocessor=network.preprocessor)

@@ -1,0 +1,71 @@
+"""The benchmarks of attacks and defences, in a small setting."""
+
+import json
+
+import pytest
+
+
+@pytest.fixture
+def arguments(patch_folder, patch_arguments):
+    del patch_arguments["attacks"]
+    return {"model": patch_folder / "net.keras", **patch_arguments}
+
+
+def test_defences(benchmark_script, arguments, tmp_path, capsys):
+    script = benchmark_script("defences")
+    script.main(
+        tmp_path / "out",
+        **arguments,
+        attack=["partial-30"],
+        defence=["taintradar", "patchcleanser"],
+        target_fpr=[0.5],
+        n_attacked=2,
+        target=4,
+    )
+    assert "| attack | taintradar | patchcleanser |" in capsys.readouterr().out
+    assert (tmp_path / "out" / "net" / "report.html").is_file()
+
+
+def test_paper_tables(benchmark_script, arguments, tmp_path, capsys, monkeypatch):
+    script = benchmark_script("paper_tables")
+    assert list(script.threats(1, 80)) == [
+        f"bottom_right-{size}-for-{group}" for group in (1, 4, 16) for size in (20, 30, 40)
+    ]
+    both = script.threats(2, 80)
+    assert len(both) == 12
+    assert both["random-20-40-for-4"].settings["diameter"] == (0.2, 0.3, 0.4)
+    monkeypatch.setattr(script, "GROUPS", (1, 4))
+    script.main(
+        tmp_path / "out",
+        table=[2],
+        **arguments,
+        n_attacked=2,
+        steps=2,
+        target=4,
+        target_fpr=0.5,
+    )
+    assert "net, Table 2." in capsys.readouterr().out
+    document = json.loads((tmp_path / "out/net-table-2/report.json").read_text())
+    assert len(document["rows"]) == 8 * 2
+
+
+def test_adaptive_attacks(benchmark_script, arguments, tmp_path, capsys):
+    script = benchmark_script("adaptive_attacks")
+    rows = script.main(
+        **arguments,
+        variant=["occlusion"],
+        kind=["plain", "bpda", "away", "small", "likely"],
+        weight=[0, 10],
+        n_images=2,
+        steps=2,
+        target=4,
+        target_fpr=0.5,
+        output=tmp_path / "rows.json",
+    )
+    names = ["plain", "bpda", "away, 0", "away, 10", "small, 0", "small, 10", "likely"]
+    assert [row.attack for row in rows] == names
+    for row in rows:
+        assert row.robust >= 1 - row.succeeded
+        assert 0 <= row.overlap <= 1
+    assert len(json.loads((tmp_path / "rows.json").read_text())["rows"]) == 7
+    assert "| net, occlusion | bpda |" in capsys.readouterr().out

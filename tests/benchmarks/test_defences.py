@@ -69,3 +69,11 @@ def test_adaptive_attacks(benchmark_script, arguments, tmp_path, capsys):
         assert 0 <= row.overlap <= 1
     assert len(json.loads((tmp_path / "rows.json").read_text())["rows"]) == 7
     assert "| net, occlusion | bpda |" in capsys.readouterr().out
+
+
+def test_attack_success(benchmark_script, arguments, capsys):
+    rows = benchmark_script("attack_success").main(
+        **arguments, n_train=4, n_other=3, n_partial=2, steps=2, target=4
+    )
+    assert [(row.made.n, row.other.n) for row in rows] == [(4, 3), (4, 3), (2, 0), (2, 0)]
+    assert "| net | partial, two stars of 25 % | 2 |" in capsys.readouterr().out

@@ -16,6 +16,7 @@ from patch_sets import (
     Labels,
     Model,
     Preprocessor,
+    evenly,
     find_networks,
 )
 from report import setting
@@ -34,17 +35,18 @@ def main(
     defence: Annotated[list[str], typer.Option(help="may be repeated")] = list(DEFENCES),  # noqa: B006
     target_fpr: Annotated[list[float], typer.Option(help="may be repeated")] = [0.06, 0.03, 0.01],  # noqa: B006
     n_attacked: int = 40,
-    limit: Annotated[int | None, typer.Option(help="only so many images")] = None,
+    limit: Annotated[int | None, typer.Option(help="only so many images, evenly spaced")] = None,
     target: int = 859,
     seed: int = 0,
 ) -> None:
     """Print the tables of each network; write its `report.md`, `.json` and `.html`."""
     for found in find_networks(model, preprocessor, images, labels, ATTACKS):
+        some = evenly(len(found.crops), limit)
         radar = TaintRadarModel(found.classifier, preprocessor=found.preprocessor)
         evaluation = evaluate(
             radar,
-            found.crops[:limit],
-            found.truth[:limit],
+            found.crops[some],
+            found.truth[some],
             attacks=attack,
             defences=defence,
             target_fprs=target_fpr,

@@ -22,6 +22,7 @@ from patch_sets import (
     Labels,
     Model,
     Preprocessor,
+    evenly,
     find_networks,
 )
 from report import setting
@@ -59,18 +60,19 @@ def main(
     steps: int = 80,
     target: int = 859,
     target_fpr: float = 0.06,
-    limit: Annotated[int | None, typer.Option(help="only so many images")] = None,
+    limit: Annotated[int | None, typer.Option(help="only so many images, evenly spaced")] = None,
     seed: int = 0,
 ) -> None:
     """Print the tables, for a network or for the two of ../shared."""
     for network in find_networks(model, preprocessor, images, labels, ATTACKS):
+        some = evenly(len(network.crops), limit)
         radar = TaintRadarModel(network.classifier, preprocessor=network.preprocessor)
         for number in table:
             folder = output / f"{network.name}-table-{number}"
             found = evaluate(
                 radar,
-                network.crops[:limit],
-                network.truth[:limit],
+                network.crops[some],
+                network.truth[some],
                 attacks=threats(number, steps),
                 defences=["taintradar", "taintradar-paper"],
                 target_fprs=[target_fpr],

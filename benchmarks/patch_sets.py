@@ -114,6 +114,11 @@ def find_networks(
     return (Network(*network, images, labels, attacks) for network in networks.items())
 
 
+def evenly(n: int, limit: int | None) -> npt.NDArray[np.int64]:
+    """The numbers of `limit` of n images, evenly spaced; all of them without a limit."""
+    return np.unique(np.linspace(0, n - 1, min(n, limit or n)).round().astype(np.int64))
+
+
 def centre_crop(path: Path, size: tuple[int, int]) -> Pixels:
     """The centre (H, W, 3) uint8 of an RGB image file that is at least as large."""
     with Image.open(path) as picture:

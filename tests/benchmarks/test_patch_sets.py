@@ -58,3 +58,9 @@ def test_the_centre_of_an_image(patch_sets, tmp_path):
     np.testing.assert_array_equal(crop, pixels[1:5, 1:4])
     with pytest.raises(ValueError, match="smaller than"):
         patch_sets.centre_crop(tmp_path / "image.png", (7, 3))
+
+
+def test_images_evenly_spaced(benchmark_script):
+    evenly = benchmark_script("patch_sets").evenly
+    assert list(evenly(10, 4)) == [0, 3, 6, 9]
+    assert list(evenly(3, None)) == list(evenly(3, 7)) == [0, 1, 2]

@@ -30,7 +30,7 @@ LAYERS = [
     ["savedmodel"],
     ["saving"],
     ["model"],
-    ["export", "serving", "attacks", "baselines"],
+    ["export", "serving", "attacks", "baselines", "vggface"],
     ["evaluation", "video"],
     ["demo", "applications"],
     ["__init__"],

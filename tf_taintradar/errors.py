@@ -44,5 +44,9 @@ class NotFittedError(TaintRadarError, RuntimeError):
     """A rival defence was asked for a score before it has seen benign images."""
 
 
+class WeightsError(TaintRadarError, ValueError):
+    """A weights file cannot be read, or does not fit the network."""
+
+
 class ServingError(TaintRadarError, RuntimeError):
     """A SavedModel, or the server that runs it, does not answer as a detector does."""

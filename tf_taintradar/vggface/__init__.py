@@ -1,0 +1,12 @@
+"""VGG-Face: the VGG-16 face network of the paper's second scenario, in Keras 3.
+
+`VGGFace` is the network, with the published weights or one's own; `from_keras_vggface` takes over
+a network that was made with the package keras-vggface. Its preprocessing is
+`TaintRadarModel(..., preprocessor="vggface")`; "vggface2" for ResNet50 and SENet50.
+"""
+
+from tf_taintradar.vggface.architecture import VGGFace
+from tf_taintradar.vggface.conversion import from_keras_vggface
+from tf_taintradar.vggface.weights import load_weights
+
+__all__ = ["VGGFace", "from_keras_vggface", "load_weights"]

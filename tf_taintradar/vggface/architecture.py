@@ -1,0 +1,83 @@
+"""The network, written out: names, sizes and order are those of the published weights."""
+
+import os
+from typing import Any
+
+import keras
+from keras import layers
+
+from tf_taintradar.settings import require
+from tf_taintradar.vggface.weights import download, load_weights
+
+_BLOCKS = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))  # filters, convolutions
+_UNITS = 4096
+_SMALLEST = 48  # of an image, for a network with its top left off
+
+
+def VGGFace(  # noqa: N802
+    include_top: bool = True,
+    weights: str | os.PathLike[str] | None = None,
+    *,
+    classes: int = 2622,
+    input_shape: tuple[int, int, int] = (224, 224, 3),
+    width: float = 1.0,
+    name: str = "vggface_vgg16",
+) -> keras.Model:
+    """The VGG-16 face network, from BGR pixels less the mean colour to 2,622 identities.
+
+    Wrap it with `TaintRadarModel(network, preprocessor="vggface")`, which takes raw RGB pixels.
+
+    Args:
+        include_top: whether the three fully connected layers follow; without them the answer is
+            `pool5`, (b, 7, 7, 512) for images of 224 x 224.
+        weights: None for random ones; "vggface" downloads the published file once; or the path of
+            a file, see `load_weights`.
+        classes: number of identities.
+        input_shape: (H, W, 3). With the top 224 x 224 is what the published weights fit.
+        width: all layers' sizes but the last one's are multiplied by it: 1 is the published
+            network, less a smaller one of the same form.
+        name: of the model.
+
+    Returns:
+        A Functional model (b, H, W, 3) float32 -> (b, classes) softmax probabilities. Layers
+        `conv1_1` ... `conv5_3`, `pool1` ... `pool5`, `flatten`, `fc6`, `fc6_relu`, `fc7`,
+        `fc7_relu`, `fc8`, `fc8_softmax`; 145,002,878 parameters at full size.
+
+    Raises:
+        ValueError: an argument is out of range.
+        WeightsError: the weights do not fit.
+
+    Source: Parkhi, Vedaldi, Zisserman, "Deep Face Recognition", BMVC 2015; layer names of the
+    package keras-vggface, with `_` for `/`, which Keras 3 does not allow.
+    """
+    require(classes >= 2, "classes", classes, "at least 2")
+    require(width > 0, "width", width, "above 0")
+    fits = len(input_shape) == 3 and input_shape[2] == 3 and min(input_shape[:2]) >= _SMALLEST
+    require(fits, "input_shape", input_shape, f"(H, W, 3), {_SMALLEST} x {_SMALLEST} at least")
+    inputs = keras.Input(input_shape)
+    x: Any = inputs
+    for block, (filters, n_convolutions) in enumerate(_BLOCKS, 1):
+        for i in range(1, n_convolutions + 1):
+            x = layers.Conv2D(
+                _scaled(filters, width),
+                3,
+                padding="same",
+                activation="relu",
+                name=f"conv{block}_{i}",
+            )(x)
+        x = layers.MaxPooling2D(2, name=f"pool{block}")(x)
+    if include_top:
+        x = layers.Flatten(name="flatten")(x)
+        for dense in ("fc6", "fc7"):
+            x = layers.Dense(_scaled(_UNITS, width), name=dense)(x)
+            x = layers.Activation("relu", name=f"{dense}_relu")(x)
+        x = layers.Dense(classes, name="fc8")(x)
+        x = layers.Activation("softmax", name="fc8_softmax")(x)
+    model = keras.Model(inputs, x, name=name)
+    if weights is not None:
+        load_weights(model, download(include_top) if weights == "vggface" else weights)
+    return model
+
+
+def _scaled(size: int, width: float) -> int:
+    return max(1, round(width * size))

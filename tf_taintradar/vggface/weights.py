@@ -1,0 +1,166 @@
+"""Weights files: where the published ones are, and how any of them is read without gaps."""
+
+import hashlib
+import logging
+import os
+import pathlib
+from collections.abc import Iterator, Mapping, Sequence
+
+import h5py
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from tf_taintradar.errors import WeightsError
+from tf_taintradar.files import replacing
+
+_LOG = logging.getLogger(__name__)
+
+_RELEASE = "https://github.com/rcmalli/keras-vggface/releases/download/v2.0/"
+_FILES = {True: "rcmalli_vggface_tf_vgg16.h5", False: "rcmalli_vggface_tf_notop_vgg16.h5"}
+
+Tensors = Mapping[str, Sequence[npt.NDArray[np.floating]]]
+
+
+def download(
+    include_top: bool, *, release: str = _RELEASE, folder: str | os.PathLike[str] | None = None
+) -> pathlib.Path:
+    """The published weights file, downloaded once into Keras's folder.
+
+    The release publishes no checksum. The SHA-256 of the first download is kept beside the file,
+    and the file is checked against it whenever it is used; what it holds is checked by
+    `load_weights`.
+
+    Args:
+        include_top: with the fully connected layers, or without.
+        release: where the file lies; another mirror, or a `file:` address.
+        folder: where downloads are kept; by default Keras's own, ~/.keras.
+
+    Raises:
+        WeightsError: the download fails, or the file is no longer what it was.
+    """
+    name = _FILES[include_top]
+    if folder is not None:
+        pathlib.Path(folder).mkdir(parents=True, exist_ok=True)  # else Keras takes another
+    try:
+        path = pathlib.Path(
+            keras.utils.get_file(
+                name, release + name, cache_subdir="models/vggface", cache_dir=folder
+            )
+        )
+    except Exception as error:  # Keras raises a bare Exception when it cannot download
+        raise WeightsError(
+            f"Cannot download {name}: {error}. Download it by other means and pass its path as "
+            "`weights`."
+        ) from error
+    _check_unchanged(path)
+    return path
+
+
+def load_weights(model: keras.Model, path: str | os.PathLike[str]) -> None:
+    """Loads weights into a model by the names of its layers, all of them or none.
+
+    Args:
+        model: a network whose layers are called as in the file; `/` in the file is `_` here.
+        path: a `.h5` or `.hdf5` file of Keras 2, of weights alone or of a whole model, as
+            keras-vggface publishes and writes them; or a `.weights.h5` or `.keras` file of Keras 3,
+            which Keras reads itself.
+
+    Raises:
+        WeightsError: the file cannot be read, lacks a layer of the model or has one of another
+            shape, or numbers in it are not finite; the model is as it was then.
+    """
+    file = pathlib.Path(path)
+    if not file.is_file():
+        raise WeightsError(f"There is no weights file {os.fspath(path)!r}.")
+    if file.name.endswith((".weights.h5", ".keras")):
+        _load_keras_3(model, file)
+        return
+    try:
+        with h5py.File(file, "r") as opened:
+            tensors = dict(_tensors(opened.get("model_weights", opened)))
+    except (OSError, KeyError, AttributeError) as error:
+        raise WeightsError(
+            f"Cannot read {os.fspath(path)!r} as a weights file of Keras: {error}. If it was "
+            "downloaded, it may be cut off: delete it and download it again."
+        ) from error
+    assign(model, tensors, os.fspath(path))
+
+
+def assign(model: keras.Model, tensors: Tensors, source: str) -> None:
+    """Gives every layer of a model its tensors, or none at all.
+
+    Args:
+        model: the network.
+        tensors: by layer, `_` instead of `/`.
+        source: what to call their origin in an error.
+
+    Raises:
+        WeightsError: a layer's tensors are missing, of other shapes or not finite.
+    """
+    wanted = [layer for layer in model.layers if layer.weights]
+    missing = [layer.name for layer in wanted if layer.name not in tensors]
+    if missing:
+        found = ", ".join(list(tensors)[:6]) + (", ..." if len(tensors) > 6 else "")
+        raise WeightsError(
+            f"{source!r} lacks {len(missing)} of the {len(wanted)} layers: {', '.join(missing)}. "
+            f"It holds {found or 'nothing'}. {_hint(missing)}"
+        )
+    for layer in wanted:
+        shapes = [tuple(weight.shape) for weight in layer.weights]
+        found_shapes = [tensor.shape for tensor in tensors[layer.name]]
+        if shapes != found_shapes:
+            raise WeightsError(
+                f"{source!r} does not fit: layer {layer.name} has weights of shape {shapes}, the "
+                f"file {found_shapes}. Build the network with the file's `classes`, "
+                "`input_shape` and `width`."
+            )
+        if not all(np.isfinite(tensor).all() for tensor in tensors[layer.name]):
+            raise WeightsError(f"{source!r} holds NaN or infinite numbers in layer {layer.name}.")
+    for layer in wanted:
+        layer.set_weights(tensors[layer.name])
+
+
+def _tensors(group: h5py.Group) -> Iterator[tuple[str, list[npt.NDArray[np.floating]]]]:
+    """The tensors of each layer of a Keras 2 file that has any, by its name."""
+    for name in map(_text, group.attrs["layer_names"]):
+        names = [_text(weight) for weight in group[name].attrs["weight_names"]]
+        if names:
+            yield name.replace("/", "_"), [np.asarray(group[name][weight]) for weight in names]
+
+
+def _load_keras_3(model: keras.Model, file: pathlib.Path) -> None:
+    before = model.get_weights()
+    try:
+        model.load_weights(file)
+    except Exception as error:  # on another network's file Keras raises nearly anything
+        model.set_weights(before)
+        raise WeightsError(f"Cannot load {os.fspath(file)!r}: {error}") from error
+
+
+def _check_unchanged(path: pathlib.Path) -> None:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 22):
+            digest.update(block)
+    known = path.with_suffix(".sha256")
+    if not known.exists():
+        _LOG.info("SHA-256 of %s: %s", path.name, digest.hexdigest())
+        with replacing(known) as partial:
+            partial.write_text(digest.hexdigest() + "\n")
+    elif known.read_text().strip() != digest.hexdigest():
+        raise WeightsError(
+            f"{os.fspath(path)!r} is not the file that was downloaded: its SHA-256 is "
+            f"{digest.hexdigest()}, it was {known.read_text().strip()}. Delete both files, and it "
+            "is downloaded again."
+        )
+
+
+def _hint(missing: Sequence[str]) -> str:
+    if all(name.startswith("fc") for name in missing):
+        return "It is a file without the top: pass include_top=False, or the file with it."
+    return "It belongs to another network."
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)

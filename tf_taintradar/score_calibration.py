@@ -45,6 +45,27 @@ class ScoreCalibration(Calibration):
 def choose_threshold(scores: npt.NDArray[np.floating], target_fpr: float) -> ScoreCalibration:
     """The smallest threshold that keeps the false positive rate below the target, soundly.
 
+    Arguments, errors and source as in `smallest_threshold`. Warns if so few images leave the rate
+    uncertain.
+    """
+    threshold, n = smallest_threshold(scores, target_fpr), len(scores)
+    ordered = np.sort(np.asarray(scores, np.float64))[::-1]
+    false_positives = int((ordered > threshold).sum())
+    calibration = ScoreCalibration(
+        target_fpr=float(target_fpr),
+        fpr=false_positives / n,
+        fpr_interval=wilson_interval(false_positives, n),
+        n_images=n,
+        score_threshold=threshold,
+        scores=ordered,
+    )
+    warn_if_uncertain(calibration)
+    return calibration
+
+
+def smallest_threshold(scores: npt.NDArray[np.floating], target_fpr: float) -> float:
+    """The threshold of `choose_threshold`, without the record.
+
     With n images it is the k-th largest score, k = floor((n + 1) * target_fpr). A further benign
     image of the same kind is then flagged with a probability of at most k / (n + 1), whatever the
     scores are distributed like; n images support a target of 1 / (n + 1) at the least.
@@ -69,16 +90,4 @@ def choose_threshold(scores: npt.NDArray[np.floating], target_fpr: float) -> Sco
             f"{1 / (n + 1):.3g} at the least. At least {math.ceil(1 / target_fpr - 1e-9) - 1} are "
             f"needed, {math.ceil(10 / target_fpr)} for a rate that is known well."
         )
-    ordered = np.sort(np.asarray(scores, np.float64))[::-1]
-    threshold = float(ordered[k - 1])
-    false_positives = int((ordered > threshold).sum())
-    calibration = ScoreCalibration(
-        target_fpr=float(target_fpr),
-        fpr=false_positives / n,
-        fpr_interval=wilson_interval(false_positives, n),
-        n_images=n,
-        score_threshold=threshold,
-        scores=ordered,
-    )
-    warn_if_uncertain(calibration)
-    return calibration
+    return float(np.sort(np.asarray(scores, np.float64))[-k])

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from tf_taintradar.evaluation.metrics import Rate, auroc
 from tf_taintradar.evaluation.record import BenignRow, Evaluation, Example, Row
 from tf_taintradar.pipeline import Arrays
-from tf_taintradar.score_calibration import choose_threshold
+from tf_taintradar.score_calibration import smallest_threshold
 
 _SHOWN = 4  # examples of an attack
 
@@ -36,7 +36,7 @@ def count(
     for defence, found in answers.items():
         plain = found[""]
         for target_fpr in target_fprs:
-            threshold = choose_threshold(plain["calibration"], target_fpr).threshold
+            threshold = smallest_threshold(plain["calibration"], target_fpr)
             flagged = Rate.of(plain["score"] > threshold)
             benign.append(BenignRow(defence, target_fpr, threshold, flagged, float(plain["cost"])))
             for name, attack in attacks.items():

@@ -21,6 +21,7 @@ from report import setting, table
 from tf_taintradar import TaintRadarModel, plot
 from tf_taintradar.attacks import AttackResult, EyeglassesAttack
 from tf_taintradar.classifier import open_classifier
+from tf_taintradar.evaluation import auroc
 from tf_taintradar.evaluation.metrics import Rate
 from tf_taintradar.image_files import find_images
 from tf_taintradar.preprocessing import PixelScaling
@@ -29,13 +30,19 @@ Pixels = npt.NDArray[np.uint8]
 
 
 class Row(NamedTuple):
-    """One line of the table; `succeeded` and `recovered` are None for benign photographs."""
+    """One line of the table; all but `flagged` are None for benign photographs.
+
+    `auroc`: of the glasses that succeed against the benign photographs held out; `steps`: fewest
+    and most of a pair.
+    """
 
     images: str
     variant: str
     succeeded: Rate | None
     flagged: Rate
-    recovered: Rate | None
+    auroc: float | None = None
+    recovered: Rate | None = None
+    steps: tuple[int, int] | None = None
 
 
 def main(
@@ -68,12 +75,13 @@ def main(
         radar.calibrate(mirrored, target_fpr, verbose=0)
         found = radar.predict(other[0], verbose=0)
         right = Rate.of(found["label"] == other[1])
-        rows.append(Row("benign", variant, None, Rate.of(found["is_adversarial"]), None))
+        rows.append(Row("benign", variant, None, Rate.of(found["is_adversarial"])))
         for kind, results in glasses.items():
-            rows.append(judge(radar, kind, results, other[1]))
+            rows.append(judge(radar, kind, results, found["score"], other[1]))
             if output:
                 draw(radar, kind, results, output)
-    header = ["photographs", "variant", "glasses succeed", "flagged", "right name recovered"]
+    header = ["photographs", "variant", "glasses succeed", "flagged", "AUROC"]
+    header += ["right name recovered", "steps"]
     print(f"{len(made[0])} photographs to train on; right on {right} % of those held out.")
     print(f"\n{setting()}\n\n{table(header, map(_cells, rows))}")
     return rows
@@ -147,14 +155,27 @@ def wear(
 
 
 def judge(
-    radar: TaintRadarModel, kind: str, results: list[AttackResult], truth: npt.NDArray[Any]
+    radar: TaintRadarModel,
+    kind: str,
+    results: list[AttackResult],
+    benign: npt.NDArray[Any],
+    truth: npt.NDArray[Any],
 ) -> Row:
     """Counts the glasses that succeed and those of them that are seen."""
     success = np.concatenate([result.success for result in results])
     found = radar.predict(np.concatenate([result.images for result in results]), verbose=0)
     flags = found["is_adversarial"][success]
     is_right = found["recovered_label"][success] == np.sort(truth)[success]
-    return Row(kind, radar.variant, Rate.of(success), Rate.of(flags), Rate.of(is_right[flags]))
+    steps = [int(result.steps[0]) for result in results]
+    return Row(
+        images=kind,
+        variant=radar.variant,
+        succeeded=Rate.of(success),
+        flagged=Rate.of(flags),
+        auroc=auroc(benign, found["score"][success]),
+        recovered=Rate.of(is_right[flags]),
+        steps=(min(steps), max(steps)),
+    )
 
 
 def draw(radar: TaintRadarModel, kind: str, results: list[AttackResult], folder: Path) -> None:
@@ -167,8 +188,14 @@ def draw(radar: TaintRadarModel, kind: str, results: list[AttackResult], folder:
 
 
 def _cells(row: Row) -> list[str]:
-    rates = (row.succeeded, row.flagged, row.recovered)
-    return [row.images, row.variant, *("-" if rate is None else str(rate) for rate in rates)]
+    return [
+        row.images,
+        row.variant,
+        *("-" if rate is None else str(rate) for rate in (row.succeeded, row.flagged)),
+        "-" if row.auroc is None else f"{row.auroc:.2f}",
+        "-" if row.recovered is None else str(row.recovered),
+        "-" if row.steps is None else "{} to {}".format(*row.steps),
+    ]
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from tf_taintradar.model import TaintRadarModel
 
 _THREATS: Mapping[str, Threat] = MappingProxyType(
     {
-        "universal patch": Threat(None, MappingProxyType({"diameter": 0.3, "steps": 120})),
+        "universal patch": Threat(None, MappingProxyType({"diameter": 0.4, "steps": 150})),
         "partial patches": Threat(1, MappingProxyType({"diameter": 0.3, "steps": 60})),
     }
 )

@@ -8,7 +8,7 @@ import pytest
 PACKAGE = pathlib.Path(__file__).parents[1] / "tf_taintradar"
 LAYERS = [
     ["errors", "files"],
-    ["images", "graph", "plot", "regions", "opencv"],
+    ["images", "graph", "plot", "regions", "opencv", "store"],
     [
         "image_files",
         "preprocessing",
@@ -32,7 +32,7 @@ LAYERS = [
     ["model"],
     ["export", "serving", "attacks", "baselines", "vggface"],
     ["evaluation", "video"],
-    ["demo", "applications"],
+    ["demo", "applications", "faces"],
     ["__init__"],
     ["cli"],
 ]

@@ -10,7 +10,7 @@ label falls once the *tainted region*, the one that holds all other labels down,
 Images are raw RGB pixels 0..255, (batch, height, width, channels), unless something else is said.
 """
 
-from tf_taintradar import attacks, baselines, fills, video
+from tf_taintradar import attacks, baselines, fills, vggface, video
 from tf_taintradar.calibration import Calibration
 from tf_taintradar.detection import Detection
 from tf_taintradar.diagnosis import Diagnosis
@@ -30,5 +30,6 @@ __all__ = [
     "evaluate",
     "export_savedmodel",
     "fills",
+    "vggface",
     "video",
 ]

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tf_taintradar.cli.rows import Row
     from tf_taintradar.demo.show import Outcome
     from tf_taintradar.evaluation import SelfTest
+    from tf_taintradar.faces import FaceDetector
 
 _WIDE = 10_000  # columns of what is no terminal: nothing is cut off or wrapped
 
@@ -103,6 +104,32 @@ def print_selftest(found: "SelfTest") -> None:
     _print(f"threshold {found.threshold:.4g}, {whose}{target}; 95 % intervals; * few images")
     for advice in found.advice or ["It holds: nothing to mend."]:
         _print(advice)
+
+
+def print_faces(made: "FaceDetector") -> None:
+    """Prints what a detector of one's own subjects does."""
+    learnt = made.transfer
+    low, high = learnt.interval
+    left_out = len(learnt.subjects.unreadable), len(learnt.subjects.duplicates)
+    _print(
+        f"{len(learnt.subjects.names)} subjects, {len(learnt.train.files)} photographs to train "
+        f"on; left out: {left_out[0]} unreadable, {left_out[1]} copies"
+    )
+    _print(
+        f"right on {learnt.accuracy:.1%} ({low:.1%} to {high:.1%}) of {len(learnt.predicted)} "
+        "held out"
+    )
+    table = Table("who", "taken for", Column("how often", justify="right"))
+    for who, seen, n in learnt.confusions():
+        table.add_row(who, seen, str(n))
+    _print(table)
+    _print(str(made.radar.calibration))
+    table = Table("photographs", "%")
+    table.add_row("benign, flagged", str(made.benign))
+    table.add_row("glasses that succeed", str(made.succeeded))
+    table.add_row("of those flagged", str(made.flagged))
+    table.add_row("of those the right name recovered", str(made.recovered))
+    _print(table)
 
 
 def _cells(row: "Row") -> list[Text]:

@@ -13,12 +13,12 @@ import tensorflow as tf
 from tf_taintradar.attacks.checks import check_target
 from tf_taintradar.classifier import open_classifier
 from tf_taintradar.evaluation.defences import ask, describe, prepare
-from tf_taintradar.evaluation.store import Store, checksum
 from tf_taintradar.evaluation.threats import Attacked, Threat
 from tf_taintradar.image_files import iterate_batches
 from tf_taintradar.model import TaintRadarModel
 from tf_taintradar.pipeline import Arrays
 from tf_taintradar.settings import require
+from tf_taintradar.store import Store, checksum
 
 _FIT_SHARE = 0.25  # of the images that are not for testing
 _TIMED, _ROUNDS = 8, 3  # images, and how often, when the cost is measured

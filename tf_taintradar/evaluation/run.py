@@ -13,11 +13,11 @@ from tf_taintradar.evaluation.bench import Bench
 from tf_taintradar.evaluation.counting import count
 from tf_taintradar.evaluation.defences import make_defence
 from tf_taintradar.evaluation.record import Evaluation
-from tf_taintradar.evaluation.store import Store
 from tf_taintradar.evaluation.threats import THREATS, Attacked, Threat
 from tf_taintradar.model import TaintRadarModel
 from tf_taintradar.score_calibration import choose_threshold
 from tf_taintradar.settings import require
+from tf_taintradar.store import Store
 
 _DEFENCES = ("taintradar", "taintradar-paper", "local-gradients-smoothing", "patchcleanser")
 

@@ -2,11 +2,23 @@
 
 `VGGFace` is the network, with the published weights or one's own; `from_keras_vggface` takes over
 a network that was made with the package keras-vggface. Its preprocessing is
-`TaintRadarModel(..., preprocessor="vggface")`; "vggface2" for ResNet50 and SENet50.
+`TaintRadarModel(..., preprocessor="vggface")`; "vggface2" for ResNet50 and SENet50. `transfer`
+teaches it one's own subjects.
 """
 
 from tf_taintradar.vggface.architecture import VGGFace
 from tf_taintradar.vggface.conversion import from_keras_vggface
+from tf_taintradar.vggface.subjects import Photographs, Subjects, find_subjects
+from tf_taintradar.vggface.transfer import Transfer, transfer
 from tf_taintradar.vggface.weights import load_weights
 
-__all__ = ["VGGFace", "from_keras_vggface", "load_weights"]
+__all__ = [
+    "Photographs",
+    "Subjects",
+    "Transfer",
+    "VGGFace",
+    "find_subjects",
+    "from_keras_vggface",
+    "load_weights",
+    "transfer",
+]

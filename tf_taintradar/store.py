@@ -1,4 +1,4 @@
-"""Keeps what an evaluation has computed, so that an interrupted one goes on where it stopped."""
+"""Keeps what long work has computed, so that an interrupted run goes on where it stopped."""
 
 import hashlib
 import json
@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from tf_taintradar.files import replacing
-from tf_taintradar.pipeline import Arrays
 
 _SETTING = "setting.json"
+
+Arrays = dict[str, npt.NDArray[Any]]
 
 
 class Store:
@@ -35,7 +37,7 @@ class Store:
         if not file.exists():
             if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
                 raise FileExistsError(
-                    f"{str(folder)!r} exists and holds no evaluation: choose another folder."
+                    f"{str(folder)!r} exists and holds no kept results: choose another folder."
                 )
             folder.mkdir(parents=True, exist_ok=True)
             with replacing(file) as partial:
@@ -44,7 +46,7 @@ class Store:
         changed = sorted(k for k in before.keys() | setting if before.get(k) != setting.get(k))
         if changed:
             raise ValueError(
-                f"{str(folder)!r} holds an evaluation with another setting "
+                f"{str(folder)!r} holds results of another setting "
                 f"({', '.join(changed)}): choose another folder, or the setting it began with."
             )
 

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from tf_taintradar.evaluation.store import Store, checksum
+from tf_taintradar.store import Store, checksum
 
 
 def counted(values):
@@ -53,7 +53,7 @@ def test_what_was_made_otherwise_is_not_taken(tmp_path):
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path):
     (tmp_path / "mine.txt").write_text("mine")
-    with pytest.raises(FileExistsError, match="holds no evaluation"):
+    with pytest.raises(FileExistsError, match="holds no kept results"):
         Store(tmp_path, {})
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 

@@ -1,0 +1,139 @@
+"""A new last layer on frozen features, and the detector around it."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from tf_taintradar.cli import app
+from tf_taintradar.demo.faces import draw_face
+from tf_taintradar.errors import UnsupportedClassifierError
+from tf_taintradar.image_files import read_image
+from tf_taintradar.vggface import VGGFace, transfer
+from tf_taintradar.vggface.features import compute_features
+from tf_taintradar.vggface.subjects import find_subjects
+
+SMALL = {"classes": 5, "input_shape": (48, 48, 3), "width": 1 / 16}
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory):
+    """Four subjects with 12 photographs each."""
+    folder = tmp_path_factory.mktemp("people")
+    for subject in range(4):
+        (folder / f"subject{subject}").mkdir()
+        for i in range(12):
+            face = Image.fromarray(draw_face(subject, i, size=64))
+            face.save(folder / f"subject{subject}" / f"{i:02d}.png")
+    return folder
+
+
+@pytest.fixture
+def network():
+    keras.utils.set_random_seed(0)
+    return VGGFace(**SMALL)
+
+
+def learn(people, network, **settings):
+    return transfer(people, network, n_train=8, epochs=60, verbose=0, **settings)
+
+
+def test_it_learns_subjects_it_has_not_seen_these_photographs_of(people, network, tmp_path):
+    learnt = learn(people, network, log=tmp_path / "logs" / "training.csv")
+    assert len(learnt.train.files) == 32
+    assert len(learnt.test.files) == len(learnt.predicted) == 16
+    low, high = learnt.interval
+    assert 0.4 < learnt.accuracy  # chance is 0.25
+    assert low <= learnt.accuracy <= high
+    mistakes = sum(n for _, _, n in learnt.confusions(20))
+    assert mistakes == round((1 - learnt.accuracy) * 16)
+    assert (tmp_path / "logs" / "training.csv").read_text().startswith("epoch,accuracy,loss")
+
+
+def test_the_classifier_is_the_network_with_the_new_layer(people, network, tmp_path):
+    before = network.get_weights()
+    learnt = learn(people, network)
+    images = np.stack([read_image(file, (48, 48, 3)) for file in learnt.test.files])
+    inputs = images[..., ::-1] - np.array([93.5940, 104.7624, 129.1863], np.float32)
+    answers = learnt.classifier.predict(inputs, verbose=0)
+    np.testing.assert_array_equal(answers.argmax(axis=1), learnt.predicted)
+    np.testing.assert_allclose(answers.sum(axis=1), 1, rtol=1e-5)
+    assert learnt.classifier.get_layer("subjects").units == 4
+    for now, then in zip(network.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(now, then)
+    learnt.classifier.save(tmp_path / "people.keras")
+    loaded = keras.models.load_model(tmp_path / "people.keras")
+    np.testing.assert_allclose(loaded.predict(inputs, verbose=0), answers, rtol=1e-5)
+
+
+def test_features_are_computed_once(people, network, tmp_path):
+    photographs = find_subjects(people, (48, 48, 3)).photographs
+    trunk = keras.Model(network.input, network.get_layer("fc7_relu").output)
+    common = {"cache": tmp_path / "features", "verbose": 0}
+    first = compute_features(trunk, "vggface", photographs, **common)
+    assert first.shape == (48, 256)
+    files = {file: file.stat().st_mtime_ns for file in (tmp_path / "features").glob("*.npz")}
+    assert len(files) == 1
+    np.testing.assert_array_equal(compute_features(trunk, "vggface", photographs, **common), first)
+    trunk.get_layer("conv1_1").set_weights(
+        [2 * weight for weight in trunk.get_layer("conv1_1").get_weights()]
+    )
+    changed = compute_features(trunk, "vggface", photographs, **common)
+    assert not np.allclose(changed, first)  # other weights: computed anew
+    fewer = photographs.take(np.arange(10))
+    np.testing.assert_allclose(
+        compute_features(trunk, "vggface", fewer, **common), changed[:10], rtol=1e-4, atol=1e-5
+    )
+    other = compute_features(trunk, "unit", photographs, **common)
+    assert not np.allclose(other, changed)
+    for file, when in files.items():
+        assert file.stat().st_mtime_ns == when
+
+
+def test_the_same_seed_learns_the_same(people, network, tmp_path):
+    one, again = (learn(people, network, cache=tmp_path / "cache") for _ in range(2))
+    np.testing.assert_array_equal(one.predicted, again.predicted)
+    for a, b in zip(one.classifier.get_weights(), again.classifier.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
+def test_a_spatial_layer_is_averaged(people, network):
+    learnt = learn(people, network, kept="pool5")
+    assert learnt.classifier.get_layer("subjects_pooling").output.shape == (None, 32)
+    with pytest.raises(UnsupportedClassifierError, match="none called 'fc9'.*fc8_softmax"):
+        learn(people, network, kept="fc9")
+
+
+def test_the_command(people, tmp_path):
+    """Random weights in the published file's layout would do; here none are loaded at all."""
+    out = tmp_path / "out"
+    command = ["vggface-train", people, "--output", out, "--weights", "random", "--width", 1 / 32]
+    command += ["--n-train", 6, "--epochs", 5, "--n-wearers", 2, "--steps", 2, "--target-fpr", 0.2]
+    result = CliRunner().invoke(app, [*map(str, command)])
+    assert result.exit_code == 0, result.output
+    assert "4 subjects, 24 photographs to train on" in result.stdout
+    assert {path.name for path in out.iterdir()} == {
+        *("detector.keras", "served", "report.json", "glasses.png"),
+        *("training.csv", "features"),
+    }
+    report = json.loads((out / "report.json").read_text())
+    assert report["subjects"] == 4
+    assert report["n_held_out"] == 24
+    assert report["benign"]["n"] == 12
+    assert report["succeeded"]["n"] == 12
+    radar = keras.models.load_model(out / "detector.keras")
+    assert radar.class_names == [f"subject{i}" for i in range(4)]
+    assert radar.calibration.n_images == 12
+    assert radar.diagnose(people / "subject0").feature_layer == "conv5_3"
+    again = CliRunner().invoke(app, [*map(str, command)])
+    assert again.exit_code == 0, again.output
+
+
+def test_the_command_without_weights(people, tmp_path):
+    missing = ["vggface-train", people, "--output", tmp_path / "out", "--weights", "none.h5"]
+    result = CliRunner().invoke(app, [*map(str, missing), "--width", "0.03125"])
+    assert result.exit_code == 2
+    assert "There is no weights file 'none.h5'" in result.stderr

@@ -1,0 +1,63 @@
+"""The command `taintradar vggface-train`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tf_taintradar.cli import options, tables
+from tf_taintradar.cli.app import app
+from tf_taintradar.cli.quiet import import_tensorflow, progress_on_stderr, warnings_on_stderr
+
+
+@app.command(name="vggface-train")
+def vggface_train(
+    folder: Annotated[Path, typer.Argument(help="One sub-folder of photographs a subject.")],
+    output: Annotated[Path, typer.Option(help="The folder for the detector and its report.")],
+    weights: Annotated[
+        str,
+        typer.Option(
+            help="The face network's weights: a file, vggface for the published ones, which are "
+            "downloaded once, or random."
+        ),
+    ] = "vggface",
+    classes: Annotated[int, typer.Option(min=2, help="Of the network with these weights.")] = 2622,
+    width: Annotated[float, typer.Option(help="Less than 1: a smaller network.")] = 1.0,
+    n_train: Annotated[int, typer.Option(min=1, help="Photographs of each to train on.")] = 40,
+    epochs: Annotated[int, typer.Option(min=1, help="At most.")] = 200,
+    n_wearers: Annotated[int, typer.Option(min=1, help="Subjects who try glasses.")] = 10,
+    steps: Annotated[int, typer.Option(min=1, help="Of the glasses, at most.")] = 300,
+    target_fpr: options.TargetFpr = 0.06,
+    seed: int = 0,
+    batch_size: options.BatchSize = 16,
+) -> None:
+    """Teaches VGG-Face your own subjects, and makes their detector.
+
+    Keeps the network up to fc7, trains a new last layer, calibrates the detector on photographs
+    held out, tries it with adversarial glasses, saves and exports it.
+
+    Example: `taintradar vggface-train people/ --weights vggface.h5 --output savedmodels/people`
+    """
+    import_tensorflow()
+    from tf_taintradar.faces import train_face_detector
+    from tf_taintradar.vggface import VGGFace
+
+    with progress_on_stderr() as verbose, warnings_on_stderr():
+        network = VGGFace(
+            weights=None if weights == "random" else weights, classes=classes, width=width
+        )
+        made = train_face_detector(
+            folder,
+            network,
+            output,
+            target_fpr=target_fpr,
+            n_wearers=n_wearers,
+            steps=steps,
+            seed=seed,
+            n_train=n_train,
+            epochs=epochs,
+            batch_size=batch_size,
+            verbose=verbose,
+        )
+    tables.print_faces(made)
+    typer.echo(f"written: {output}")

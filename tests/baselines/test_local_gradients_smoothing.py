@@ -57,3 +57,15 @@ def test_the_score_is_the_lead_of_the_other_label_on_the_smoothed_image(mean_col
     assert found["label"] == label
     np.testing.assert_allclose(found["score"], [others.max() - logits[label]], rtol=1e-4)
     assert found["recovered_label"] == logits.argmax()
+
+
+def test_overlapping_blocks_see_what_lies_across_a_border(mean_colour):
+    image = plain(100, 100, 100)
+    image[6:10, 6:10] = 255 * ((np.indices((4, 4)).sum(axis=0) % 2)[..., None])
+    gradients = edges(tf.constant(image[None]))[0, ..., 0].numpy()
+    whole, quarters = gradients[4:12, 4:12].mean(), gradients[:8, :8].mean()
+    between = (whole + max(quarters, gradients[8:16, 8:16].mean())) / 2
+    for overlap, changes in ((4, True), (0, False)):
+        lgs = LocalGradientsSmoothing(mean_colour, block=8, overlap=overlap, threshold=between)
+        smooth = lgs.smooth(tf.constant(image[None]))[0].numpy()
+        assert (smooth != image).any() == changes

@@ -29,8 +29,9 @@ from report import setting, table, write_json
 
 from tf_taintradar import TaintRadarModel, plot
 from tf_taintradar.calibration import wilson_interval
+from tf_taintradar.detection import OCCLUSION, PAPER, VARIANTS
 from tf_taintradar.evaluation import auroc
-from tf_taintradar.score_calibration import ScoreCalibration, choose_threshold
+from tf_taintradar.score_calibration import smallest_threshold
 
 STRICT = {"top_k": 9, "rank_threshold": 2}  # the paper's setting for scenes
 TARGETS = [0.06, 0.03, 0.01]
@@ -90,6 +91,7 @@ def main(
     labels: Labels = LABELS,
     attacks: Attacks = ATTACKS,
     target_fpr: Annotated[list[float], typer.Option(help="may be repeated")] = TARGETS,
+    variant: Annotated[list[str], typer.Option(help="may be repeated")] = list(VARIANTS),  # noqa: B006
     limit: Annotated[int | None, typer.Option(help="only so many images and attacks")] = None,
     shuffle: Annotated[int | None, typer.Option(help="halves at random, from this seed")] = None,
     batch_size: int = 16,
@@ -99,7 +101,7 @@ def main(
     """Measure detection on a network, by default on the two of ../shared; print the table."""
     rows: list[Row] = []
     for network in find_networks(model, preprocessor, images, labels, attacks):
-        rows += Bench(network, limit, shuffle, batch_size, roc).run(target_fpr)
+        rows += Bench(network, limit, shuffle, batch_size, roc).run(target_fpr, variant)
         if output:
             write_json(output, {"setting": setting(), "rows": [vars(row) for row in rows]})
     print(f"\n{setting()}\n\n{as_table(rows)}")
@@ -124,25 +126,34 @@ class Bench:
             np.random.default_rng(shuffle).shuffle(order)
         self.first, self.other = (half[:limit] for half in np.array_split(order, 2))
 
-    def run(self, targets: list[float]) -> list[Row]:
-        """The lines for this network, of both variants."""
-        rows: list[Row] = []
+    def run(self, targets: list[float], variants: list[str]) -> list[Row]:
+        """The lines for this network."""
         benign = self.network.crops[self.first]
-        radar = self._radar("occlusion")
-        calibration = radar.calibrate(benign, max(targets), **self.quietly)
-        samples = self._look(radar)
+        rows: list[Row] = []
+        if OCCLUSION in variants:
+            rows += self._occlusion(benign, targets)
+        if PAPER in variants:
+            rows += self._paper(benign, targets)
+        return rows
+
+    def _occlusion(self, benign: list[Pixels], targets: list[float]) -> list[Row]:
+        radar = self._radar(OCCLUSION)
+        scores = radar.calibrate(benign, max(targets), **self.quietly).scores
+        samples, rows = self._look(radar), []
         for target in targets:
-            if isinstance(calibration, ScoreCalibration):
-                threshold = choose_threshold(calibration.scores, target).threshold
-                rows += self._rows("occlusion", f"calibrated, {target:.0%}", threshold, samples)
-        radar = self._radar("paper")
+            threshold = smallest_threshold(scores, target)
+            rows += self._rows(OCCLUSION, f"calibrated, {target:.0%}", threshold, samples)
+        return rows
+
+    def _paper(self, benign: list[Pixels], targets: list[float]) -> list[Row]:
+        radar, rows = self._radar(PAPER), []
         for target in targets:
             threshold = radar.calibrate(benign, target, **self.quietly).threshold
             setting = f"calibrated, {target:.0%}: K = {radar.top_k}"
-            rows += self._rows("paper", setting, threshold, self._look(radar))
+            rows += self._rows(PAPER, setting, threshold, self._look(radar))
         radar.top_k, radar.rank_threshold = STRICT.values()
         setting = f"the paper's K = {radar.top_k}"
-        return rows + self._rows("paper", setting, radar.rank_threshold, self._look(radar))
+        return rows + self._rows(PAPER, setting, radar.rank_threshold, self._look(radar))
 
     def _radar(self, variant: str) -> TaintRadarModel:
         network = self.network

@@ -69,7 +69,7 @@ def export_small(tmp_path_factory, **settings) -> Exported:
 
 @pytest.fixture(scope="session")
 def exported_occlusion(tmp_path_factory) -> Exported:
-    return export_small(tmp_path_factory, score_threshold=0.06)
+    return export_small(tmp_path_factory, score_threshold=0.09)
 
 
 @pytest.fixture(scope="session")

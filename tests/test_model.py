@@ -31,7 +31,7 @@ OUTPUTS = {
 
 SETTINGS = {
     "paper": {"top_k": 2, "rank_threshold": 0},
-    "occlusion": {"score_threshold": 0.06},
+    "occlusion": {"score_threshold": 0.1},
 }
 
 

@@ -14,7 +14,14 @@ from test_detection import attacked_image, pencil_classifier, run
 from tf_taintradar.classifier import open_classifier
 from tf_taintradar.detection import detect
 from tf_taintradar.fills import Constant
-from tf_taintradar.occlusion import average_outside, fall, most_critical, take_out, to_pixels
+from tf_taintradar.occlusion import (
+    average_outside,
+    fall,
+    most_critical,
+    take_out,
+    to_pixels,
+    worst_falls,
+)
 
 BEFORE = [2.28125, 1.859375, 1.5]
 WITHOUT = [[41 / 30, -41 / 60 + 3.2, 1.6], [0.0, 4.0, 2.0]]
@@ -47,6 +54,12 @@ def test_the_label_falls_by_its_log_probability_and_its_lead(found):
     falls = [strength(BEFORE) - strength(after) for after in WITHOUT]
     np.testing.assert_allclose(found.evidence.falls[0], falls, rtol=1e-5)
     np.testing.assert_allclose(found.score, [np.mean(falls)], rtol=1e-5)
+
+
+def test_the_score_is_the_mean_of_the_two_deepest_falls():
+    falls = tf.constant([[1.0, 7.0, 2.0, 3.0], [-4.0, -1.0, -2.0, -8.0]])
+    np.testing.assert_allclose(worst_falls(falls), [5.0, -1.5])
+    np.testing.assert_allclose(worst_falls(falls[:, :1]), [1.0, -4.0])
 
 
 def test_what_is_removed_is_the_window_without_which_it_falls_furthest(found):

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tf_taintradar.classifier import OpenedClassifier
 from tf_taintradar.fills import Fill, fill_region
-from tf_taintradar.occlusion import Occlusions, average_outside, occlude, to_pixels
+from tf_taintradar.occlusion import Occlusions, average_outside, occlude, to_pixels, worst_falls
 from tf_taintradar.paper import Evidence, gather_evidence, rerun
 from tf_taintradar.ranks import rank_of
 from tf_taintradar.regions import Slope, intersect, is_inside
@@ -61,7 +61,7 @@ def detect(
     - "paper" fills, in the pixels, the intersection of what holds down each of K other labels; the
       score is the rank change.
     - "occlusion" takes the most critical window of each size out of the feature map; the score is
-      the mean of the label's falls (`occlusion.fall`), the tainted region the window without which
+      the mean of the label's two deepest falls (`occlusion.worst_falls`), the tainted region the window without which
       it falls furthest. It has no use for `fill` and `top_k`.
 
     Args:
@@ -106,7 +106,7 @@ def detect(
         cleaned = fill_region(images, tainted, average_outside(images, tainted))
         # 8  how far the label falls
         logits = tf.gather(evidence.window_logits, worst, batch_dims=1)
-        score = tf.reduce_mean(evidence.falls, axis=-1)
+        score = worst_falls(evidence.falls)
     return Detection(
         sight=sight,
         evidence=evidence,

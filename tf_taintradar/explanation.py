@@ -138,7 +138,8 @@ class OcclusionExplanation(Explanation):
     Attributes:
         windows: (s, h, w) bool, the most critical window of each size, in cells.
         window_logits: (s, n) float32, the logits without each window.
-        falls: (s,) float32, how far the label falls without each, in nats; their mean is `score`.
+        falls: (s,) float32, how far the label falls without each, in nats; `score` is the mean
+            of the two deepest.
     """
 
     windows: npt.NDArray[np.bool_]

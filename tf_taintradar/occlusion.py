@@ -22,6 +22,9 @@ SIDES = (0.15, 0.3, 0.45, 0.6)
 """The sides of the windows, as fractions of the feature map's sides."""
 
 
+_DEEPEST = 2  # falls that make the score
+
+
 class Occlusions(NamedTuple):
     """What happens to the label without the most critical window of each size.
 
@@ -123,6 +126,22 @@ def fall(before: tf.Tensor, after: tf.Tensor, label: tf.Tensor) -> tf.Tensor:
         (b, s) float32, in nats. Adding a constant to all logits changes nothing.
     """
     return _strength(before[:, None, :], label) - _strength(after, label)
+
+
+def worst_falls(falls: tf.Tensor) -> tf.Tensor:
+    """The score: the mean of the two deepest falls.
+
+    A patch is as large as one or two of the windows. The smaller and larger ones say less, and an
+    attacker who knows the detector hides behind them if they are averaged in.
+
+    Args:
+        falls: (b, s) float32, see `fall`; s windows, one or more.
+
+    Returns:
+        (b,) float32, in nats.
+    """
+    n_deepest = min(_DEEPEST, falls.shape[1])
+    return tf.reduce_mean(tf.math.top_k(falls, n_deepest, sorted=False).values, axis=-1)
 
 
 def to_pixels(windows: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:

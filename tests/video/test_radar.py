@@ -11,7 +11,7 @@ from tf_taintradar.video import VideoRadar
 
 @pytest.fixture
 def radar(small_classifier):
-    return TaintRadarModel(small_classifier, score_threshold=0.05)
+    return TaintRadarModel(small_classifier, score_threshold=0.1)
 
 
 def test_it_says_what_the_detector_says_and_what_the_window_says(radar):
@@ -23,7 +23,7 @@ def test_it_says_what_the_detector_says_and_what_the_window_says(radar):
     expected = [np.median(alone["score"][i - 2 : i + 1]) for i in range(2, 9)]
     assert np.isnan(found["window_score"][:2]).all()
     np.testing.assert_allclose(found["window_score"][2:], expected)
-    np.testing.assert_array_equal(found["is_adversarial"][2:], np.array(expected) > 0.05)
+    np.testing.assert_array_equal(found["is_adversarial"][2:], np.array(expected) > 0.1)
     assert not found["is_adversarial"][:2].any()
 
 
@@ -60,7 +60,7 @@ def test_calibration_counts_windows(radar):
     assert calibration.n_images == 16
     np.testing.assert_allclose(calibration.scores, np.sort(np.ravel(windows))[::-1], rtol=1e-5)
     assert video.score_threshold == calibration.threshold == video.calibration.threshold
-    assert radar.threshold == 0.05
+    assert radar.threshold == 0.1
     flags = [VideoRadar(radar, statistic="mean", score_threshold=calibration.threshold)
              .update(track)["is_adversarial"][[4, 9]] for track in tracks]  # fmt: skip
     assert np.mean(flags) == calibration.fpr <= 0.2

@@ -61,8 +61,8 @@ def detect(
     - "paper" fills, in the pixels, the intersection of what holds down each of K other labels; the
       score is the rank change.
     - "occlusion" takes the most critical window of each size out of the feature map; the score is
-      the mean of the label's two deepest falls (`occlusion.worst_falls`), the tainted region the window without which
-      it falls furthest. It has no use for `fill` and `top_k`.
+      the mean of the label's two deepest falls (`occlusion.worst_falls`), the tainted region the
+      window without which it falls furthest. It has no use for `fill` and `top_k`.
 
     Args:
         classifier: see `open_classifier`.

@@ -61,7 +61,8 @@ def test_calibration_counts_windows(radar):
     np.testing.assert_allclose(calibration.scores, np.sort(np.ravel(windows))[::-1], rtol=1e-5)
     assert video.score_threshold == calibration.threshold == video.calibration.threshold
     assert radar.threshold == 0.1
-    flags = [VideoRadar(radar, statistic="mean", score_threshold=calibration.threshold)
+    # the threshold is itself a score, which another batch size gives up to rounding
+    flags = [VideoRadar(radar, statistic="mean", score_threshold=calibration.threshold + 1e-5)
              .update(track)["is_adversarial"][[4, 9]] for track in tracks]  # fmt: skip
     assert np.mean(flags) == calibration.fpr <= 0.2
     with pytest.raises(CalibrationError, match="At least 99"):

@@ -118,7 +118,7 @@ def test_it_dies_during_a_request(start, connect, pixels):
 
 def test_it_is_restarted_in_the_meantime(start, connect, direct, pixels, check):
     server = start()
-    client = connect(server, batch_size=16)
+    client = connect(server, batch_size=16, retries=4)  # on a busy machine it takes its time
     client.detect(pixels[:1])
     server.stop()
     ports = {"rest_port": server.rest_port, "grpc_port": server.grpc_port}

@@ -1,6 +1,7 @@
 """The images of an evaluation, and what is done with them."""
 
 import functools
+import importlib.metadata
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -77,6 +78,7 @@ class Bench:
     ) -> dict[str, Any]:
         """The setting of the evaluation; `run` is what all that is kept depends on."""
         run = {
+            "tf_taintradar": importlib.metadata.version("tf_taintradar"),
             "images": checksum(self.images, self.truth.astype(np.int64)),
             "classifier": self._weights,
             "answers": checksum(self.answers),

@@ -163,6 +163,12 @@ class _Inference(keras.layers.Layer):
         return self._function(tensor)
 
 
+def compiled(step: Callable[..., Any], image_shape: Sequence[int]) -> Callable[[Any], Any]:
+    """The step on images (b, H, W, c) float32 as one graph for every batch size."""
+    spec = tf.TensorSpec((None, *image_shape), tf.float32)
+    return tf.function(step, input_signature=[spec], autograph=False)
+
+
 def forms(steps: Sequence[Step], start: int, spec: tf.TensorSpec) -> dict[int, Form]:
     """The form of every tensor of the steps, by tracing them once; nothing is computed."""
     found: dict[int, Form] = {}

@@ -12,6 +12,7 @@ import tensorflow as tf
 from tf_taintradar.classifier import OpenedClassifier
 from tf_taintradar.detection import Detection, detect
 from tf_taintradar.fills import Fill
+from tf_taintradar.graph import compiled
 from tf_taintradar.image_files import count_images, iterate_batches
 from tf_taintradar.images import Shape
 from tf_taintradar.paper import Evidence, gather_evidence, rank_shifts
@@ -88,9 +89,7 @@ class Pipeline:
         return over_batches(step, x, self.classifier.input_shape, **bar)
 
     def _compile(self, method: Callable[..., Any], top_k: int) -> Callable[[Any], Any]:
-        spec = tf.TensorSpec((None, *self.classifier.input_shape), tf.float32)
-        step = functools.partial(method, top_k=top_k)
-        return tf.function(step, input_signature=[spec], autograph=False)
+        return compiled(functools.partial(method, top_k=top_k), self.classifier.input_shape)
 
     def _record(self, images: tf.Tensor, top_k: int) -> Detection:
         return detect(

@@ -9,6 +9,7 @@ from typing_extensions import Self
 
 from tf_taintradar.classifier import OpenedClassifier, open_classifier
 from tf_taintradar.errors import NotFittedError
+from tf_taintradar.graph import compiled
 from tf_taintradar.pipeline import Arrays, Tensors, over_batches
 
 Fitted = TypeVar("Fitted")
@@ -84,8 +85,7 @@ class Baseline:
 
     def _compile(self, step: Any) -> Any:
         """The step on images (b, H, W, c) float32 as one graph for every batch size."""
-        spec = tf.TensorSpec((None, *self._classifier.input_shape), tf.float32)
-        return tf.function(step, input_signature=[spec], autograph=False)
+        return compiled(step, self._classifier.input_shape)
 
     def _after(self, logits: tf.Tensor, cleaned: tf.Tensor) -> Tensors:
         """`answer` of a defence that cleans images and looks whether the label changes.

@@ -15,6 +15,7 @@ from tf_taintradar.attacks.checks import check_target
 from tf_taintradar.classifier import open_classifier
 from tf_taintradar.evaluation.defences import ask, describe, prepare
 from tf_taintradar.evaluation.threats import Attacked, Threat
+from tf_taintradar.graph import compiled
 from tf_taintradar.image_files import iterate_batches
 from tf_taintradar.model import TaintRadarModel
 from tf_taintradar.pipeline import Arrays
@@ -46,10 +47,8 @@ class Bench:
         self.images: Pixels = np.concatenate(batches).astype(np.uint8)
         n = len(self.images)
         require(n >= 8, "images", f"{n} images", "at least 8, better 500")
-        self._labels = tf.function(
-            lambda x: tf.argmax(opened.logits(x), -1, tf.int32),
-            input_signature=[tf.TensorSpec((None, *opened.input_shape), tf.float32)],
-            autograph=False,
+        self._labels = compiled(
+            lambda x: tf.argmax(opened.logits(x), -1, tf.int32), opened.input_shape
         )
         self.answers = self.labels_of(self.images)
         self.truth = self.answers if labels is None else np.asarray(labels)

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from tf_taintradar.graph import compiled
 from tf_taintradar.image_files import read_image
 from tf_taintradar.preprocessing import make_preprocessor
 from tf_taintradar.store import Arrays, Store, checksum
@@ -47,9 +48,9 @@ def compute_features(
     store = Store(cache, {"kind": "features of photographs"})
     own = checksum(*(weight.numpy() for weight in network.weights))
 
-    @tf.function(input_signature=[tf.TensorSpec((None, *shape), tf.float32)], autograph=False)
-    def step(pixels: tf.Tensor) -> tf.Tensor:
-        return tf.cast(network(preprocess(pixels), training=False), tf.float32)
+    step = compiled(
+        lambda pixels: tf.cast(network(preprocess(pixels), training=False), tf.float32), shape
+    )
 
     def answers(files: list[Path]) -> Arrays:
         groups = [files[i : i + batch_size] for i in range(0, len(files), batch_size)]

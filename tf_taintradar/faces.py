@@ -5,22 +5,26 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import numpy as np
 import numpy.typing as npt
+import tensorflow as tf
 
 from tf_taintradar import plot
 from tf_taintradar.attacks import EyeglassesAttack
+from tf_taintradar.detection import OCCLUSION, PAPER
 from tf_taintradar.evaluation.metrics import Rate
 from tf_taintradar.export import export_savedmodel
 from tf_taintradar.files import replacing
 from tf_taintradar.image_files import read_image
 from tf_taintradar.model import TaintRadarModel
-from tf_taintradar.vggface import Transfer, transfer
+from tf_taintradar.settings import require
+from tf_taintradar.vggface import Photographs, Transfer, average_face, fine_tune, transfer
 
 Pixels = npt.NDArray[np.uint8]
+Worn = tuple[Pixels, npt.NDArray[np.int64], npt.NDArray[np.int64]]
 
 _SHOWN = 4  # photographs of one subject in the picture
 
@@ -50,8 +54,9 @@ class FaceDetector:
         counts = self.transfer.subjects.counts()
         rates = ("benign", "succeeded", "flagged", "recovered")
         document = {
+            "variant": self.radar.variant,
             "subjects": len(counts),
-            "photographs": {"fewest": min(counts.values()), "most": max(counts.values())},
+            "photographs": counts,
             "unreadable": [str(file) for file in self.transfer.subjects.unreadable],
             "duplicates": [str(file) for file in self.transfer.subjects.duplicates],
             "accuracy": self.transfer.accuracy,
@@ -69,9 +74,14 @@ def train_face_detector(
     output: str | os.PathLike[str],
     *,
     preprocessor: Any = "vggface",
+    variant: str = OCCLUSION,
+    fine_tuned: str | None = None,
+    calibrate_on: Literal["test", "train"] = "test",
     target_fpr: float = 0.06,
     n_wearers: int = 10,
     steps: int = 300,
+    batch_size: int = 16,
+    strategy: tf.distribute.Strategy | None = None,
     seed: int = 0,
     verbose: int = 1,
     **settings: Any,
@@ -80,49 +90,74 @@ def train_face_detector(
 
     Writes into `output`: `detector.keras`; `served/`, a SavedModel for TensorFlow Serving;
     `report.json`; `glasses.png`, one subject's photographs with and without adversarial glasses;
-    `training.csv`; and `features/`, with which another run takes seconds.
+    `training.csv` and, if the network is tuned, `tuning.csv`; and `features/`, with which another
+    run takes seconds.
 
     Args:
         folder: one sub-folder of photographs for each subject.
         network: a face network, for instance `vggface.VGGFace(weights="vggface")`.
         output: a folder; what it holds is replaced.
         preprocessor: what the network expects.
-        target_fpr: of the detector, which is calibrated on half of the photographs held out.
+        variant: of the detector; "paper" paints the average face of the training photographs into
+            regions, as the paper does for faces.
+        fine_tuned: the first layer of the network that learns the subjects, too, after the new
+            last layer has, see `vggface.fine_tune`; None: none.
+        calibrate_on: "test": half of the photographs held out; the false positive rate is that on
+            the other half. "train": the photographs that the classifier was trained on, where few
+            are held out; the rate is that on all that are. The classifier is surer of those, so the
+            rate may be above the target.
+        target_fpr: of the detector.
         n_wearers: how many subjects put on glasses that make them pass for the next one, a pair for
             all their photographs held out.
         steps: of the glasses, at most.
+        batch_size: how many photographs the network computes at once, on each device.
+        strategy: computes and trains on several devices: `tf.distribute.MirroredStrategy()`.
         seed: of all that is drawn.
         verbose: 0 for silence, 1 for progress bars.
         settings: further ones of `vggface.transfer`: `kept`, `n_train`, `epochs`, ...
 
     Raises:
         CalibrationError: too few photographs are held out for the target.
-        ImageError, UnsupportedClassifierError, ValueError: as in `vggface.transfer`.
+        ImageError, UnsupportedClassifierError, ValueError: as in `vggface.transfer` and
+            `vggface.fine_tune`, or `calibrate_on` is neither.
     """
     out = Path(output)
-    learnt = transfer(
-        folder,
-        network,
-        preprocessor=preprocessor,
-        cache=out / "features",
-        log=out / "training.csv",
-        seed=seed,
-        verbose=verbose,
-        **settings,
-    )
+    require(calibrate_on in ("test", "train"), "calibrate_on", calibrate_on, '"test" or "train"')
+    common: dict[str, Any] = {"preprocessor": preprocessor, "batch_size": batch_size}
+    common |= {"strategy": strategy, "seed": seed, "verbose": verbose}
+    cache = out / "features"
+    learnt = transfer(folder, network, cache=cache, log=out / "training.csv", **common, **settings)
+    if fine_tuned is not None:
+        learnt = fine_tune(learnt, fine_tuned, log=out / "tuning.csv", **common)
     names = learnt.subjects.names
-    radar = TaintRadarModel(learnt.classifier, preprocessor=preprocessor, class_names=names)
-    order = np.random.default_rng([seed, 2]).permutation(len(learnt.test.files))
-    first, other = np.array_split(order, 2)
-    radar.calibrate(learnt.test.take(first).files, target_fpr, verbose=verbose)
-    benign = radar.predict(learnt.test.take(other).files, verbose=verbose)["is_adversarial"]
-    wearers = range(min(n_wearers, len(names)))
-    worn = [_wear(radar, learnt, wearer, steps, seed) for wearer in wearers]
+    fill: Any = "noise"
+    if variant == PAPER:
+        shape = learnt.classifier.input_shape[1:]
+        fill = average_face(learnt.train.files, shape, cache=cache)
+    radar = TaintRadarModel(
+        learnt.classifier, preprocessor=preprocessor, variant=variant, class_names=names, fill=fill
+    )
+    calibration, other = _divide(learnt, calibrate_on, seed)
+    radar.calibrate(calibration.files, target_fpr, batch_size=batch_size, verbose=verbose)
+    benign = radar.predict(other.files, batch_size=batch_size, verbose=verbose)["is_adversarial"]
+    worn = _wear_all(radar, learnt, min(n_wearers, len(names)), steps, seed, verbose)
+    made = _judge(radar, learnt, benign, worn, batch_size)
+    _write(made, worn[0][0], out)
+    return made
+
+
+def _judge(
+    radar: TaintRadarModel,
+    learnt: Transfer,
+    benign: npt.NDArray[np.bool_],
+    worn: list[Worn],
+    batch_size: int,
+) -> FaceDetector:
     images, targets, truth = (np.concatenate(parts) for parts in zip(*worn, strict=True))
-    found = radar.predict(images, verbose=0)
+    found = radar.predict(images, batch_size=batch_size, verbose=0)
     success, flags = found["label"] == targets, found["is_adversarial"]
     is_right = found["recovered_label"] == truth
-    made = FaceDetector(
+    return FaceDetector(
         radar,
         learnt,
         benign=Rate.of(benign),
@@ -130,13 +165,29 @@ def train_face_detector(
         flagged=Rate.of(flags[success]),
         recovered=Rate.of(is_right[success & flags]),
     )
-    _write(made, worn[0][0], out)
-    return made
 
 
-def _wear(
-    radar: TaintRadarModel, learnt: Transfer, wearer: int, steps: int, seed: int
-) -> tuple[Pixels, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def _divide(learnt: Transfer, calibrate_on: str, seed: int) -> tuple[Photographs, Photographs]:
+    """The photographs to calibrate on, and those that tell the false positive rate."""
+    if calibrate_on == "train":
+        return learnt.train, learnt.test
+    order = np.random.default_rng([seed, 2]).permutation(len(learnt.test.files))
+    first, other = map(learnt.test.take, np.array_split(order, 2))
+    return first, other
+
+
+def _wear_all(
+    radar: TaintRadarModel, learnt: Transfer, n_wearers: int, steps: int, seed: int, verbose: int
+) -> list[Worn]:
+    bar = keras.utils.Progbar(n_wearers, verbose=verbose, unit_name="pair")
+    worn = []
+    for wearer in range(n_wearers):
+        worn.append(_wear(radar, learnt, wearer, steps, seed))
+        bar.add(1)
+    return worn
+
+
+def _wear(radar: TaintRadarModel, learnt: Transfer, wearer: int, steps: int, seed: int) -> Worn:
     """One subject's photographs with a pair of glasses; the label wanted, the right one."""
     target = (wearer + 1) % len(learnt.subjects.names)
     attack = EyeglassesAttack(

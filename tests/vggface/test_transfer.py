@@ -5,6 +5,7 @@ import json
 import keras
 import numpy as np
 import pytest
+from keras_2_file import write
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -29,6 +30,13 @@ def people(tmp_path_factory):
             face = Image.fromarray(draw_face(subject, i, size=64))
             face.save(folder / f"subject{subject}" / f"{i:02d}.png")
     return folder
+
+
+@pytest.fixture
+def published(tmp_path):
+    """A weights file laid out as keras-vggface's, of a narrow network of the published form."""
+    model = VGGFace(classes=5, width=1 / 32)
+    return write(tmp_path / "rcmalli_vggface_tf_vgg16.h5", model)
 
 
 @pytest.fixture
@@ -107,26 +115,30 @@ def test_a_spatial_layer_is_averaged(people, network):
         learn(people, network, kept="fc9")
 
 
-def test_the_command(people, tmp_path):
-    """Random weights in the published file's layout would do; here none are loaded at all."""
+def test_the_command(people, tmp_path, published):
     out = tmp_path / "out"
-    command = ["vggface-train", people, "--output", out, "--weights", "random", "--width", 1 / 32]
-    command += ["--n-train", 6, "--epochs", 5, "--n-wearers", 2, "--steps", 2, "--target-fpr", 0.2]
+    command = ["vggface-train", people, "--output", out, "--weights", published, "--classes", 5]
+    command += ["--width", 1 / 32, "--fine-tune", "fc7", "--variant", "paper", "--epochs", 5]
+    command += ["--n-train", 6, "--n-wearers", 2, "--steps", 2, "--target-fpr", 0.2]
     result = CliRunner().invoke(app, [*map(str, command)])
     assert result.exit_code == 0, result.output
-    assert "4 subjects, 24 photographs to train on" in result.stdout
+    assert "4 subjects with 12 to 12 photographs, 24 to train on" in result.stdout
     assert {path.name for path in out.iterdir()} == {
         *("detector.keras", "served", "report.json", "glasses.png"),
-        *("training.csv", "features"),
+        *("training.csv", "tuning.csv", "features"),
     }
     report = json.loads((out / "report.json").read_text())
     assert report["subjects"] == 4
+    assert report["photographs"] == {f"subject{i}": 12 for i in range(4)}
+    assert report["variant"] == "paper"
     assert report["n_held_out"] == 24
     assert report["benign"]["n"] == 12
     assert report["succeeded"]["n"] == 12
     radar = keras.models.load_model(out / "detector.keras")
     assert radar.class_names == [f"subject{i}" for i in range(4)]
     assert radar.calibration.n_images == 12
+    assert radar.fill.image.dtype == np.uint8  # the average face
+    assert radar.fill.image.shape == (224, 224, 3)
     assert radar.diagnose(people / "subject0").feature_layer == "conv5_3"
     again = CliRunner().invoke(app, [*map(str, command)])
     assert again.exit_code == 0, again.output

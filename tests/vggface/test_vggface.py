@@ -3,34 +3,14 @@
 import h5py
 import numpy as np
 import pytest
+from keras_2_file import write
 
 from tf_taintradar import TaintRadarModel
 from tf_taintradar.errors import WeightsError
-from tf_taintradar.vggface import VGGFace, from_keras_vggface, load_weights
-from tf_taintradar.vggface.weights import download
+from tf_taintradar.vggface import VGGFace, from_keras_vggface, label_names, load_weights
+from tf_taintradar.vggface.release import download, weights_file
 
 SMALL = {"classes": 5, "input_shape": (48, 64, 3), "width": 1 / 32}
-
-
-def write(path, model, *, without=(), change=None, whole=False):
-    """Weights as Keras 2 writes them, with `/` in some names."""
-    with h5py.File(path, "w") as file:
-        if whole:
-            file.attrs["model_config"] = "{}"
-        group = file.create_group("model_weights") if whole else file
-        names = []
-        for layer in model.layers:
-            if layer.name in without:
-                continue
-            name = layer.name.replace("_relu", "/relu").replace("_softmax", "/softmax")
-            names.append(name.encode())
-            own = group.create_group(name)
-            kinds = [f"{name}/{kind}:0".encode() for kind in ("kernel", "bias")]
-            own.attrs["weight_names"] = kinds[: len(layer.weights)]
-            for kind, weight in zip(kinds, layer.get_weights(), strict=False):
-                own[kind.decode()] = weight if change is None else change(layer.name, weight)
-        group.attrs["layer_names"] = names
-    return path
 
 
 def filled(model, seed=1):
@@ -138,18 +118,20 @@ def test_a_download_is_kept_and_checked(small, tmp_path):
     release, keep = tmp_path / "release", {"folder": tmp_path / "keras"}
     release.mkdir()
     write(release / "rcmalli_vggface_tf_vgg16.h5", small)
-    path = download(include_top=True, release=f"{release.as_uri()}/", **keep)
+    path = download(weights_file(include_top=True), release=f"{release.as_uri()}/", **keep)
     assert path.is_relative_to(tmp_path / "keras")
     assert len(path.with_suffix(".sha256").read_text().strip()) == 64
-    assert download(include_top=True, release="file:///nowhere/", **keep) == path  # not again
+    assert (
+        download(weights_file(include_top=True), release="file:///nowhere/", **keep) == path
+    )  # not again
     np.testing.assert_array_equal(
         VGGFace(weights=path, **SMALL).get_weights()[0], small.get_weights()[0]
     )
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(WeightsError, match="is not the file that was downloaded"):
-        download(include_top=True, release="file:///nowhere/", **keep)
+        download(weights_file(include_top=True), release="file:///nowhere/", **keep)
     with pytest.raises(WeightsError, match="Download it by other means"):
-        download(include_top=False, release="file:///nowhere/", **keep)
+        download(weights_file(include_top=False), release="file:///nowhere/", **keep)
 
 
 @pytest.mark.parametrize(
@@ -169,3 +151,17 @@ def test_what_cannot_be_taken_over(small, tmp_path):
         from_keras_vggface(3)
     with pytest.raises(WeightsError, match="Cannot read"):
         from_keras_vggface(tmp_path / "none.h5")
+
+
+def test_names_of_the_labels(tmp_path):
+    np.save(tmp_path / "names.npy", np.array(["A.J._Buckley", " Aamir_Khan"]))
+    assert label_names(tmp_path / "names.npy") == ["A.J. Buckley", "Aamir Khan"]
+    np.save(tmp_path / "bytes.npy", np.array([b"A.J._Buckley"]))
+    assert label_names(tmp_path / "bytes.npy") == ["A.J. Buckley"]
+    np.save(tmp_path / "numbers.npy", np.arange(3))
+    (tmp_path / "broken.npy").write_bytes(b"no names")
+    with pytest.raises(WeightsError, match="one name a label; it holds int64"):
+        label_names(tmp_path / "numbers.npy")
+    for name in ("broken.npy", "none.npy"):
+        with pytest.raises(WeightsError, match=f"Cannot read names.*{name}"):
+            label_names(tmp_path / name)

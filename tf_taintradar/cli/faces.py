@@ -25,11 +25,19 @@ def vggface_train(
     width: Annotated[float, typer.Option(help="Less than 1: a smaller network.")] = 1.0,
     n_train: Annotated[int, typer.Option(min=1, help="Photographs of each to train on.")] = 40,
     epochs: Annotated[int, typer.Option(min=1, help="At most.")] = 200,
+    fine_tune: Annotated[
+        str | None,
+        typer.Option(help="The first layer that learns the subjects, too, for instance conv5_1."),
+    ] = None,
+    variant: options.Variant = None,
     n_wearers: Annotated[int, typer.Option(min=1, help="Subjects who try glasses.")] = 10,
     steps: Annotated[int, typer.Option(min=1, help="Of the glasses, at most.")] = 300,
     target_fpr: options.TargetFpr = 0.06,
     seed: int = 0,
     batch_size: options.BatchSize = 16,
+    multi_gpu: Annotated[
+        bool, typer.Option("--multi-gpu", help="Divide every batch among all GPUs.")
+    ] = False,
 ) -> None:
     """Teaches VGG-Face your own subjects, and makes their detector.
 
@@ -39,6 +47,9 @@ def vggface_train(
     Example: `taintradar vggface-train people/ --weights vggface.h5 --output savedmodels/people`
     """
     import_tensorflow()
+    import tensorflow as tf
+
+    from tf_taintradar.detection import OCCLUSION
     from tf_taintradar.faces import train_face_detector
     from tf_taintradar.vggface import VGGFace
 
@@ -50,6 +61,8 @@ def vggface_train(
             folder,
             network,
             output,
+            variant=variant or OCCLUSION,
+            fine_tuned=fine_tune,
             target_fpr=target_fpr,
             n_wearers=n_wearers,
             steps=steps,
@@ -57,6 +70,7 @@ def vggface_train(
             n_train=n_train,
             epochs=epochs,
             batch_size=batch_size,
+            strategy=tf.distribute.MirroredStrategy() if multi_gpu else None,
             verbose=verbose,
         )
     tables.print_faces(made)

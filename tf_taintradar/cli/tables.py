@@ -111,9 +111,11 @@ def print_faces(made: "FaceDetector") -> None:
     learnt = made.transfer
     low, high = learnt.interval
     left_out = len(learnt.subjects.unreadable), len(learnt.subjects.duplicates)
+    counts = learnt.subjects.counts().values()
     _print(
-        f"{len(learnt.subjects.names)} subjects, {len(learnt.train.files)} photographs to train "
-        f"on; left out: {left_out[0]} unreadable, {left_out[1]} copies"
+        f"{len(counts)} subjects with {min(counts)} to {max(counts)} photographs, "
+        f"{len(learnt.train.files)} to train on; left out: {left_out[0]} unreadable, "
+        f"{left_out[1]} copies"
     )
     _print(
         f"right on {learnt.accuracy:.1%} ({low:.1%} to {high:.1%}) of {len(learnt.predicted)} "

@@ -3,13 +3,17 @@
 `VGGFace` is the network, with the published weights or one's own; `from_keras_vggface` takes over
 a network that was made with the package keras-vggface. Its preprocessing is
 `TaintRadarModel(..., preprocessor="vggface")`; "vggface2" for ResNet50 and SENet50. `transfer`
-teaches it one's own subjects.
+teaches it one's own subjects, `fine_tune` goes on from there. `average_face` is the paper's fill
+for faces, `label_names` are the 2,622 identities.
 """
 
 from tf_taintradar.vggface.architecture import VGGFace
+from tf_taintradar.vggface.average import average_face
 from tf_taintradar.vggface.conversion import from_keras_vggface
+from tf_taintradar.vggface.release import label_names
 from tf_taintradar.vggface.subjects import Photographs, Subjects, find_subjects
 from tf_taintradar.vggface.transfer import Transfer, transfer
+from tf_taintradar.vggface.tuning import fine_tune
 from tf_taintradar.vggface.weights import load_weights
 
 __all__ = [
@@ -17,8 +21,11 @@ __all__ = [
     "Subjects",
     "Transfer",
     "VGGFace",
+    "average_face",
+    "fine_tune",
     "find_subjects",
     "from_keras_vggface",
+    "label_names",
     "load_weights",
     "transfer",
 ]

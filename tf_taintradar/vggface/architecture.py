@@ -7,7 +7,8 @@ import keras
 from keras import layers
 
 from tf_taintradar.settings import require
-from tf_taintradar.vggface.weights import download, load_weights
+from tf_taintradar.vggface.release import download, weights_file
+from tf_taintradar.vggface.weights import load_weights
 
 _BLOCKS = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))  # filters, convolutions
 _UNITS = 4096
@@ -75,7 +76,9 @@ def VGGFace(  # noqa: N802
         x = layers.Activation("softmax", name="fc8_softmax")(x)
     model = keras.Model(inputs, x, name=name)
     if weights is not None:
-        load_weights(model, download(include_top) if weights == "vggface" else weights)
+        if weights == "vggface":
+            weights = download(weights_file(include_top))
+        load_weights(model, weights)
     return model
 
 

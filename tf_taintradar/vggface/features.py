@@ -8,13 +8,16 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from tf_taintradar.graph import compiled
-from tf_taintradar.image_files import read_image
 from tf_taintradar.preprocessing import make_preprocessor
 from tf_taintradar.store import Arrays, Store, checksum
+from tf_taintradar.vggface.batches import Batches
+from tf_taintradar.vggface.placing import place
 from tf_taintradar.vggface.subjects import Photographs
 
 _CHUNK = 256  # photographs that are kept together: what an interrupt can cost
+
+KEPT = {"kind": "features of photographs"}
+"""The setting of a `Store` for them."""
 
 
 def compute_features(
@@ -24,6 +27,7 @@ def compute_features(
     *,
     cache: Path | None,
     batch_size: int = 16,
+    strategy: tf.distribute.Strategy | None = None,
     verbose: int = 1,
 ) -> npt.NDArray[np.float32]:
     """The network's answers to photographs.
@@ -35,6 +39,7 @@ def compute_features(
         cache: a folder where the answers are kept. They are found again if the network's weights
             and the photographs' contents are the same; otherwise they are computed anew.
         batch_size: how many are computed at once.
+        strategy: see `place`.
         verbose: 0 for silence, 1 for a progress bar.
 
     Returns:
@@ -43,26 +48,21 @@ def compute_features(
     Raises:
         ImageError: a photograph cannot be read.
     """
-    shape = network.input_shape[1:]
-    preprocess = make_preprocessor(preprocessor, shape)
-    store = Store(cache, {"kind": "features of photographs"})
-    own = checksum(*(weight.numpy() for weight in network.weights))
+    preprocess = make_preprocessor(preprocessor, network.input_shape[1:])
+    store = Store(cache, KEPT)
+    own = checksum(*(weight.numpy() for weight in [*network.weights, *preprocess.weights]))
+    settings = {**preprocess.get_config(), "name": type(preprocess).__name__}
+    placed = place(network, strategy)
 
-    step = compiled(
-        lambda pixels: tf.cast(network(preprocess(pixels), training=False), tf.float32), shape
-    )
-
-    def answers(files: list[Path]) -> Arrays:
-        groups = [files[i : i + batch_size] for i in range(0, len(files), batch_size)]
-        read = (np.stack([read_image(file, shape) for file in group]) for group in groups)
-        return {"features": np.concatenate([step(tf.cast(images, tf.float32)) for images in read])}
+    def answers(chunk: Photographs) -> Arrays:
+        found = placed.predict(Batches(chunk, network, preprocess, batch_size, strategy), verbose=0)
+        return {"features": found[: len(chunk.files)].astype(np.float32)}
 
     bar = keras.utils.Progbar(len(photographs.files), verbose=verbose)
     parts = []
     for start in range(0, len(photographs.files), _CHUNK):
-        files = photographs.files[start : start + _CHUNK]
-        hashes = photographs.hashes[start : start + _CHUNK]
-        key = checksum(np.array([own, repr(preprocessor), *hashes]))
-        parts.append(store.keep(key, "", functools.partial(answers, files))["features"])
-        bar.add(len(files))
+        chunk = photographs.take(np.arange(len(photographs.files))[start : start + _CHUNK])
+        key = checksum(np.array([own, repr(settings), *chunk.hashes]))
+        parts.append(store.keep(key, "", functools.partial(answers, chunk))["features"])
+        bar.add(len(chunk.files))
     return np.concatenate(parts)

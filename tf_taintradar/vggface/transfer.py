@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 import numpy.typing as npt
+import tensorflow as tf
 
 from tf_taintradar.calibration import wilson_interval
 from tf_taintradar.errors import UnsupportedClassifierError
@@ -71,6 +72,7 @@ def transfer(
     cache: str | os.PathLike[str] | None = None,
     log: str | os.PathLike[str] | None = None,
     batch_size: int = 16,
+    strategy: tf.distribute.Strategy | None = None,
     seed: int = 0,
     verbose: int = 1,
 ) -> Transfer:
@@ -89,6 +91,8 @@ def transfer(
         cache: a folder for the features of the photographs, which the next run finds there.
         log: a CSV file with the loss and accuracy of every epoch.
         batch_size: how many photographs the network computes at once.
+        strategy: computes the features on several devices, for instance
+            `tf.distribute.MirroredStrategy()` on all GPUs; the new layer itself is small.
         seed: of the division, the new layer and the batches.
         verbose: 0 for silence, 1 for progress bars.
 
@@ -107,10 +111,14 @@ def transfer(
     embedding = _embedding(network, kept)
     subjects = find_subjects(folder, network.input_shape[1:])
     train, test = subjects.split(n_train, seed)
-    common: dict[str, Any] = {"batch_size": batch_size, "verbose": verbose}
-    where = None if cache is None else Path(cache)
-    seen = compute_features(embedding, preprocessor, train, cache=where, **common)
-    held = compute_features(embedding, preprocessor, test, cache=where, **common)
+    common: dict[str, Any] = {
+        "cache": None if cache is None else Path(cache),
+        "batch_size": batch_size,
+        "strategy": strategy,
+        "verbose": verbose,
+    }
+    seen = compute_features(embedding, preprocessor, train, **common)
+    held = compute_features(embedding, preprocessor, test, **common)
     keras.utils.set_random_seed(seed)
     mean, spread = seen.mean(axis=0), seen.var(axis=0).mean()
     scaling = keras.layers.Normalization(
@@ -161,21 +169,29 @@ def _fit(
     log: str | os.PathLike[str] | None,
     seed: int,
 ) -> None:
-    order = np.random.default_rng(seed).permutation(len(labels))
-    n_held = max(1, int(_VALIDATION * len(labels)))
-    held, rest = order[:n_held], order[n_held:]
-    callbacks: list[Any] = [
-        keras.callbacks.EarlyStopping(patience=10, restore_best_weights=True),
-    ]
-    if log is not None:
-        Path(log).parent.mkdir(parents=True, exist_ok=True)
-        callbacks.append(keras.callbacks.CSVLogger(os.fspath(log)))
+    rest, held = validation_split(len(labels), seed)
     head.fit(
         features[rest],
         labels[rest],
         validation_data=(features[held], labels[held]),
         epochs=epochs,
         batch_size=32,
-        callbacks=callbacks,
+        callbacks=[keras.callbacks.EarlyStopping(patience=10, restore_best_weights=True)]
+        + csv_log(log),
         verbose=0,
     )
+
+
+def validation_split(n: int, seed: int) -> tuple[npt.NDArray[np.integer], npt.NDArray[np.integer]]:
+    """Which of n training photographs are trained on, and which tell when to stop, a tenth."""
+    order = np.random.default_rng(seed).permutation(n)
+    n_held = max(1, int(_VALIDATION * n))
+    return order[n_held:], order[:n_held]
+
+
+def csv_log(file: str | os.PathLike[str] | None) -> list[keras.callbacks.Callback]:
+    """The callback that writes loss and accuracy of every epoch to a file; none without one."""
+    if file is None:
+        return []
+    Path(file).parent.mkdir(parents=True, exist_ok=True)
+    return [keras.callbacks.CSVLogger(os.fspath(file))]

@@ -1,7 +1,5 @@
-"""Weights files: where the published ones are, and how any of them is read without gaps."""
+"""Weights files, read without gaps."""
 
-import hashlib
-import logging
 import os
 import pathlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,49 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tf_taintradar.errors import WeightsError
-from tf_taintradar.files import replacing
-
-_LOG = logging.getLogger(__name__)
-
-_RELEASE = "https://github.com/rcmalli/keras-vggface/releases/download/v2.0/"
-_FILES = {True: "rcmalli_vggface_tf_vgg16.h5", False: "rcmalli_vggface_tf_notop_vgg16.h5"}
 
 Tensors = Mapping[str, Sequence[npt.NDArray[np.floating]]]
-
-
-def download(
-    include_top: bool, *, release: str = _RELEASE, folder: str | os.PathLike[str] | None = None
-) -> pathlib.Path:
-    """The published weights file, downloaded once into Keras's folder.
-
-    The release publishes no checksum. The SHA-256 of the first download is kept beside the file,
-    and the file is checked against it whenever it is used; what it holds is checked by
-    `load_weights`.
-
-    Args:
-        include_top: with the fully connected layers, or without.
-        release: where the file lies; another mirror, or a `file:` address.
-        folder: where downloads are kept; by default Keras's own, ~/.keras.
-
-    Raises:
-        WeightsError: the download fails, or the file is no longer what it was.
-    """
-    name = _FILES[include_top]
-    if folder is not None:
-        pathlib.Path(folder).mkdir(parents=True, exist_ok=True)  # else Keras takes another
-    try:
-        path = pathlib.Path(
-            keras.utils.get_file(
-                name, release + name, cache_subdir="models/vggface", cache_dir=folder
-            )
-        )
-    except Exception as error:  # Keras raises a bare Exception when it cannot download
-        raise WeightsError(
-            f"Cannot download {name}: {error}. Download it by other means and pass its path as "
-            "`weights`."
-        ) from error
-    _check_unchanged(path)
-    return path
 
 
 def load_weights(model: keras.Model, path: str | os.PathLike[str]) -> None:
@@ -136,24 +93,6 @@ def _load_keras_3(model: keras.Model, file: pathlib.Path) -> None:
     except Exception as error:  # on another network's file Keras raises nearly anything
         model.set_weights(before)
         raise WeightsError(f"Cannot load {os.fspath(file)!r}: {error}") from error
-
-
-def _check_unchanged(path: pathlib.Path) -> None:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 22):
-            digest.update(block)
-    known = path.with_suffix(".sha256")
-    if not known.exists():
-        _LOG.info("SHA-256 of %s: %s", path.name, digest.hexdigest())
-        with replacing(known) as partial:
-            partial.write_text(digest.hexdigest() + "\n")
-    elif known.read_text().strip() != digest.hexdigest():
-        raise WeightsError(
-            f"{os.fspath(path)!r} is not the file that was downloaded: its SHA-256 is "
-            f"{digest.hexdigest()}, it was {known.read_text().strip()}. Delete both files, and it "
-            "is downloaded again."
-        )
 
 
 def _hint(missing: Sequence[str]) -> str:

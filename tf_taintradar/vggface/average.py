@@ -1,0 +1,65 @@
+"""The average face: what the paper paints into a region of a face."""
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tf_taintradar.errors import ImageError
+from tf_taintradar.fills import mean_image
+from tf_taintradar.image_files import files_of
+from tf_taintradar.images import Shape
+from tf_taintradar.store import Store, checksum
+from tf_taintradar.vggface.features import KEPT
+
+
+def average_face(
+    source: Any,
+    input_shape: Shape = (224, 224, 3),
+    *,
+    cache: str | os.PathLike[str] | None = None,
+) -> npt.NDArray[np.uint8]:
+    """The mean of all photographs, for `TaintRadarModel(..., fill=average_face("people"))`.
+
+    Args:
+        source: a folder, which is searched with its sub-folders, a list of files, a batched dataset
+            or an array of raw pixels; one batch is in memory at a time.
+        input_shape: (H, W, 3) of the classifier.
+        cache: a folder where the mean is kept, for a folder or list of files; it is found again as
+            long as the files hold what they held.
+
+    Returns:
+        (H, W, 3) uint8 raw pixels.
+
+    Raises:
+        ImageError: there are no photographs, or they are no raw pixels of this shape.
+        ValueError: `cache` is given for something else than files.
+
+    Source: section V-B of the paper, the filling pattern for faces.
+    """
+    if cache is None:
+        return _average(source, input_shape)
+    files = files_of(source)
+    if files is None:
+        raise ValueError(
+            "`cache` is for a folder or a list of files: only they can be compared with those of "
+            f"another run; received {type(source).__name__}. Leave it out, and keep the result."
+        )
+    hashes = [_checksum(file) for file in files]
+    store = Store(Path(cache), KEPT)
+    key = f"average-{checksum(np.array(hashes), np.array(input_shape))}"
+    return store.keep(key, "", lambda: {"average": _average(files, input_shape)})["average"]
+
+
+def _average(source: Any, input_shape: Shape) -> npt.NDArray[np.uint8]:
+    return np.rint(mean_image(source, input_shape)).astype(np.uint8)
+
+
+def _checksum(file: Path) -> str:
+    try:
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError as error:
+        raise ImageError(f"Cannot read {str(file)!r} as an image: {error}") from error

@@ -1,0 +1,100 @@
+"""Fine-tuning: the upper layers of the kept network learn one's own subjects, too."""
+
+import dataclasses
+import functools
+import os
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tf_taintradar.errors import UnsupportedClassifierError
+from tf_taintradar.vggface.batches import Batches
+from tf_taintradar.vggface.placing import copy, scope
+from tf_taintradar.vggface.transfer import Transfer, csv_log, validation_split
+
+
+def fine_tune(
+    learnt: Transfer,
+    first: str,
+    *,
+    preprocessor: Any = "vggface",
+    epochs: int = 10,
+    learning_rate: float = 1e-5,
+    log: str | os.PathLike[str] | None = None,
+    batch_size: int = 16,
+    strategy: tf.distribute.Strategy | None = None,
+    seed: int = 0,
+    verbose: int = 1,
+) -> Transfer:
+    """Trains a classifier of one's own subjects further, from one layer on.
+
+    The photographs are read anew in every epoch, a batch at a time. Batch normalisation keeps its
+    statistics.
+
+    Args:
+        learnt: what `transfer` answered; it stays as it is.
+        first: the first layer that is trained, for instance "conv5_1"; all after it are, too.
+        preprocessor: as in `transfer`.
+        epochs: at most; training ends when the tenth of the training photographs that is not
+            trained on gets no better for three of them. If it never does, nothing changes.
+        learning_rate: of Adam.
+        log: a CSV file with the loss and accuracy of every epoch.
+        batch_size: photographs in a step, of each device.
+        strategy: trains on several devices, for instance `tf.distribute.MirroredStrategy()`.
+        seed: of the order of the photographs.
+        verbose: 0 for silence, 1 for progress bars.
+
+    Returns:
+        The same people and photographs with the new classifier and its answers.
+
+    Raises:
+        ImageError: a photograph cannot be read.
+        UnsupportedClassifierError: the classifier has no layer `first`.
+    """
+    read = functools.partial(
+        Batches,
+        network=learnt.classifier,
+        preprocessor=preprocessor,
+        batch_size=batch_size,
+        strategy=strategy,
+    )
+    rest, held = map(learnt.train.take, validation_split(len(learnt.train.files), seed))
+    model = copy(learnt.classifier, strategy)
+    _freeze(model, first)
+    with scope(strategy):
+        model.compile(
+            keras.optimizers.Adam(learning_rate),
+            loss="sparse_categorical_crossentropy",
+            metrics=["accuracy"],
+        )
+    before = model.evaluate(read(held), verbose=0)[0]
+    keras.utils.set_random_seed(seed)
+    stop = keras.callbacks.EarlyStopping(patience=3, restore_best_weights=True)
+    model.fit(
+        read(rest, rng=np.random.default_rng(seed)),
+        validation_data=read(held),
+        epochs=epochs,
+        callbacks=[stop, *csv_log(log)],
+        verbose=verbose,
+    )
+    if model.evaluate(read(held), verbose=0)[0] >= before:
+        return learnt
+    tuned = copy(learnt.classifier)
+    tuned.set_weights(model.get_weights())
+    answers = model.predict(read(learnt.test), verbose=0)[: len(learnt.test.files)]
+    return dataclasses.replace(learnt, classifier=tuned, predicted=answers.argmax(axis=1))
+
+
+def _freeze(model: keras.Model, first: str) -> None:
+    """Leaves the layers from `first` on trainable, in the order of the network."""
+    names = [layer.name for layer in model.layers]
+    if first not in names:
+        raise UnsupportedClassifierError(
+            f"`first` must name a layer of the classifier; it has none called {first!r}. Those "
+            f"with weights: {', '.join(layer.name for layer in model.layers if layer.weights)}."
+        )
+    for i, layer in enumerate(model.layers):
+        is_upper = i >= names.index(first)
+        layer.trainable = is_upper and not isinstance(layer, keras.layers.BatchNormalization)

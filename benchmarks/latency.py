@@ -18,6 +18,7 @@ import numpy.typing as npt
 import tensorflow as tf
 import typer
 from report import setting, table, write_json
+from untrained import build
 
 from tf_taintradar import TaintRadarModel
 
@@ -106,7 +107,9 @@ class Result(NamedTuple):
 
 
 def main(
-    network: Annotated[str, typer.Option(help="a name of keras.applications")] = "VGG16",
+    network: Annotated[
+        str, typer.Option(help="a name of keras.applications, or VGGFace")
+    ] = "VGG16",
     batch: Annotated[list[int], typer.Option(help="may be repeated")] = BATCHES,
     top_k: Annotated[list[int], typer.Option(help="may be repeated")] = TOP_KS,
     repeats: Annotated[int, typer.Option(min=1)] = 10,
@@ -135,9 +138,9 @@ def run(
 
     Variant "occlusion" has no worst case: it always does the same.
     """
-    classifier = build(network, size)
+    classifier, settings = build(network, size)
     plain = compiled(classifier, size)
-    radars = {k: around(classifier, k) for k in (None, *top_ks)}
+    radars = {k: around(classifier, settings, k) for k in (None, *top_ks)}
     detectors = {k: compiled(radar, size) for k, radar in radars.items()}
     results: list[Result] = []
     for weights in ("random", "worst"):
@@ -154,17 +157,11 @@ def run(
     return results
 
 
-def build(network: str, size: int) -> keras.Model:
-    """A network of keras.applications with random weights."""
-    keras.utils.set_random_seed(0)
-    return getattr(keras.applications, network)(weights=None, input_shape=(size, size, 3))
-
-
-def around(classifier: keras.Model, top_k: int | None) -> TaintRadarModel:
+def around(classifier: keras.Model, settings: dict[str, Any], top_k: int | None) -> TaintRadarModel:
     """The detector around a classifier: of variant "paper" with this K, None: "occlusion"."""
     if top_k is None:
-        return TaintRadarModel(classifier, preprocessor="caffe", score_threshold=0.0)
-    return TaintRadarModel(classifier, preprocessor="caffe", top_k=top_k, rank_threshold=2)
+        return TaintRadarModel(classifier, score_threshold=0.0, **settings)
+    return TaintRadarModel(classifier, top_k=top_k, rank_threshold=2, **settings)
 
 
 def compiled(model: keras.Model, size: int) -> Step:
@@ -219,9 +216,9 @@ def peak_memory(network: str, size: int) -> dict[str, float]:
 
 def own_peak(network: str, size: int, who: str | int | None) -> float:
     """Peak memory in GB of this process after two calls: of "plain", or `around` with this K."""
-    classifier = build(network, size)
+    classifier, settings = build(network, size)
     hold_nothing_down(classifier)
-    model = around(classifier, who) if not isinstance(who, str) else classifier
+    model = around(classifier, settings, who) if not isinstance(who, str) else classifier
     step = compiled(model, size)
     for _ in range(2):
         step(random_images(MEMORY_BATCH, size))

@@ -67,7 +67,8 @@ def report(made: FaceDetector) -> None:
         print(f"  {who} taken for {seen}: {n}")
     print(made.radar.calibration)
     print(f"of other photographs held out {made.benign} % are flagged")
-    print(f"glasses succeed on {made.succeeded} %, {made.flagged} % of those are flagged")
+    for kind, found in made.glasses.items():
+        print(f"{kind}: glasses succeed on {found.succeeded} %, {found.flagged} % are flagged")
 
 
 if __name__ == "__main__":

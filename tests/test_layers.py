@@ -32,7 +32,8 @@ LAYERS = [
     ["model"],
     ["export", "serving", "attacks", "baselines", "vggface"],
     ["evaluation", "video"],
-    ["demo", "applications", "faces"],
+    ["demo", "applications", "glasses"],
+    ["faces"],
     ["__init__"],
     ["cli"],
 ]

@@ -13,18 +13,16 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from tf_taintradar import plot
-from tf_taintradar.attacks import EyeglassesAttack
 from tf_taintradar.detection import OCCLUSION, PAPER
 from tf_taintradar.evaluation.metrics import Rate
 from tf_taintradar.export import export_savedmodel
 from tf_taintradar.files import replacing
-from tf_taintradar.image_files import read_image
+from tf_taintradar.glasses import DODGING, IMPERSONATION, Glasses, judge, read_faces, wear
 from tf_taintradar.model import TaintRadarModel
 from tf_taintradar.settings import require
 from tf_taintradar.vggface import Photographs, Transfer, average_face, fine_tune, transfer
 
 Pixels = npt.NDArray[np.uint8]
-Worn = tuple[Pixels, npt.NDArray[np.int64], npt.NDArray[np.int64]]
 
 _SHOWN = 4  # photographs of one subject in the picture
 
@@ -37,22 +35,18 @@ class FaceDetector:
         radar: the detector, calibrated.
         transfer: the classifier and its photographs.
         benign: of the photographs held out and not calibrated on, how many are flagged.
-        succeeded: of the photographs with glasses painted on, how many pass for somebody else.
-        flagged: how many of those are flagged.
-        recovered: on how many of the flagged ones the right name is found.
+        glasses: what becomes of adversarial glasses, by what the wearers want: "impersonation",
+            "dodging".
     """
 
     radar: TaintRadarModel
     transfer: Transfer
     benign: Rate
-    succeeded: Rate
-    flagged: Rate
-    recovered: Rate
+    glasses: dict[str, Glasses]
 
     def to_json(self) -> str:
         """The figures as JSON text."""
         counts = self.transfer.subjects.counts()
-        rates = ("benign", "succeeded", "flagged", "recovered")
         document = {
             "variant": self.radar.variant,
             "subjects": len(counts),
@@ -63,7 +57,8 @@ class FaceDetector:
             "accuracy_interval": self.transfer.interval,
             "n_held_out": len(self.transfer.predicted),
             "confusions": self.transfer.confusions(),
-            **{name: dict(getattr(self, name)._asdict()) for name in rates},
+            "benign": self.benign._asdict(),
+            "glasses": {kind: _as_document(found) for kind, found in self.glasses.items()},
         }
         return json.dumps(document, indent=1) + "\n"
 
@@ -107,8 +102,8 @@ def train_face_detector(
             are held out; the rate is that on all that are. The classifier is surer of those, so the
             rate may be above the target.
         target_fpr: of the detector.
-        n_wearers: how many subjects put on glasses that make them pass for the next one, a pair for
-            all their photographs held out.
+        n_wearers: how many subjects put on glasses that make them pass for the next one, or for
+            anybody else, a pair for all their photographs held out.
         steps: of the glasses, at most.
         batch_size: how many photographs the network computes at once, on each device.
         strategy: computes and trains on several devices: `tf.distribute.MirroredStrategy()`.
@@ -139,32 +134,13 @@ def train_face_detector(
     )
     calibration, other = _divide(learnt, calibrate_on, seed)
     radar.calibrate(calibration.files, target_fpr, batch_size=batch_size, verbose=verbose)
-    benign = radar.predict(other.files, batch_size=batch_size, verbose=verbose)["is_adversarial"]
-    worn = _wear_all(radar, learnt, min(n_wearers, len(names)), steps, seed, verbose)
-    made = _judge(radar, learnt, benign, worn, batch_size)
-    _write(made, worn[0][0], out)
+    benign = radar.predict(other.files, batch_size=batch_size, verbose=verbose)
+    n, given = min(n_wearers, len(names)), {"steps": steps, "seed": seed, "verbose": verbose}
+    worn = {kind: wear(radar, learnt.test, n, kind, **given) for kind in (IMPERSONATION, DODGING)}
+    glasses = {kind: judge(radar, on, benign["score"], batch_size) for kind, on in worn.items()}
+    made = FaceDetector(radar, learnt, Rate.of(benign["is_adversarial"]), glasses)
+    _write(made, worn[IMPERSONATION].images, out)
     return made
-
-
-def _judge(
-    radar: TaintRadarModel,
-    learnt: Transfer,
-    benign: npt.NDArray[np.bool_],
-    worn: list[Worn],
-    batch_size: int,
-) -> FaceDetector:
-    images, targets, truth = (np.concatenate(parts) for parts in zip(*worn, strict=True))
-    found = radar.predict(images, batch_size=batch_size, verbose=0)
-    success, flags = found["label"] == targets, found["is_adversarial"]
-    is_right = found["recovered_label"] == truth
-    return FaceDetector(
-        radar,
-        learnt,
-        benign=Rate.of(benign),
-        succeeded=Rate.of(success),
-        flagged=Rate.of(flags[success]),
-        recovered=Rate.of(is_right[success & flags]),
-    )
 
 
 def _divide(learnt: Transfer, calibrate_on: str, seed: int) -> tuple[Photographs, Photographs]:
@@ -176,48 +152,13 @@ def _divide(learnt: Transfer, calibrate_on: str, seed: int) -> tuple[Photographs
     return first, other
 
 
-def _wear_all(
-    radar: TaintRadarModel, learnt: Transfer, n_wearers: int, steps: int, seed: int, verbose: int
-) -> list[Worn]:
-    bar = keras.utils.Progbar(n_wearers, verbose=verbose, unit_name="pair")
-    worn = []
-    for wearer in range(n_wearers):
-        worn.append(_wear(radar, learnt, wearer, steps, seed))
-        bar.add(1)
-    return worn
-
-
-def _wear(radar: TaintRadarModel, learnt: Transfer, wearer: int, steps: int, seed: int) -> Worn:
-    """One subject's photographs with a pair of glasses; the label wanted, the right one."""
-    target = (wearer + 1) % len(learnt.subjects.names)
-    attack = EyeglassesAttack(
-        radar.classifier,
-        target_class=target,
-        preprocessor=radar.preprocessor,
-        steps=steps,
-        seed=seed,
-    )
-    photographs = _read(learnt, wearer, radar)
-    worn = attack.universal(photographs, verbose=0).images
-    return worn, np.full(len(worn), target), np.full(len(worn), wearer)
-
-
-def _read(learnt: Transfer, subject: int, radar: TaintRadarModel) -> Pixels:
-    files = [
-        file
-        for file, label in zip(learnt.test.files, learnt.test.labels, strict=True)
-        if label == subject
-    ]
-    return np.stack([read_image(file, radar.classifier.input_shape[1:]) for file in files])
-
-
 def _write(made: FaceDetector, worn: Pixels, out: Path) -> None:
     made.radar.save(out / "detector.keras")
     export_savedmodel(made.radar, out / "served")
     with replacing(out / "report.json") as partial:
         partial.write_text(made.to_json(), encoding="utf-8")
-    plain = _read(made.transfer, 0, made.radar)[:_SHOWN]
-    images = [*plain, *worn[:_SHOWN]]
+    plain = read_faces(made.radar, made.transfer.test, 0)[:_SHOWN]
+    images = [*plain, *worn[: len(plain)]]
     figure = plot.panels(
         images,
         _titles(made, images),
@@ -234,3 +175,8 @@ def _titles(made: FaceDetector, images: Sequence[Pixels]) -> list[str]:
         f"{names[label]}\n{verdict}"
         for label, verdict in zip(found["label"], verdicts, strict=True)
     ]
+
+
+def _as_document(found: Glasses) -> dict[str, Any]:
+    rates = {name: getattr(found, name)._asdict() for name in ("succeeded", "flagged", "recovered")}
+    return {**rates, "auroc": found.auroc, "steps": found.steps}

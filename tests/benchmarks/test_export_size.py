@@ -8,8 +8,9 @@ def export_size(benchmark_script):
     return benchmark_script("export_size")
 
 
-def test_a_network_for_small_images_is_measured(export_size):
-    row = export_size.measure("VGG16", "float32", 32)
+@pytest.mark.parametrize("network", ["VGG16", "VGGFace"])
+def test_a_network_for_small_images_is_measured(export_size, network):
+    row = export_size.measure(network, "float32", 48)
     assert row.stored == row.weights == 32
     assert row.bytes > row.weight_bytes > 1e8
     assert row.ratio <= export_size.LARGEST_RATIO

@@ -133,7 +133,8 @@ def test_the_command(people, tmp_path, published):
     assert report["variant"] == "paper"
     assert report["n_held_out"] == 24
     assert report["benign"]["n"] == 12
-    assert report["succeeded"]["n"] == 12
+    assert report["glasses"].keys() == {"impersonation", "dodging"}
+    assert report["glasses"]["dodging"]["succeeded"]["n"] == 12
     radar = keras.models.load_model(out / "detector.keras")
     assert radar.class_names == [f"subject{i}" for i in range(4)]
     assert radar.calibration.n_images == 12

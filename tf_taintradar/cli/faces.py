@@ -1,12 +1,13 @@
 """The command `taintradar vggface-train`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import typer
 
 from tf_taintradar.cli import options, tables
 from tf_taintradar.cli.app import app
+from tf_taintradar.cli.opening import open_detector
 from tf_taintradar.cli.quiet import import_tensorflow, progress_on_stderr, warnings_on_stderr
 
 
@@ -21,6 +22,17 @@ def vggface_train(
             "downloaded once, or random."
         ),
     ] = "vggface",
+    network: Annotated[
+        str | None,
+        typer.Option(
+            help="Another network to keep the features of: a .keras file, or a name of "
+            "keras.applications."
+        ),
+    ] = None,
+    kept: Annotated[
+        str, typer.Option(help="The last layer that is kept; if it is spatial, it is averaged.")
+    ] = "fc7_relu",
+    preprocessor: options.Preprocessor = None,
     classes: Annotated[int, typer.Option(min=2, help="Of the network with these weights.")] = 2622,
     width: Annotated[float, typer.Option(help="Less than 1: a smaller network.")] = 1.0,
     n_train: Annotated[int, typer.Option(min=1, help="Photographs of each to train on.")] = 40,
@@ -30,6 +42,12 @@ def vggface_train(
         typer.Option(help="The first layer that learns the subjects, too, for instance conv5_1."),
     ] = None,
     variant: options.Variant = None,
+    calibrate_on: Annotated[
+        Literal["test", "train"],
+        typer.Option(
+            help="test: half of the photographs held out; train: those trained on, where few are."
+        ),
+    ] = "test",
     n_wearers: Annotated[int, typer.Option(min=1, help="Subjects who try glasses.")] = 10,
     steps: Annotated[int, typer.Option(min=1, help="Of the glasses, at most.")] = 300,
     target_fpr: options.TargetFpr = 0.06,
@@ -39,7 +57,7 @@ def vggface_train(
         bool, typer.Option("--multi-gpu", help="Divide every batch among all GPUs.")
     ] = False,
 ) -> None:
-    """Teaches VGG-Face your own subjects, and makes their detector.
+    """Teaches VGG-Face, or another network, your own subjects, and makes their detector.
 
     Keeps the network up to fc7, trains a new last layer, calibrates the detector on photographs
     held out, tries it with adversarial glasses, saves and exports it.
@@ -54,13 +72,20 @@ def vggface_train(
     from tf_taintradar.vggface import VGGFace
 
     with progress_on_stderr() as verbose, warnings_on_stderr():
-        network = VGGFace(
-            weights=None if weights == "random" else weights, classes=classes, width=width
-        )
+        if network is None:
+            loaded = None if weights == "random" else weights
+            model = VGGFace(weights=loaded, classes=classes, width=width)
+            scaling: Any = preprocessor or "vggface"
+        else:
+            opened = open_detector(network, preprocessor, None)
+            model, scaling = opened.classifier, opened.preprocessor
         made = train_face_detector(
             folder,
-            network,
+            model,
             output,
+            preprocessor=scaling,
+            kept=kept,
+            calibrate_on=calibrate_on,
             variant=variant or OCCLUSION,
             fine_tuned=fine_tune,
             target_fpr=target_fpr,

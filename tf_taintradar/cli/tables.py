@@ -126,11 +126,11 @@ def print_faces(made: "FaceDetector") -> None:
         table.add_row(who, seen, str(n))
     _print(table)
     _print(str(made.radar.calibration))
-    table = Table("photographs", "%")
-    table.add_row("benign, flagged", str(made.benign))
-    table.add_row("glasses that succeed", str(made.succeeded))
-    table.add_row("of those flagged", str(made.flagged))
-    table.add_row("of those the right name recovered", str(made.recovered))
+    _print(f"of {made.benign.n} other photographs held out {made.benign} % are flagged")
+    table = Table("glasses", "succeed, %", "of those flagged", "AUROC", "right name recovered")
+    for kind, found in made.glasses.items():
+        area = "-" if found.auroc is None else f"{found.auroc:.2f}"
+        table.add_row(kind, str(found.succeeded), str(found.flagged), area, str(found.recovered))
     _print(table)
 
 

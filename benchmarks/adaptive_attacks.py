@@ -28,12 +28,18 @@ from patch_sets import (
 )
 from report import setting, table, write_json
 
-from tf_taintradar import TaintRadarModel
-from tf_taintradar.attacks import AdaptivePatch, AdversarialPatch, MisleadingPatch, likely_targets
+from tf_taintradar import TaintRadarModel, plot
+from tf_taintradar.attacks import (
+    AdaptivePatch,
+    AdversarialPatch,
+    MisleadingPatch,
+    likely_target,
+    likely_targets,
+)
 from tf_taintradar.attacks.adaptive import iou
 from tf_taintradar.calibration import wilson_interval
 
-KINDS = ("plain", "bpda", "away", "small", "likely")
+KINDS = ("plain", "bpda", "away", "small", "likely", "likely-universal")
 
 
 @dataclasses.dataclass
@@ -44,6 +50,7 @@ class Row:
         network: name of the model file.
         variant: "occlusion" or "paper".
         attack: which, and with what weight of the detector.
+        weight: that weight, lambda; None for attacks that do not mislead.
         n: number of images.
         succeeded: share on which the classifier answers the target.
         flagged: share of those that the detector flags; None if there are none.
@@ -56,6 +63,7 @@ class Row:
     network: str
     variant: str
     attack: str
+    weight: float | None
     n: int
     succeeded: float
     flagged: float | None
@@ -75,7 +83,8 @@ def main(
         list[str],
         typer.Option(
             help="plain: knows nothing; bpda: knows all; away, small: mislead the critical region; "
-            "likely: the runner-up is the target. May be repeated."
+            "likely: the runner-up is the target; likely-universal: one patch for all images, the "
+            "label with the best mean rank is the target. May be repeated."
         ),
     ] = ["plain", "bpda"],  # noqa: B006
     weight: Annotated[
@@ -91,6 +100,9 @@ def main(
     batch_size: int = 16,
     seed: int = 0,
     output: Annotated[Path | None, typer.Option(help="a JSON file to write")] = None,
+    plots: Annotated[
+        Path | None, typer.Option(help="folder for a picture: IoU over lambda")
+    ] = None,
 ) -> list[Row]:
     """Attack a network, by default both of ../shared, and print the table."""
     for name in kind:
@@ -102,14 +114,31 @@ def main(
     for network in find_networks(model, preprocessor, images, labels, ATTACKS):
         for which in variant:
             bench = Bench(network, which, target, target_fpr, n_images, seed)
-            for attack, patch in bench.attacks(kind, weight, common, bpda):
-                rows.append(bench.row(attack, patch))
+            for attack, lambda_, patch in bench.attacks(kind, weight, common, bpda):
+                rows.append(bench.row(attack, lambda_, patch))
                 print(" | ".join(_cells(rows[-1])), flush=True)
                 if output:
                     write_json(output, {"setting": setting(), "rows": [vars(row) for row in rows]})
     header = "network, variant|attack|n|succeeded|flagged of those|robust|95 % interval|overlap"
     print(f"\n{setting()}\n\n{table(f'{header}|steps'.split('|'), map(_cells, rows))}")
+    if plots:
+        draw(rows, plots)
     return rows
+
+
+def draw(rows: list[Row], folder: Path) -> None:
+    """Writes `overlap-MODEL.png`: how far the critical region leaves the patch."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for network in dict.fromkeys(row.network for row in rows):
+        curves: dict[str, tuple[list[float], list[float]]] = {}
+        for row in rows:
+            if row.network == network and row.weight is not None:
+                aim = row.attack.split(",")[0]
+                weights, overlaps = curves.setdefault(f"{row.variant}, {aim}", ([], []))
+                weights.append(row.weight)
+                overlaps.append(row.overlap)
+        figure = plot.overlap_curves(curves, title=f"{network}: misleading the critical region")
+        plot.saved(figure, folder / f"overlap-{network}.png")
 
 
 class Bench:
@@ -132,29 +161,31 @@ class Bench:
 
     def attacks(
         self, kinds: list[str], weights: list[float], common: dict[str, Any], bpda: dict[str, Any]
-    ) -> Iterator[tuple[str, AdversarialPatch]]:
-        """The attacks, made when their turn comes."""
+    ) -> Iterator[tuple[str, float | None, AdversarialPatch]]:
+        """Name, lambda and attack, made when their turn comes."""
         plain = {"preprocessor": self.network.preprocessor, **common}
         wanted: dict[str, Any] = {"target_class": self.target, **common}
         for kind in kinds:
             if kind == "plain":
-                yield (
-                    kind,
-                    AdversarialPatch(self.network.classifier, target_class=self.target, **plain),
-                )
+                targets: Any = self.target
             elif kind == "likely":
                 targets = likely_targets(self.radar, self.images)
-                yield kind, AdversarialPatch(self.network.classifier, target_class=targets, **plain)
+            elif kind == "likely-universal":
+                targets = likely_target(self.radar, self.images)
+            if kind in ("plain", "likely", "likely-universal"):
+                patch = AdversarialPatch(self.network.classifier, target_class=targets, **plain)
+                yield kind, None, patch
             elif kind == "bpda":
-                yield kind, AdaptivePatch(self.radar, **wanted, **bpda)
+                yield kind, None, AdaptivePatch(self.radar, **wanted, **bpda)
             else:
                 for weight in weights:
                     patch = MisleadingPatch(self.radar, aim=kind, weight=weight, **wanted, **bpda)
-                    yield f"{kind}, {weight:g}", patch
+                    yield f"{kind}, {weight:g}", weight, patch
 
-    def row(self, attack: str, patch: AdversarialPatch) -> Row:
+    def row(self, attack: str, weight: float | None, patch: AdversarialPatch) -> Row:
         """Attacks all images and counts."""
-        result = patch.partial(self.images, verbose=0)
+        mount = patch.universal if attack.endswith("universal") else patch.partial
+        result = mount(self.images, verbose=0)
         found = self.radar.predict(result.images, verbose=0)
         fooled, flagged = result.success, found["is_adversarial"]
         n_robust = int((~fooled | flagged).sum())
@@ -162,6 +193,7 @@ class Bench:
             network=self.network.name,
             variant=self.variant,
             attack=attack,
+            weight=weight,
             n=len(fooled),
             succeeded=float(fooled.mean()),
             flagged=float(flagged[fooled].mean()) if fooled.any() else None,

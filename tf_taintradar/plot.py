@@ -44,15 +44,20 @@ def panels(
     return figure
 
 
-def fpr_surface(
-    grid: npt.NDArray[np.float64], target_fpr: float, *, chosen: tuple[int, int]
+def rate_surface(
+    grid: npt.NDArray[np.float64],
+    target: float | None,
+    *,
+    chosen: tuple[int, int],
+    title: str,
 ) -> "Figure":
-    """The false positive rate over K and rank threshold.
+    """The share of images that are flagged over K and rank threshold.
 
     Args:
         grid: (k_max, thresholds) float in [0, 1]: row K - 1, column rank threshold.
-        target_fpr: drawn as a contour line.
+        target: drawn as a contour line, if given.
         chosen: the (K, rank threshold) that is marked.
+        title: of the picture.
 
     Source: the paper's Figure 3.
     """
@@ -63,8 +68,8 @@ def fpr_surface(
     k_max, n_thresholds = grid.shape
     ks, thresholds = np.arange(1, k_max + 1), np.arange(n_thresholds)
     surface = axis.pcolormesh(ks, thresholds, grid.T, shading="nearest", cmap="viridis")
-    if min(grid.shape) > 1 and grid.min() < target_fpr < grid.max():
-        axis.contour(ks, thresholds, grid.T, levels=[target_fpr], colors="white")
+    if target is not None and min(grid.shape) > 1 and grid.min() < target < grid.max():
+        axis.contour(ks, thresholds, grid.T, levels=[target], colors="white")
     label = f"chosen: K = {chosen[0]}, threshold {chosen[1]}"
     axis.plot(*chosen, "o", color=_OUTLINE, markeredgecolor="white", label=label)
     if n_thresholds > 40:
@@ -73,9 +78,9 @@ def fpr_surface(
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.set_xlabel("K, labels that take part")
     axis.set_ylabel("rank threshold")
-    axis.set_title(f"False positive rate on benign images (white: the target, {target_fpr:g})")
+    axis.set_title(title)
     axis.legend(loc="upper right")
-    figure.colorbar(surface, ax=axis, label="false positive rate")
+    figure.colorbar(surface, ax=axis, label="share flagged")
     return figure
 
 
@@ -166,6 +171,32 @@ def removal_curves(
         *axis.get_legend_handles_labels(), loc="outside lower center", ncols=6, fontsize=8
     )
     figure.suptitle(title, fontsize=11)
+    return figure
+
+
+def overlap_curves(
+    curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], *, title: str = ""
+) -> "Figure":
+    """Whether attackers can draw the critical region away from their patch.
+
+    Args:
+        curves: by name, the weights lambda (m,) >= 0 and the mean intersection over union (m,) of
+            critical region and patch, in [0, 1].
+        title: of the picture.
+
+    Source: section VII-A of the paper, which plots IoU against lambda.
+    """
+    figure = _figure(6.4, 4.2)
+    axis = figure.subplots()
+    for name, (weights, overlaps) in curves.items():
+        axis.plot(weights, overlaps, marker="o", label=name)
+    axis.set_xscale("symlog", linthresh=1)
+    axis.set_ylim(0, 1)
+    axis.grid(alpha=0.3)
+    axis.set_xlabel("lambda, the weight of misleading")
+    axis.set_ylabel("IoU of critical region and patch")
+    axis.set_title(title)
+    axis.legend()
     return figure
 
 

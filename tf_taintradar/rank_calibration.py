@@ -51,8 +51,12 @@ class RankCalibration(Calibration):
 
         Source: the paper's Figure 3.
         """
-        figure = plot.fpr_surface(
-            self.fpr_grid, self.target_fpr, chosen=(self.top_k, self.rank_threshold)
+        title = f"False positive rate on benign images (white: the target, {self.target_fpr:g})"
+        figure = plot.rate_surface(
+            self.fpr_grid,
+            self.target_fpr,
+            chosen=(self.top_k, self.rank_threshold),
+            title=title,
         )
         return plot.saved(figure, path)
 

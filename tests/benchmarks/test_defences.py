@@ -54,20 +54,23 @@ def test_adaptive_attacks(benchmark_script, arguments, tmp_path, capsys):
     rows = script.main(
         **arguments,
         variant=["occlusion"],
-        kind=["plain", "bpda", "away", "small", "likely"],
+        kind=["plain", "bpda", "away", "small", "likely", "likely-universal"],
         weight=[0, 10],
         n_images=2,
         steps=2,
         target=4,
         target_fpr=0.5,
         output=tmp_path / "rows.json",
+        plots=tmp_path / "plots",
     )
     names = ["plain", "bpda", "away, 0", "away, 10", "small, 0", "small, 10", "likely"]
-    assert [row.attack for row in rows] == names
+    assert [row.attack for row in rows] == [*names, "likely-universal"]
+    assert [row.weight for row in rows] == [None, None, 0, 10, 0, 10, None, None]
+    assert (tmp_path / "plots" / "overlap-net.png").stat().st_size > 0
     for row in rows:
         assert row.robust >= 1 - row.succeeded
         assert 0 <= row.overlap <= 1
-    assert len(json.loads((tmp_path / "rows.json").read_text())["rows"]) == 7
+    assert len(json.loads((tmp_path / "rows.json").read_text())["rows"]) == 8
     assert "| net, occlusion | bpda |" in capsys.readouterr().out
 
 

@@ -1,6 +1,7 @@
 """The paper's second scenario: a face network learns 143 new subjects and gets a detector.
 
-Without a folder of photographs the program draws them. With the published weights and PubFig:
+Without a folder of photographs the program draws them; the network with its random weights knows
+no faces then, and learns them with `--fine-tune conv1_1`. With the published weights and PubFig:
 `python examples/vggface_transfer.py --faces pubfig/ --weights vggface`.
 """
 
@@ -27,6 +28,8 @@ def main(
     n_train: int = 40,
     n_wearers: int = 10,
     steps: int = 300,
+    fine_tune: str | None = None,
+    tuning_rate: float = 3e-4,
 ) -> float:
     """Returns the share of the photographs held out that are classified right."""
     started = time.monotonic()
@@ -38,7 +41,14 @@ def main(
     keras.utils.set_random_seed(0)
     network = VGGFace(weights=weights, width=1.0 if weights else width)
     made = train_face_detector(
-        faces, network, folder, n_train=n_train, n_wearers=n_wearers, steps=steps
+        faces,
+        network,
+        folder,
+        n_train=n_train,
+        n_wearers=n_wearers,
+        steps=steps,
+        fine_tuned=fine_tune,
+        tuning_rate=tuning_rate,
     )
     report(made)
     print(f"{time.monotonic() - started:.0f} s; written: {folder}")

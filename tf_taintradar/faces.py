@@ -71,6 +71,7 @@ def train_face_detector(
     preprocessor: Any = "vggface",
     variant: str = OCCLUSION,
     fine_tuned: str | None = None,
+    tuning_rate: float = 1e-5,
     calibrate_on: Literal["test", "train"] = "test",
     target_fpr: float = 0.06,
     n_wearers: int = 10,
@@ -97,6 +98,7 @@ def train_face_detector(
             regions, as the paper does for faces.
         fine_tuned: the first layer of the network that learns the subjects, too, after the new
             last layer has, see `vggface.fine_tune`; None: none.
+        tuning_rate: the learning rate of that; a network that knows no faces yet takes more.
         calibrate_on: "test": half of the photographs held out; the false positive rate is that on
             the other half. "train": the photographs that the classifier was trained on, where few
             are held out; the rate is that on all that are. The classifier is surer of those, so the
@@ -123,7 +125,8 @@ def train_face_detector(
     cache = out / "features"
     learnt = transfer(folder, network, cache=cache, log=out / "training.csv", **common, **settings)
     if fine_tuned is not None:
-        learnt = fine_tune(learnt, fine_tuned, log=out / "tuning.csv", **common)
+        log = out / "tuning.csv"
+        learnt = fine_tune(learnt, fine_tuned, learning_rate=tuning_rate, log=log, **common)
     names = learnt.subjects.names
     fill: Any = "noise"
     if variant == PAPER:

@@ -41,6 +41,7 @@ def vggface_train(
         str | None,
         typer.Option(help="The first layer that learns the subjects, too, for instance conv5_1."),
     ] = None,
+    tuning_rate: Annotated[float, typer.Option(help="The learning rate of --fine-tune.")] = 1e-5,
     variant: options.Variant = None,
     calibrate_on: Annotated[
         Literal["test", "train"],
@@ -88,6 +89,7 @@ def vggface_train(
             calibrate_on=calibrate_on,
             variant=variant or OCCLUSION,
             fine_tuned=fine_tune,
+            tuning_rate=tuning_rate,
             target_fpr=target_fpr,
             n_wearers=n_wearers,
             steps=steps,

@@ -76,9 +76,9 @@ def report(made: FaceDetector) -> None:
     for who, seen, n in made.transfer.confusions(3):
         print(f"  {who} taken for {seen}: {n}")
     print(made.radar.calibration)
-    print(f"of other photographs held out {made.benign} % are flagged")
+    print(f"flagged of {made.benign.n} other photographs held out: {made.benign}")
     for kind, found in made.glasses.items():
-        print(f"{kind}: glasses succeed on {found.succeeded} %, {found.flagged} % are flagged")
+        print(f"{kind}: glasses succeed on {found.succeeded}; flagged of those: {found.flagged}")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from tf_taintradar import plot
-from tf_taintradar.detection import OCCLUSION, PAPER
+from tf_taintradar.detection import OCCLUSION, PAPER, VARIANTS
 from tf_taintradar.evaluation.metrics import Rate
 from tf_taintradar.export import export_savedmodel
 from tf_taintradar.files import replacing
@@ -21,6 +21,7 @@ from tf_taintradar.glasses import DODGING, IMPERSONATION, Glasses, judge, read_f
 from tf_taintradar.model import TaintRadarModel
 from tf_taintradar.settings import require
 from tf_taintradar.vggface import Photographs, Transfer, average_face, fine_tune, transfer
+from tf_taintradar.vggface.tuning import check_layer
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -120,6 +121,9 @@ def train_face_detector(
     """
     out = Path(output)
     require(calibrate_on in ("test", "train"), "calibrate_on", calibrate_on, '"test" or "train"')
+    require(variant in VARIANTS, "variant", variant, " or ".join(VARIANTS))
+    if fine_tuned is not None:
+        check_layer(network, fine_tuned)
     common: dict[str, Any] = {"preprocessor": preprocessor, "batch_size": batch_size}
     common |= {"strategy": strategy, "seed": seed, "verbose": verbose}
     cache = out / "features"

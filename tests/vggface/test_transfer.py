@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from tf_taintradar.cli import app
 from tf_taintradar.demo.faces import draw_face
 from tf_taintradar.errors import UnsupportedClassifierError
+from tf_taintradar.faces import train_face_detector
 from tf_taintradar.image_files import read_image
 from tf_taintradar.vggface import VGGFace, transfer
 from tf_taintradar.vggface.features import compute_features
@@ -150,3 +151,14 @@ def test_the_command_without_weights(people, tmp_path):
     result = CliRunner().invoke(app, [*map(str, missing), "--width", "0.03125"])
     assert result.exit_code == 2
     assert "There is no weights file 'none.h5'" in result.stderr
+
+
+def test_settings_are_checked_before_the_work(people, network, tmp_path):
+    common = {"n_train": 6, "verbose": 0}
+    with pytest.raises(ValueError, match="`variant` must be occlusion or paper"):
+        train_face_detector(people, network, tmp_path / "out", variant="other", **common)
+    with pytest.raises(ValueError, match='`calibrate_on` must be "test" or "train"'):
+        train_face_detector(people, network, tmp_path / "out", calibrate_on="all", **common)
+    with pytest.raises(UnsupportedClassifierError, match="none called 'conv9'"):
+        train_face_detector(people, network, tmp_path / "out", fine_tuned="conv9", **common)
+    assert not (tmp_path / "out").exists()

@@ -126,8 +126,8 @@ def print_faces(made: "FaceDetector") -> None:
         table.add_row(who, seen, str(n))
     _print(table)
     _print(str(made.radar.calibration))
-    _print(f"of {made.benign.n} other photographs held out {made.benign} % are flagged")
-    table = Table("glasses", "succeed, %", "of those flagged", "AUROC", "right name recovered")
+    _print(f"flagged of {made.benign.n} other photographs: {made.benign}")
+    table = Table("glasses", "succeed", "of those flagged", "AUROC", "right name recovered")
     for kind, found in made.glasses.items():
         area = "-" if found.auroc is None else f"{found.auroc:.2f}"
         table.add_row(kind, str(found.succeeded), str(found.flagged), area, str(found.recovered))

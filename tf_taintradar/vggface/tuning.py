@@ -89,12 +89,23 @@ def fine_tune(
 
 def _freeze(model: keras.Model, first: str) -> None:
     """Leaves the layers from `first` on trainable, in the order of the network."""
-    names = [layer.name for layer in model.layers]
-    if first not in names:
-        raise UnsupportedClassifierError(
-            f"`first` must name a layer of the classifier; it has none called {first!r}. Those "
-            f"with weights: {', '.join(layer.name for layer in model.layers if layer.weights)}."
-        )
+    names = check_layer(model, first)
     for i, layer in enumerate(model.layers):
         is_upper = i >= names.index(first)
         layer.trainable = is_upper and not isinstance(layer, keras.layers.BatchNormalization)
+
+
+def check_layer(model: keras.Model, first: str) -> list[str]:
+    """The names of all layers.
+
+    Raises:
+        UnsupportedClassifierError: `first` is none of them.
+    """
+    names = [layer.name for layer in model.layers]
+    if first not in names:
+        raise UnsupportedClassifierError(
+            f"The first layer to tune must be one of the classifier's; it has none called "
+            f"{first!r}. Those with weights: "
+            f"{', '.join(layer.name for layer in model.layers if layer.weights)}."
+        )
+    return names

@@ -127,17 +127,18 @@ def main(
 
 
 def draw(rows: list[Row], folder: Path) -> None:
-    """Writes `overlap-MODEL.png`: how far the critical region leaves the patch."""
+    """Writes `overlap-MODEL.png`: how far the critical region leaves the patch.
+
+    The critical region is that of steps 1 and 2, which both variants share.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for network in dict.fromkeys(row.network for row in rows):
-        curves: dict[str, tuple[list[float], list[float]]] = {}
+        curves: dict[str, dict[float, float]] = {}
         for row in rows:
             if row.network == network and row.weight is not None:
-                aim = row.attack.split(",")[0]
-                weights, overlaps = curves.setdefault(f"{row.variant}, {aim}", ([], []))
-                weights.append(row.weight)
-                overlaps.append(row.overlap)
-        figure = plot.overlap_curves(curves, title=f"{network}: misleading the critical region")
+                curves.setdefault(row.attack.split(",")[0], {})[row.weight] = row.overlap
+        lines = {aim: (list(found), list(found.values())) for aim, found in curves.items()}
+        figure = plot.overlap_curves(lines, title=f"{network}: misleading the critical region")
         plot.saved(figure, folder / f"overlap-{network}.png")
 
 

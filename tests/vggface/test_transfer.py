@@ -146,6 +146,19 @@ def test_the_command(people, tmp_path, published):
     assert again.exit_code == 0, again.output
 
 
+def test_the_command_with_another_network(people, network, tmp_path):
+    network.save(tmp_path / "network.keras")
+    command = ["vggface-train", people, "--network", tmp_path / "network.keras", "--kept", "pool5"]
+    command += ["--preprocessor", "unit", "--calibrate-on", "train", "--output", tmp_path / "out"]
+    command += ["--n-train", 6, "--epochs", 3, "--n-wearers", 1, "--steps", 2, "--target-fpr", 0.2]
+    result = CliRunner().invoke(app, [*map(str, command)])
+    assert result.exit_code == 0, result.output
+    assert "flagged of 24 other photographs" in result.stdout  # all that are held out
+    radar = keras.models.load_model(tmp_path / "out" / "detector.keras")
+    assert radar.calibration.n_images == 24
+    assert radar.classifier.get_layer("subjects_pooling").output.shape == (None, 32)
+
+
 def test_the_command_without_weights(people, tmp_path):
     missing = ["vggface-train", people, "--output", tmp_path / "out", "--weights", "none.h5"]
     result = CliRunner().invoke(app, [*map(str, missing), "--width", "0.03125"])

@@ -39,7 +39,9 @@ from tf_taintradar.attacks import (
 from tf_taintradar.attacks.adaptive import iou
 from tf_taintradar.calibration import wilson_interval
 
-KINDS = ("plain", "bpda", "away", "small", "likely", "likely-universal")
+UNIVERSAL = "likely-universal"
+UNAWARE = ("plain", "likely", UNIVERSAL)  # of the detector
+KINDS = (*UNAWARE, "bpda", "away", "small")
 
 
 @dataclasses.dataclass
@@ -167,14 +169,10 @@ class Bench:
         plain = {"preprocessor": self.network.preprocessor, **common}
         wanted: dict[str, Any] = {"target_class": self.target, **common}
         for kind in kinds:
-            if kind == "plain":
-                targets: Any = self.target
-            elif kind == "likely":
-                targets = likely_targets(self.radar, self.images)
-            elif kind == "likely-universal":
-                targets = likely_target(self.radar, self.images)
-            if kind in ("plain", "likely", "likely-universal"):
-                patch = AdversarialPatch(self.network.classifier, target_class=targets, **plain)
+            if kind in UNAWARE:
+                patch = AdversarialPatch(
+                    self.network.classifier, target_class=self._targets(kind), **plain
+                )
                 yield kind, None, patch
             elif kind == "bpda":
                 yield kind, None, AdaptivePatch(self.radar, **wanted, **bpda)
@@ -183,9 +181,16 @@ class Bench:
                     patch = MisleadingPatch(self.radar, aim=kind, weight=weight, **wanted, **bpda)
                     yield f"{kind}, {weight:g}", weight, patch
 
+    def _targets(self, kind: str) -> Any:
+        if kind == "likely":
+            return likely_targets(self.radar, self.images)
+        if kind == UNIVERSAL:
+            return likely_target(self.radar, self.images)
+        return self.target
+
     def row(self, attack: str, weight: float | None, patch: AdversarialPatch) -> Row:
         """Attacks all images and counts."""
-        mount = patch.universal if attack.endswith("universal") else patch.partial
+        mount = patch.universal if attack == UNIVERSAL else patch.partial
         result = mount(self.images, verbose=0)
         found = self.radar.predict(result.images, verbose=0)
         fooled, flagged = result.success, found["is_adversarial"]

@@ -1,6 +1,7 @@
-"""Writes files whole or not at all."""
+"""Files: written whole or not at all, told apart by what they hold."""
 
 import contextlib
+import hashlib
 import os
 import pathlib
 import shutil
@@ -33,6 +34,15 @@ def require_new_folder(folder: str | os.PathLike[str]) -> None:
     path = pathlib.Path(folder)
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise FileExistsError(f"{os.fspath(folder)!r} exists and is not empty: choose another.")
+
+
+def sha256_of(path: str | os.PathLike[str]) -> str:
+    """The SHA-256 of what a file holds, in hexadecimal; OSError if it cannot be read."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 22):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def _remove(path: pathlib.Path) -> None:

@@ -4,7 +4,7 @@ import logging
 
 import numpy as np
 import pytest
-from PIL import Image
+from drawn_people import draw_people
 
 from tf_taintradar.demo.faces import draw_face
 from tf_taintradar.errors import ImageError
@@ -16,12 +16,7 @@ SHAPE = (48, 48, 3)
 @pytest.fixture
 def people(tmp_path):
     """Three subjects with 4, 5 and 6 photographs."""
-    for subject, n in enumerate((4, 5, 6)):
-        person = tmp_path / "people" / f"subject{subject}"
-        person.mkdir(parents=True)
-        for i in range(n):
-            Image.fromarray(draw_face(subject, i, size=64)).save(person / f"{i}.png")
-    return tmp_path / "people"
+    return draw_people(tmp_path / "people", (4, 5, 6))
 
 
 def test_names_labels_and_counts(people):

@@ -5,12 +5,11 @@ import json
 import keras
 import numpy as np
 import pytest
+from drawn_people import draw_people
 from keras_2_file import write
-from PIL import Image
 from typer.testing import CliRunner
 
 from tf_taintradar.cli import app
-from tf_taintradar.demo.faces import draw_face
 from tf_taintradar.errors import UnsupportedClassifierError
 from tf_taintradar.faces import train_face_detector
 from tf_taintradar.image_files import read_image
@@ -24,13 +23,7 @@ SMALL = {"classes": 5, "input_shape": (48, 48, 3), "width": 1 / 16}
 @pytest.fixture(scope="module")
 def people(tmp_path_factory):
     """Four subjects with 12 photographs each."""
-    folder = tmp_path_factory.mktemp("people")
-    for subject in range(4):
-        (folder / f"subject{subject}").mkdir()
-        for i in range(12):
-            face = Image.fromarray(draw_face(subject, i, size=64))
-            face.save(folder / f"subject{subject}" / f"{i:02d}.png")
-    return folder
+    return draw_people(tmp_path_factory.mktemp("people"), [12] * 4)
 
 
 @pytest.fixture

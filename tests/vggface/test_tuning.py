@@ -6,10 +6,9 @@ import sys
 import keras
 import numpy as np
 import pytest
-from PIL import Image
+from drawn_people import draw_people
 
 from tf_taintradar import TaintRadarModel
-from tf_taintradar.demo.faces import draw_face
 from tf_taintradar.errors import UnsupportedClassifierError
 from tf_taintradar.vggface import VGGFace, fine_tune, transfer
 
@@ -19,13 +18,7 @@ SMALL = {"classes": 5, "input_shape": (48, 48, 3), "width": 1 / 16}
 @pytest.fixture(scope="module")
 def people(tmp_path_factory):
     """Three subjects with 10 photographs each."""
-    folder = tmp_path_factory.mktemp("people")
-    for subject in range(3):
-        (folder / f"subject{subject}").mkdir()
-        for i in range(10):
-            face = Image.fromarray(draw_face(subject, i, size=48))
-            face.save(folder / f"subject{subject}" / f"{i:02d}.png")
-    return folder
+    return draw_people(tmp_path_factory.mktemp("people"), [10] * 3, size=48)
 
 
 @pytest.fixture(scope="module")

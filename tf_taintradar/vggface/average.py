@@ -1,6 +1,5 @@
 """The average face: what the paper paints into a region of a face."""
 
-import hashlib
 import os
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tf_taintradar.errors import ImageError
+from tf_taintradar.files import sha256_of
 from tf_taintradar.fills import mean_image
 from tf_taintradar.image_files import files_of
 from tf_taintradar.images import Shape
@@ -60,6 +60,6 @@ def _average(source: Any, input_shape: Shape) -> npt.NDArray[np.uint8]:
 
 def _checksum(file: Path) -> str:
     try:
-        return hashlib.sha256(file.read_bytes()).hexdigest()
+        return sha256_of(file)
     except OSError as error:
         raise ImageError(f"Cannot read {str(file)!r} as an image: {error}") from error

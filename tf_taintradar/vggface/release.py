@@ -1,6 +1,5 @@
 """What the project keras-vggface has published, downloaded once."""
 
-import hashlib
 import logging
 import os
 import pathlib
@@ -9,7 +8,7 @@ import keras
 import numpy as np
 
 from tf_taintradar.errors import WeightsError
-from tf_taintradar.files import replacing
+from tf_taintradar.files import replacing, sha256_of
 
 _LOG = logging.getLogger(__name__)
 
@@ -81,18 +80,15 @@ def label_names(path: str | os.PathLike[str] | None = None) -> list[str]:
 
 
 def _check_unchanged(path: pathlib.Path) -> None:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 22):
-            digest.update(block)
+    digest = sha256_of(path)
     known = path.with_suffix(".sha256")
     if not known.exists():
-        _LOG.info("SHA-256 of %s: %s", path.name, digest.hexdigest())
+        _LOG.info("SHA-256 of %s: %s", path.name, digest)
         with replacing(known) as partial:
-            partial.write_text(digest.hexdigest() + "\n")
-    elif known.read_text().strip() != digest.hexdigest():
+            partial.write_text(digest + "\n")
+    elif known.read_text().strip() != digest:
         raise WeightsError(
             f"{os.fspath(path)!r} is not the file that was downloaded: its SHA-256 is "
-            f"{digest.hexdigest()}, it was {known.read_text().strip()}. Delete both files, and it "
+            f"{digest}, it was {known.read_text().strip()}. Delete both files, and it "
             "is downloaded again."
         )

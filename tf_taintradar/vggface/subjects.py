@@ -1,7 +1,6 @@
 """Photographs of people: one sub-folder for each, checked, divided by seed."""
 
 import dataclasses
-import hashlib
 import logging
 import os
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tf_taintradar.errors import ImageError
+from tf_taintradar.files import sha256_of
 from tf_taintradar.image_files import find_images, read_image
 from tf_taintradar.images import Shape
 
@@ -116,7 +116,7 @@ def find_subjects(folder: str | os.PathLike[str], input_shape: Shape) -> Subject
     for label, person in enumerate(people):
         before = len(files)
         for file in find_images(person):
-            content = hashlib.sha256(file.read_bytes()).hexdigest()
+            content = sha256_of(file)
             if content in known:
                 duplicates.append(file)
                 continue

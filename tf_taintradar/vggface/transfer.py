@@ -133,11 +133,7 @@ def transfer(
             keras.layers.Activation("softmax", name="subjects_softmax"),
         ]
     )
-    head.compile(
-        keras.optimizers.Adam(learning_rate),
-        loss="sparse_categorical_crossentropy",
-        metrics=["accuracy"],
-    )
+    compile_for_subjects(head, learning_rate)
     _fit(head, seen, train.labels, epochs, log, seed)
     answer = embedding.output
     for layer in head.layers:
@@ -179,6 +175,15 @@ def _fit(
         callbacks=[keras.callbacks.EarlyStopping(patience=10, restore_best_weights=True)]
         + csv_log(log),
         verbose=0,
+    )
+
+
+def compile_for_subjects(model: keras.Model, learning_rate: float) -> None:
+    """Makes a model (b, subjects) of softmax probabilities ready to learn labels (b,)."""
+    model.compile(
+        keras.optimizers.Adam(learning_rate),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
     )
 
 

@@ -12,7 +12,12 @@ import tensorflow as tf
 from tf_taintradar.errors import UnsupportedClassifierError
 from tf_taintradar.vggface.batches import Batches
 from tf_taintradar.vggface.placing import copy, scope
-from tf_taintradar.vggface.transfer import Transfer, csv_log, validation_split
+from tf_taintradar.vggface.transfer import (
+    Transfer,
+    compile_for_subjects,
+    csv_log,
+    validation_split,
+)
 
 
 def fine_tune(
@@ -64,11 +69,7 @@ def fine_tune(
     model = copy(learnt.classifier, strategy)
     _freeze(model, first)
     with scope(strategy):
-        model.compile(
-            keras.optimizers.Adam(learning_rate),
-            loss="sparse_categorical_crossentropy",
-            metrics=["accuracy"],
-        )
+        compile_for_subjects(model, learning_rate)
     before = model.evaluate(read(held), verbose=0)[0]
     keras.utils.set_random_seed(seed)
     stop = keras.callbacks.EarlyStopping(patience=3, restore_best_weights=True)
@@ -79,7 +80,7 @@ def fine_tune(
         callbacks=[stop, *csv_log(log)],
         verbose=verbose,
     )
-    if model.evaluate(read(held), verbose=0)[0] >= before:
+    if not stop.best < before:  # the loss of its best epoch, whose weights are back
         return learnt
     tuned = copy(learnt.classifier)
     tuned.set_weights(model.get_weights())
@@ -89,17 +90,17 @@ def fine_tune(
 
 def _freeze(model: keras.Model, first: str) -> None:
     """Leaves the layers from `first` on trainable, in the order of the network."""
-    names = check_layer(model, first)
+    start = check_layer(model, first)
     for i, layer in enumerate(model.layers):
-        is_upper = i >= names.index(first)
+        is_upper = i >= start
         layer.trainable = is_upper and not isinstance(layer, keras.layers.BatchNormalization)
 
 
-def check_layer(model: keras.Model, first: str) -> list[str]:
-    """The names of all layers.
+def check_layer(model: keras.Model, first: str) -> int:
+    """The number of the layer called `first`.
 
     Raises:
-        UnsupportedClassifierError: `first` is none of them.
+        UnsupportedClassifierError: there is none.
     """
     names = [layer.name for layer in model.layers]
     if first not in names:
@@ -108,4 +109,4 @@ def check_layer(model: keras.Model, first: str) -> list[str]:
             f"{first!r}. Those with weights: "
             f"{', '.join(layer.name for layer in model.layers if layer.weights)}."
         )
-    return names
+    return names.index(first)

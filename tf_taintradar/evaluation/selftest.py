@@ -128,7 +128,7 @@ def _advice(seen: SelfTest, variant: str) -> list[str]:
     advice = []
     if seen.target_fpr is not None and seen.benign.interval[0] > seen.target_fpr:
         advice.append(
-            f"It flags {seen.benign} % of these benign images, more than the {seen.target_fpr:.0%} "
+            f"It flags {seen.benign} of these benign images, more than the {seen.target_fpr:.0%} "
             "it was calibrated to: they differ from those of its calibration. Calibrate on images "
             "like the ones it will see."
         )
@@ -136,12 +136,12 @@ def _advice(seen: SelfTest, variant: str) -> list[str]:
         flagged = seen.flagged[attack]
         if (succeeded.value or 0) < _WORKS:
             advice.append(
-                f"The {attack} fooled the classifier on {succeeded} % of the images: too few to "
+                f"The {attack} fooled the classifier on {succeeded} of the images: too few to "
                 "judge the detector by. Mount stronger ones with `taintradar attack` (more steps, "
                 "a larger diameter)."
             )
         elif (flagged.value or 0) < _ENOUGH:
-            advice.append(f"Of the {attack} that succeed {flagged} % are flagged. {_more(variant)}")
+            advice.append(f"Of the {attack} that succeed {flagged} are flagged. {_more(variant)}")
         elif flagged.n < FEW:
             advice.append(
                 f"The {attack} succeeded on {flagged.n} images only: rates over fewer than {FEW} "

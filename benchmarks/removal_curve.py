@@ -43,7 +43,7 @@ class Curve(NamedTuple):
         images: name of the set.
         areas: (s,) the removed shares of the image.
         ranks: (n, s) int32, how many labels overtake the predicted one.
-        falls: (n, s) float32, see `occlusion.fall`.
+        falls: (n, s) float32, in nats, see `Occlusions`.
     """
 
     network: str
@@ -91,7 +91,7 @@ def remove(
     @tf.function(input_signature=[spec], autograph=False)
     def effects(pixels: tf.Tensor) -> tuple[tf.Tensor, ...]:
         sight, _ = look(classifier, pixels, temperature=2.0, map_threshold=0.15)
-        windows, without, falls = occlude(classifier, sight, sides)
+        windows, without, falls, _ = occlude(classifier, sight, sides)
         ranks = [rank_of(logits, sight.label) for logits in tf.unstack(without, axis=1)]
         areas = tf.reduce_mean(tf.cast(windows, tf.float32), axis=(2, 3))
         return areas, tf.stack(ranks, axis=1), falls

@@ -192,7 +192,7 @@ def test_an_empty_folder_is_an_error(tmp_path):
 # calibrate, explain, diagnose
 
 
-@pytest.mark.parametrize("variant", ["paper", "occlusion"])
+@pytest.mark.parametrize("variant", ["paper", "occlusion", "bands"])
 def test_calibrate_then_detect(tmp_path, variant):
     (tmp_path / "names.txt").write_text("\n".join(NAMES))
     output, surface, report = (
@@ -213,8 +213,8 @@ def test_calibrate_then_detect(tmp_path, variant):
     document = json.loads(run("detect", output, "photos", "--json").stdout)
     assert document["variant"] == variant
     assert document["top_k"] == calibration.get("top_k")
-    thresholds = {"paper": "rank_threshold", "occlusion": "score_threshold"}
-    assert document["threshold"] == calibration[thresholds[variant]]
+    threshold = "rank_threshold" if variant == "paper" else "score_threshold"
+    assert document["threshold"] == calibration[threshold]
     flagged = np.mean([row["is_adversarial"] for row in document["images"]])
     assert flagged == pytest.approx(calibration["fpr"])
     assert document["images"][0]["name"] in NAMES

@@ -16,7 +16,7 @@ import pytest
 import tensorflow as tf
 
 from tf_taintradar.classifier import open_classifier
-from tf_taintradar.detection import detect
+from tf_taintradar.detection import VARIANTS, detect
 from tf_taintradar.fills import Constant, Noise
 from tf_taintradar.paper import gather_evidence, rank_shifts
 from tf_taintradar.sight import look
@@ -136,7 +136,7 @@ def test_a_constant_added_to_all_logits_changes_nothing():
             np.testing.assert_array_equal(one, other)
 
 
-@pytest.fixture(params=["paper", "occlusion"])
+@pytest.fixture(params=VARIANTS)
 def compiled(request, small_classifier):
     opened = open_classifier(small_classifier)
     settings = {"variant": request.param, "fill": Noise(), "top_k": 4}
@@ -162,7 +162,7 @@ def test_permuting_the_batch_permutes_the_answer(compiled, images):
     same(compiled(tf.gather(x, order)), expected)
 
 
-@pytest.mark.parametrize("variant", ["paper", "occlusion"])
+@pytest.mark.parametrize("variant", VARIANTS)
 def test_eager_graph_and_xla_agree(small_classifier, images, variant):
     opened = open_classifier(small_classifier)
     x = tf.constant(images, tf.float32)

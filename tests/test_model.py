@@ -32,6 +32,7 @@ OUTPUTS = {
 SETTINGS = {
     "paper": {"top_k": 2, "rank_threshold": 0},
     "occlusion": {"score_threshold": 0.1},
+    "bands": {"variant": "bands", "score_threshold": 0.02},
 }
 
 
@@ -146,7 +147,7 @@ def test_calibrate_meets_its_target_on_its_own_images(small_classifier, variant)
     assert calibration.n_images == 120
 
 
-@pytest.mark.parametrize(("variant", "needed"), [("paper", 17), ("occlusion", 16)])
+@pytest.mark.parametrize(("variant", "needed"), [("paper", 17), ("occlusion", 16), ("bands", 16)])
 def test_calibrate_refuses_what_cannot_be_calibrated(small_classifier, images, variant, needed):
     radar = TaintRadarModel(small_classifier, variant=variant)
     with pytest.raises(ValueError, match="`target_fpr`"):
@@ -258,6 +259,14 @@ def test_a_setting_of_the_other_variant_is_refused(small_classifier, variant, se
         setattr(TaintRadarModel(small_classifier, variant=variant), setting, 1)
 
 
+def test_a_threshold_in_nats_is_not_taken_for_a_share(small_classifier, images):
+    nats = TaintRadarModel(small_classifier).calibrate(images, 0.2, verbose=0)
+    shares = TaintRadarModel(small_classifier, variant="bands")
+    with pytest.raises(ValueError, match="`calibration` belongs to variant 'occlusion'"):
+        shares.calibration = nats
+    assert shares.calibrate(images, 0.2, verbose=0).variant == "bands"
+
+
 def test_settings_in_ranks_mean_the_papers_variant(small_classifier):
     assert TaintRadarModel(small_classifier).variant == "occlusion"
     assert TaintRadarModel(small_classifier, top_k=3).variant == "paper"
@@ -267,7 +276,7 @@ def test_settings_in_ranks_mean_the_papers_variant(small_classifier):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"variant": "papers"}, "`variant` must be occlusion or paper"),
+        ({"variant": "papers"}, "`variant` must be occlusion or bands or paper"),
         ({"score_threshold": float("nan")}, "`score_threshold` must be a finite number"),
         ({"top_k": 6}, "`top_k` must be a whole number from 1 to 5"),
         ({"top_k": 0}, "`top_k`"),

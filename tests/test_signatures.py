@@ -35,6 +35,7 @@ EVIDENCE = {
         "windows": ("bool", (4, 6, 4)),
         "window_logits": ("float32", (4, 5)),
         "falls": ("float32", (4,)),
+        "strength": ("float32", ()),
     },
     "paper": {
         "filled_images": ("float32", (24, 16, 3)),

@@ -21,7 +21,7 @@ _LOG = logging.getLogger(__name__)
 class Calibration:
     """The settings that meet a target false positive rate, and what was seen on benign images.
 
-    `ScoreCalibration` is the one of variant "occlusion", `RankCalibration` that of "paper".
+    `RankCalibration` is the one of variant "paper", `ScoreCalibration` that of the others.
 
     Attributes:
         target_fpr: the false positive rate asked for, in (0, 1).

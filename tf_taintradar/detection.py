@@ -9,13 +9,20 @@ import tensorflow as tf
 
 from tf_taintradar.classifier import OpenedClassifier
 from tf_taintradar.fills import Fill, fill_region
-from tf_taintradar.occlusion import Occlusions, average_outside, occlude, to_pixels, worst_falls
+from tf_taintradar.occlusion import (
+    Occlusions,
+    average_outside,
+    lost_share,
+    occlude,
+    to_pixels,
+    worst_falls,
+)
 from tf_taintradar.paper import Evidence, gather_evidence, rerun
 from tf_taintradar.ranks import rank_of
 from tf_taintradar.regions import Slope, intersect, is_inside
 from tf_taintradar.sight import Sight, look
 
-OCCLUSION, PAPER = VARIANTS = ("occlusion", "paper")
+OCCLUSION, BANDS, PAPER = VARIANTS = ("occlusion", "bands", "paper")
 """The ways of removing and deciding; see `detect`."""
 
 
@@ -63,17 +70,19 @@ def detect(
     - "occlusion" takes the most critical window of each size out of the feature map; the score is
       the mean of the label's two deepest falls (`occlusion.worst_falls`), the tainted region the
       window without which it falls furthest. It has no use for `fill` and `top_k`.
+    - "bands" does the same with windows as wide as the map, for aligned faces and what is worn on
+      them; the score is the share of what the label had that it loses (`occlusion.lost_share`).
 
     Args:
         classifier: see `open_classifier`.
         images: (b, H, W, c) float32, raw pixels 0..255.
-        variant: "occlusion" or "paper".
+        variant: "occlusion", "bands" or "paper".
         fill: what is painted into a region.
         top_k: K, how many of the labels that gain most take part, 1..n.
         temperature: T > 0 of Eq. 3; above 1 it keeps the gradient from vanishing on sure labels.
         map_threshold: where a region ends, as a fraction of its map's maximum, in (0, 1].
         slope: for attackers who know the detector: every answer stays the same, and gradients of
-            the logits and of the occlusion score pass through the regions; see `regions`.
+            the logits and of a score in nats or shares pass through the regions; see `regions`.
 
     Returns:
         The detection of each image.
@@ -100,13 +109,16 @@ def detect(
         score = tf.cast(rank_of(logits, sight.label), tf.float32)
     else:
         # 3 to 7  take the most critical window of each size out of the feature map
-        evidence = occlude(classifier, sight, slope=slope)
+        evidence = occlude(classifier, sight, bands=variant == BANDS, slope=slope)
         worst = tf.argmax(evidence.falls, axis=-1, output_type=tf.int32)
         tainted = to_pixels(tf.gather(evidence.windows, worst, batch_dims=1), images.shape[1:3])
         cleaned = fill_region(images, tainted, average_outside(images, tainted))
         # 8  how far the label falls
         logits = tf.gather(evidence.window_logits, worst, batch_dims=1)
-        score = worst_falls(evidence.falls)
+        if variant == BANDS:
+            score = lost_share(evidence.falls, evidence.strength)
+        else:
+            score = worst_falls(evidence.falls)
     return Detection(
         sight=sight,
         evidence=evidence,

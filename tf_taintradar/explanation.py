@@ -71,6 +71,8 @@ class Explanation:
         if isinstance(first.evidence, Evidence):
             kind = PaperExplanation
             evidence["filled_image"] = evidence.pop("filled_images")
+        else:
+            evidence["strength"] = float(evidence["strength"])
         return kind(
             image=sight.pop("images"),
             label=int(sight.pop("label")),
@@ -133,18 +135,20 @@ class Explanation:
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class OcclusionExplanation(Explanation):
-    """Every intermediate result of variant "occlusion" for one image.
+    """Every intermediate result of variants "occlusion" and "bands" for one image.
 
     Attributes:
         windows: (s, h, w) bool, the most critical window of each size, in cells.
         window_logits: (s, n) float32, the logits without each window.
         falls: (s,) float32, how far the label falls without each, in nats; `score` is the mean
-            of the two deepest.
+            of the two deepest, or of all as a share of what the label had.
+        strength: what the label had, in nats; see `occlusion.strength`.
     """
 
     windows: npt.NDArray[np.bool_]
     window_logits: npt.NDArray[np.float32]
     falls: npt.NDArray[np.float32]
+    strength: float
 
     def _way(self) -> list[Panel]:
         size = self.image.shape[:2]
@@ -155,7 +159,7 @@ class OcclusionExplanation(Explanation):
         ]
 
     def _fall(self) -> str:
-        return f"score {self.score:.1f}; {super()._fall()}"
+        return f"score {self.score:.3g}; {super()._fall()}"
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)

@@ -46,8 +46,9 @@ class TaintRadarModel(Saving):
             pixels.
         feature_layer: name of the layer whose output is the feature map; found automatically.
         variant: how a region is removed and the decision found, see `detection.detect`:
-            "occlusion", or "paper", which is also meant by giving `top_k` or `rank_threshold`.
-        score_threshold: of "occlusion": an image is adversarial if its score is above this.
+            "occlusion"; "bands", for aligned faces; or "paper", which is also meant by giving
+            `top_k` or `rank_threshold`.
+        score_threshold: of all but "paper": an image is adversarial if its score is above this.
             `calibrate` sets it.
         fill: of "paper": what is painted into a region: "noise" (the paper's choice for scenes),
             "blur", a colour, an image (the paper's average face), or a fill of
@@ -215,8 +216,8 @@ class TaintRadarModel(Saving):
     ) -> Calibration:
         """Chooses the threshold on benign images alone; no attack is needed.
 
-        Variant "occlusion": `choose_threshold`. Variant "paper": K, too, by one sweep over
-        K = 1..k_max; see `choose_thresholds`.
+        Variant "paper" chooses K, too, by one sweep over K = 1..k_max, see `choose_thresholds`; the
+        others see `choose_threshold`.
 
         Args:
             x: benign images like those that will be seen in use, whether the classifier gets them
@@ -253,6 +254,6 @@ class TaintRadarModel(Saving):
                 shifts, areas, target_fpr=target_fpr, n_classes=n
             )
         else:
-            found = choose_threshold(seen["score"], target_fpr)
+            found = choose_threshold(seen["score"], target_fpr, variant=self.variant)
         self.calibration = found
         return found

@@ -23,6 +23,7 @@ SIDES = (0.15, 0.3, 0.45, 0.6)
 
 
 _DEEPEST = 2  # falls that make the score
+_CREDIT = 5.0  # nats added to what a label has, so that one without a lead does not lose it all
 
 
 class Occlusions(NamedTuple):
@@ -31,18 +32,21 @@ class Occlusions(NamedTuple):
     Attributes:
         windows: (b, s, h, w), see `regions`, a rectangle of cells each, smallest first.
         window_logits: (b, s, n) float32, the logits without each window.
-        falls: (b, s) float32, how far the label falls, in nats; see `fall`.
+        falls: (b, s) float32, how far the label falls: what it loses of its `strength`, in nats.
+        strength: (b,) float32, what the label has on the whole image, in nats; see `strength`.
     """
 
     windows: tf.Tensor
     window_logits: tf.Tensor
     falls: tf.Tensor
+    strength: tf.Tensor
 
 
 def occlude(
     classifier: OpenedClassifier,
     sight: Sight,
     sides: Sequence[float] = SIDES,
+    bands: bool = False,
     slope: Slope = None,
 ) -> Occlusions:
     """Takes the most critical window of each size out of the feature map.
@@ -53,19 +57,23 @@ def occlude(
         sides: the windows' sides as fractions of the feature map's, in (0, 1], ascending. The four
             of the detector reach from a small patch to a third of the image. Sizes that are the
             same number of cells on a small map count once.
+        bands: windows as wide as the map, of these heights.
         slope: of a softmax over the places of a window for gradients, see `regions`.
 
     Returns:
         The windows, and the label's fall without each.
     """
     height, width = sight.critical_map.shape[1:]
-    sizes = list(dict.fromkeys((_cells(height, side), _cells(width, side)) for side in sides))
+    widths = [width if bands else _cells(width, side) for side in sides]
+    sizes = list(dict.fromkeys((_cells(height, s), w) for s, w in zip(sides, widths, strict=True)))
     chosen = [most_critical(sight.critical_map, size, slope) for size in sizes]
     windows = tf.stack(chosen, axis=1)
     rest = take_out(sight.features, windows)
     flat = classifier.head(tf.reshape(rest, (-1, *rest.shape[2:])))
     without = tf.reshape(flat, (-1, len(sizes), classifier.n_classes))
-    return Occlusions(windows, without, fall(sight.logits, without, sight.label))
+    before = strength(sight.logits[:, None], sight.label)
+    falls = before - strength(without, sight.label)
+    return Occlusions(windows, without, falls, before[:, 0])
 
 
 def most_critical(critical_map: tf.Tensor, size: tuple[int, int], slope: Slope = None) -> tf.Tensor:
@@ -110,38 +118,56 @@ def take_out(features: tf.Tensor, windows: tf.Tensor) -> tf.Tensor:
     return choose(windows[..., None], mean[:, :, None, None], features[:, None])
 
 
-def fall(before: tf.Tensor, after: tf.Tensor, label: tf.Tensor) -> tf.Tensor:
-    """How far a label falls: what it loses of its log-probability, and of its lead.
+def strength(logits: tf.Tensor, label: tf.Tensor) -> tf.Tensor:
+    """What a label has: its log-probability, and its lead.
 
     The lead is the distance to the best other logit, negative once the label is no longer first. A
     sure label can lose much of its lead before its probability moves, an unsure one has no lead to
     lose; the sum of both sees either.
 
     Args:
-        before: (b, n) float32 logits.
-        after: (b, s, n) float32 logits.
+        logits: (b, s, n) float32.
         label: (b,) int32.
 
     Returns:
         (b, s) float32, in nats. Adding a constant to all logits changes nothing.
     """
-    return _strength(before[:, None, :], label) - _strength(after, label)
+    is_label = tf.one_hot(label, logits.shape[-1], True, False, dtype=tf.bool)[:, None]
+    own = tf.reduce_sum(tf.where(is_label, logits, 0), axis=-1)
+    best_other = tf.reduce_max(tf.where(is_label, logits.dtype.min, logits), axis=-1)
+    return 2 * own - tf.reduce_logsumexp(logits, axis=-1) - best_other
 
 
 def worst_falls(falls: tf.Tensor) -> tf.Tensor:
-    """The score: the mean of the two deepest falls.
+    """The score of variant "occlusion": the mean of the two deepest falls.
 
     A patch is as large as one or two of the windows. The smaller and larger ones say less, and an
     attacker who knows the detector hides behind them if they are averaged in.
 
     Args:
-        falls: (b, s) float32, see `fall`; s windows, one or more.
+        falls: (b, s) float32, in nats; s windows, one or more.
 
     Returns:
         (b,) float32, in nats.
     """
     n_deepest = min(_DEEPEST, falls.shape[1])
     return tf.reduce_mean(tf.math.top_k(falls, n_deepest, sorted=False).values, axis=-1)
+
+
+def lost_share(falls: tf.Tensor, before: tf.Tensor) -> tf.Tensor:
+    """The score of variant "bands": the mean fall, as a share of what the label had.
+
+    A classifier that is sure of its faces leads by many nats, and loses many with a part of the
+    face; glasses lend a name that is just believed a few nats, and take them all with them.
+
+    Args:
+        falls: (b, s) float32, in nats.
+        before: (b,) float32, the label's `strength`.
+
+    Returns:
+        (b,) float32: near 0 nothing is lost, from about 1 on everything.
+    """
+    return tf.reduce_mean(falls, axis=-1) / (tf.abs(before) + _CREDIT)
 
 
 def to_pixels(windows: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
@@ -163,14 +189,6 @@ def average_outside(images: tf.Tensor, regions: tf.Tensor) -> tf.Tensor:
     outside = tf.cast(~regions[..., None], images.dtype)
     total = tf.reduce_sum(images * outside, axis=(1, 2), keepdims=True)
     return tf.math.divide_no_nan(total, tf.reduce_sum(outside, axis=(1, 2), keepdims=True))
-
-
-def _strength(logits: tf.Tensor, label: tf.Tensor) -> tf.Tensor:
-    """(b, s): log-probability of the label plus its lead, of logits (b, s, n)."""
-    is_label = tf.one_hot(label, logits.shape[-1], True, False, dtype=tf.bool)[:, None]
-    own = tf.reduce_sum(tf.where(is_label, logits, 0), axis=-1)
-    best_other = tf.reduce_max(tf.where(is_label, logits.dtype.min, logits), axis=-1)
-    return 2 * own - tf.reduce_logsumexp(logits, axis=-1) - best_other
 
 
 def _soft(covered: tf.Tensor, size: tuple[int, int], slope: Slope) -> tf.Tensor:

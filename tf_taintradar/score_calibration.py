@@ -22,11 +22,13 @@ class ScoreCalibration(Calibration):
 
     Attributes:
         score_threshold: an image is flagged when its score is above this.
+        variant: whose scores these are, see `detection.detect`.
         scores: (n_images,) float64, the scores of the calibration images, largest first.
     """
 
     score_threshold: float
     scores: npt.NDArray[np.float64]
+    variant: str = "occlusion"  # of records that do not name it
 
     @property
     def threshold(self) -> float:
@@ -42,11 +44,13 @@ class ScoreCalibration(Calibration):
         return plot.saved(figure, path)
 
 
-def choose_threshold(scores: npt.NDArray[np.floating], target_fpr: float) -> ScoreCalibration:
+def choose_threshold(
+    scores: npt.NDArray[np.floating], target_fpr: float, *, variant: str
+) -> ScoreCalibration:
     """The smallest threshold that keeps the false positive rate below the target, soundly.
 
-    Arguments, errors and source as in `smallest_threshold`. Warns if so few images leave the rate
-    uncertain.
+    `variant` is kept beside it; other arguments, errors and source as in `smallest_threshold`.
+    Warns if so few images leave the rate uncertain.
     """
     threshold, n = smallest_threshold(scores, target_fpr), len(scores)
     ordered = np.sort(np.asarray(scores, np.float64))[::-1]
@@ -58,6 +62,7 @@ def choose_threshold(scores: npt.NDArray[np.floating], target_fpr: float) -> Sco
         n_images=n,
         score_threshold=threshold,
         scores=ordered,
+        variant=variant,
     )
     warn_if_uncertain(calibration)
     return calibration

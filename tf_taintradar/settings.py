@@ -58,7 +58,7 @@ class Settings:
 
     @property
     def top_k(self) -> int | None:
-        """K, how many of the labels that gain most take part; None with variant "occlusion"."""
+        """K, how many of the labels that gain most take part; None with the other variants."""
         return self._top_k if self.variant == PAPER else None
 
     @top_k.setter
@@ -89,12 +89,13 @@ class Settings:
 
     @property
     def score_threshold(self) -> float | None:
-        """The threshold of variant "occlusion", in nats; None: not set."""
-        return self._threshold if self.variant == OCCLUSION else None
+        """The threshold of "occlusion", in nats, or of "bands", a share; None: not set."""
+        return self._threshold if self.variant != PAPER else None
 
     @score_threshold.setter
     def score_threshold(self, value: float) -> None:
-        self._require_variant(OCCLUSION, "score_threshold")
+        if self.variant == PAPER:
+            self._require_variant(OCCLUSION, "score_threshold")
         in_range = isinstance(value, numbers.Real) and np.isfinite(value)
         require(in_range, "score_threshold", value, "a finite number")
         self._threshold = float(value)
@@ -118,6 +119,7 @@ class Settings:
         if isinstance(value, RankCalibration):
             self.top_k, self.rank_threshold = value.top_k, value.rank_threshold
         elif isinstance(value, ScoreCalibration):
+            self._require_variant(value.variant, "calibration")
             self.score_threshold = value.score_threshold
         else:
             require(False, "calibration", value, "a Calibration")

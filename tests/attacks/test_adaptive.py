@@ -16,6 +16,7 @@ from tf_taintradar.attacks import (
 from tf_taintradar.attacks.adaptive import iou
 from tf_taintradar.attacks.base import Shot
 from tf_taintradar.attacks.descent import Adam
+from tf_taintradar.detection import VARIANTS
 from tf_taintradar.errors import NotCalibratedError
 
 LOW, HIGH = 0.01, 1e6  # thresholds of a detector that flags nearly all images, or none
@@ -24,7 +25,7 @@ LOW, HIGH = 0.01, 1e6  # thresholds of a detector that flags nearly all images, 
 def detector(classifier, variant="occlusion", threshold=LOW):
     if variant == "paper":
         return TaintRadarModel(classifier, top_k=2, rank_threshold=min(3, int(threshold)))
-    return TaintRadarModel(classifier, score_threshold=threshold)
+    return TaintRadarModel(classifier, variant=variant, score_threshold=threshold)
 
 
 def shot(attack, images, labels, step=0):
@@ -35,14 +36,19 @@ def shot(attack, images, labels, step=0):
     )
 
 
-@pytest.mark.parametrize("weight", [0.0, 3.0])
-def test_the_loss_is_the_miss_and_the_score_above_the_threshold(small_classifier, images, weight):
-    radar = detector(small_classifier, threshold=0.05)
+@pytest.mark.parametrize(
+    ("variant", "weight", "unit"),
+    [("occlusion", 0.0, 1), ("occlusion", 3.0, 1), ("bands", 3.0, 20)],
+)
+def test_the_loss_is_the_miss_and_the_score_above_the_threshold(
+    small_classifier, images, variant, weight, unit
+):
+    radar = detector(small_classifier, variant, threshold=0.05)
     attack = AdaptivePatch(radar, target_class=2, weight=weight)
     loss, _ = attack.objective(shot(attack, images, [2] * 7, step=300))
     found = radar.predict(images, verbose=0)
     miss = -np.log(found["predictions"][:, 2])
-    above = np.maximum(found["score"] - (0.05 - 1), 0)  # margin: it aims below the threshold
+    above = np.maximum(unit * (found["score"] - 0.05) + 1, 0)  # it aims below the threshold
     np.testing.assert_allclose(loss, miss + weight * above, rtol=1e-3)
 
 
@@ -58,7 +64,7 @@ def test_against_the_paper_it_is_the_target_once_the_region_is_filled(small_clas
         np.testing.assert_allclose(loss[i], miss + 2 * again, rtol=1e-3)
 
 
-@pytest.mark.parametrize("variant", ["occlusion", "paper"])
+@pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("threshold", [0, HIGH])
 def test_it_has_what_it_wants_only_if_it_is_not_seen(small_classifier, images, variant, threshold):
     radar = detector(small_classifier, variant, threshold=threshold)

@@ -10,12 +10,14 @@ from tf_taintradar.attacks.checks import check_integer
 from tf_taintradar.attacks.descent import Adam
 from tf_taintradar.attacks.patch import AdversarialPatch
 from tf_taintradar.classifier import open_classifier
-from tf_taintradar.detection import PAPER, detect
+from tf_taintradar.detection import BANDS, OCCLUSION, PAPER, detect
 from tf_taintradar.errors import NO_THRESHOLD, NotCalibratedError
 from tf_taintradar.model import TaintRadarModel
 from tf_taintradar.sight import look
 
-_MARGIN = 0.5  # of the score below its threshold, for what rounding to pixels brings back
+_MARGIN = 0.5  # nats of the score below its threshold, for what rounding to pixels brings back
+_NAT = {OCCLUSION: 1.0, BANDS: 0.05}
+"""About what a nat is in the unit of the score."""
 
 
 class AdaptivePatch(AdversarialPatch):
@@ -26,7 +28,7 @@ class AdaptivePatch(AdversarialPatch):
     default every step minimises what the classifier lacks of the target, plus `weight` times what
     the detector sees:
 
-    - variant "occlusion": how far the score lies above its threshold;
+    - variants "occlusion" and "bands": how far the score lies above its threshold;
     - variant "paper": the cross-entropy of the target once the tainted region is filled, so that
       the label keeps its rank.
 
@@ -92,8 +94,9 @@ class AdaptivePatch(AdversarialPatch):
             seen, _ = self.miss(found.cleaned_logits, shot.labels)
             is_evaded = found.score <= self._threshold
         else:
-            seen = tf.nn.relu(found.score - (self._threshold - 2 * _MARGIN))
-            is_evaded = found.score <= self._threshold - _MARGIN
+            nats_above = (found.score - self._threshold) / _NAT[self.radar.variant]
+            seen = tf.nn.relu(nats_above + 2 * _MARGIN)
+            is_evaded = nats_above <= -_MARGIN
         return miss + self.weight * seen, wanted * tf.cast(is_evaded, tf.float32)
 
     def slope(self, step: tf.Tensor) -> tf.Tensor:

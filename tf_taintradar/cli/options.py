@@ -49,8 +49,8 @@ FeatureLayer = Annotated[
 Variant = Annotated[
     str | None,
     typer.Option(
-        help="How a new detector removes and decides: occlusion (the default) or paper, which "
-        "--top-k and --rank-threshold mean, too.",
+        help="How a new detector removes and decides: occlusion (the default), bands (for aligned "
+        "faces) or paper, which --top-k and --rank-threshold mean, too.",
     ),
 ]
 ClassNames = Annotated[

@@ -15,7 +15,7 @@ from tf_taintradar.evaluation.defences import make_defence
 from tf_taintradar.evaluation.record import Evaluation
 from tf_taintradar.evaluation.threats import THREATS, Attacked, Threat
 from tf_taintradar.model import TaintRadarModel
-from tf_taintradar.score_calibration import choose_threshold
+from tf_taintradar.score_calibration import smallest_threshold
 from tf_taintradar.settings import require
 from tf_taintradar.store import Store
 
@@ -83,7 +83,7 @@ def evaluate(
         rivals = {name: make_defence(name, radar, n_fit) for name in defences}
     require(bool(rivals), "defences", defences, "one defence or more")
     about = bench.about(threats, rivals, target, n_attacked)
-    choose_threshold(np.zeros(len(bench.calibration)), min(target_fprs))  # before the long work
+    smallest_threshold(np.zeros(len(bench.calibration)), min(target_fprs))  # before the long work
     store = Store(None if folder is None else Path(folder), about["run"])
     bar = keras.utils.Progbar(len(threats) + len(rivals) * (1 + len(threats)), verbose=verbose)
     mounted = {}

@@ -121,6 +121,8 @@ class VideoRadar:
             ImageError: as in `TaintRadarModel.predict`.
         """
         scores = [self.radar.score(track, batch_size=batch_size) for track in tracks]
-        self.calibration = choose_threshold(self._windows.apart(scores), target_fpr)
+        self.calibration = choose_threshold(
+            self._windows.apart(scores), target_fpr, variant=self.radar.variant
+        )
         self.score_threshold = self.calibration.threshold
         return self.calibration

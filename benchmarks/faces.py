@@ -54,7 +54,7 @@ def main(
             kept=kept,
             n_train=n_train,
             variant=variant,
-            calibrate_on="train",
+            calibrate_on="folds",
             target_fpr=target_fpr,
             n_wearers=n_wearers,
             steps=steps,

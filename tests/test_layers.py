@@ -28,7 +28,7 @@ LAYERS = [
     ["explanation", "diagnosis", "pipeline"],
     ["signatures", "settings"],
     ["savedmodel"],
-    ["saving"],
+    ["saving", "calibrating"],
     ["model"],
     ["export", "serving", "attacks", "baselines", "vggface"],
     ["evaluation", "video"],

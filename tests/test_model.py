@@ -147,6 +147,34 @@ def test_calibrate_meets_its_target_on_its_own_images(small_classifier, variant)
     assert calibration.n_images == 120
 
 
+@pytest.mark.parametrize("variant", SETTINGS)
+def test_each_part_is_judged_by_the_detector_beside_it(small_classifier, variant):
+    benign = np.random.default_rng(5).integers(0, 256, (40, 24, 16, 3), np.uint8)
+    radar = TaintRadarModel(small_classifier, variant=variant)
+    whole = radar.calibrate(benign, target_fpr=0.2, verbose=0)
+    other = keras.models.clone_model(small_classifier)
+    other.set_weights([weight[..., ::-1] for weight in small_classifier.get_weights()])
+    apart = TaintRadarModel(other, variant=variant)
+    common = {"target_fpr": 0.2, "verbose": 0}
+    same_one = radar.calibrate_across([(radar, benign[:10]), (radar, benign[10:])], **common)
+    assert same_one.threshold == pytest.approx(whole.threshold, rel=1e-4)
+    mixed = radar.calibrate_across([(radar, benign[:10]), (apart, benign[10:])], **common)
+    assert mixed.n_images == 40
+    assert radar.calibration is mixed
+    assert apart.threshold is None
+    if variant != "paper":
+        scores = np.concatenate([radar.score(benign[:10]), apart.score(benign[10:])])
+        np.testing.assert_allclose(mixed.scores, np.sort(scores)[::-1], rtol=1e-4)
+
+
+def test_parts_that_cannot_be_judged(small_classifier, images):
+    radar = TaintRadarModel(small_classifier)
+    with pytest.raises(ValueError, match="`parts` must be one pair"):
+        radar.calibrate_across([])
+    with pytest.raises(ValueError, match="`parts` belongs to variant 'occlusion'"):
+        radar.calibrate_across([(TaintRadarModel(small_classifier, top_k=2), images)])
+
+
 @pytest.mark.parametrize(("variant", "needed"), [("paper", 17), ("occlusion", 16), ("bands", 16)])
 def test_calibrate_refuses_what_cannot_be_calibrated(small_classifier, images, variant, needed):
     radar = TaintRadarModel(small_classifier, variant=variant)

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,11 +20,12 @@ from tf_taintradar.files import replacing
 from tf_taintradar.glasses import DODGING, IMPERSONATION, Glasses, judge, read_faces, wear
 from tf_taintradar.model import TaintRadarModel
 from tf_taintradar.settings import require
-from tf_taintradar.vggface import Photographs, Transfer, average_face, fine_tune, transfer
+from tf_taintradar.vggface import Transfer, average_face, fine_tune, teach, transfer
 from tf_taintradar.vggface.tuning import check_layer
 
 Pixels = npt.NDArray[np.uint8]
 
+_FOLDS = 5  # parts of the training photographs that are left out in turn
 _SHOWN = 4  # photographs of one subject in the picture
 
 
@@ -73,8 +74,9 @@ def train_face_detector(
     variant: str = OCCLUSION,
     fine_tuned: str | None = None,
     tuning_rate: float = 1e-5,
-    calibrate_on: Literal["test", "train"] = "test",
+    calibrate_on: Literal["test", "folds"] = "test",
     target_fpr: float = 0.06,
+    n_train: int = 40,
     n_wearers: int = 10,
     steps: int = 300,
     batch_size: int = 16,
@@ -101,10 +103,11 @@ def train_face_detector(
             last layer has, see `vggface.fine_tune`; None: none.
         tuning_rate: the learning rate of that; a network that knows no faces yet takes more.
         calibrate_on: "test": half of the photographs held out; the false positive rate is that on
-            the other half. "train": the photographs that the classifier was trained on, where few
-            are held out; the rate is that on all that are. The classifier is surer of those, so the
-            rate may be above the target.
+            the other half. "folds", where few are held out: the photographs trained on, each fifth
+            of them judged by a classifier that is trained, and tuned, without it; the rate is that
+            on all that are held out.
         target_fpr: of the detector.
+        n_train: photographs of each subject to train on; the others are held out.
         n_wearers: how many subjects put on glasses that make them pass for the next one, or for
             anybody else, a pair for all their photographs held out.
         steps: of the glasses, at most.
@@ -112,7 +115,7 @@ def train_face_detector(
         strategy: computes and trains on several devices: `tf.distribute.MirroredStrategy()`.
         seed: of all that is drawn.
         verbose: 0 for silence, 1 for progress bars.
-        settings: further ones of `vggface.transfer`: `kept`, `n_train`, `epochs`, ...
+        settings: further ones of `vggface.teach`: `kept`, `epochs`, ...
 
     Raises:
         CalibrationError: too few photographs are held out for the target.
@@ -120,29 +123,26 @@ def train_face_detector(
             `vggface.fine_tune`, or `calibrate_on` is neither.
     """
     out = Path(output)
-    require(calibrate_on in ("test", "train"), "calibrate_on", calibrate_on, '"test" or "train"')
+    require(calibrate_on in ("test", "folds"), "calibrate_on", calibrate_on, '"test" or "folds"')
     require(variant in VARIANTS, "variant", variant, " or ".join(VARIANTS))
     if fine_tuned is not None:
         check_layer(network, fine_tuned)
     common: dict[str, Any] = {"preprocessor": preprocessor, "batch_size": batch_size}
     common |= {"strategy": strategy, "seed": seed, "verbose": verbose}
-    cache = out / "features"
-    learnt = transfer(folder, network, cache=cache, log=out / "training.csv", **common, **settings)
-    if fine_tuned is not None:
-        log = out / "tuning.csv"
-        learnt = fine_tune(learnt, fine_tuned, learning_rate=tuning_rate, log=log, **common)
-    names = learnt.subjects.names
-    fill: Any = "noise"
-    if variant == PAPER:
-        shape = learnt.classifier.input_shape[1:]
-        fill = average_face(learnt.train.files, shape, cache=cache)
-    radar = TaintRadarModel(
-        learnt.classifier, preprocessor=preprocessor, variant=variant, class_names=names, fill=fill
-    )
-    calibration, other = _divide(learnt, calibrate_on, seed)
-    radar.calibrate(calibration.files, target_fpr, batch_size=batch_size, verbose=verbose)
-    benign = radar.predict(other.files, batch_size=batch_size, verbose=verbose)
-    n, given = min(n_wearers, len(names)), {"steps": steps, "seed": seed, "verbose": verbose}
+    course = _Course(network, variant, fine_tuned, tuning_rate, out, common, settings)
+    learnt = course.learn(folder, n_train)
+    radar = course.wrap(learnt)
+    bar = {"batch_size": batch_size, "verbose": verbose}
+    other = learnt.test
+    if calibrate_on == "folds":
+        radar.calibrate_across(course.apart(learnt), target_fpr, **bar)
+    else:
+        order = np.random.default_rng([seed, 2]).permutation(len(other.files))
+        calibration, other = map(other.take, np.array_split(order, 2))
+        radar.calibrate(calibration.files, target_fpr, **bar)
+    benign = radar.predict(other.files, **bar)
+    n = min(n_wearers, len(learnt.subjects.names))
+    given = {"steps": steps, "seed": seed, "verbose": verbose}
     worn = {kind: wear(radar, learnt.test, n, kind, **given) for kind in (IMPERSONATION, DODGING)}
     glasses = {kind: judge(radar, on, benign["score"], batch_size) for kind, on in worn.items()}
     made = FaceDetector(radar, learnt, Rate.of(benign["is_adversarial"]), glasses)
@@ -150,13 +150,58 @@ def train_face_detector(
     return made
 
 
-def _divide(learnt: Transfer, calibrate_on: str, seed: int) -> tuple[Photographs, Photographs]:
-    """The photographs to calibrate on, and those that tell the false positive rate."""
-    if calibrate_on == "train":
-        return learnt.train, learnt.test
-    order = np.random.default_rng([seed, 2]).permutation(len(learnt.test.files))
-    first, other = map(learnt.test.take, np.array_split(order, 2))
-    return first, other
+@dataclasses.dataclass(frozen=True)
+class _Course:
+    """How subjects are learnt and their classifier is wrapped, whatever photographs are left out.
+
+    The fields are arguments of `train_face_detector`; `common` are those of both `vggface.teach`
+    and `vggface.fine_tune`, `settings` further ones of the former.
+    """
+
+    network: keras.Model
+    variant: str
+    fine_tuned: str | None
+    tuning_rate: float
+    out: Path
+    common: dict[str, Any]
+    settings: dict[str, Any]
+
+    @property
+    def _cache(self) -> Path:
+        return self.out / "features"
+
+    def learn(self, folder: str | os.PathLike[str], n_train: int) -> Transfer:
+        """The classifier that is wrapped in the end; its progress is logged."""
+        given = {**self.common, **self.settings, "cache": self._cache, "n_train": n_train}
+        learnt = transfer(folder, self.network, log=self.out / "training.csv", **given)
+        return self._tune(learnt, self.out / "tuning.csv")
+
+    def apart(self, learnt: Transfer) -> Iterator[tuple[TaintRadarModel, list[Path]]]:
+        """Detectors of classifiers that miss a part of the training photographs, and that part."""
+        given = {**self.common, **self.settings, "cache": self._cache}
+        for rest, part in learnt.train.folds(_FOLDS, self.common["seed"]):
+            again = teach(self.network, learnt.subjects, rest, part, **given)
+            yield self.wrap(self._tune(again)), part.files
+
+    def wrap(self, learnt: Transfer) -> TaintRadarModel:
+        """The detector, without a threshold."""
+        fill: Any = "noise"
+        if self.variant == PAPER:
+            shape = learnt.classifier.input_shape[1:]
+            fill = average_face(learnt.train.files, shape, cache=self._cache)
+        return TaintRadarModel(
+            learnt.classifier,
+            preprocessor=self.common["preprocessor"],
+            variant=self.variant,
+            class_names=learnt.subjects.names,
+            fill=fill,
+        )
+
+    def _tune(self, learnt: Transfer, log: Path | None = None) -> Transfer:
+        if self.fine_tuned is None:
+            return learnt
+        rate = self.tuning_rate
+        return fine_tune(learnt, self.fine_tuned, learning_rate=rate, log=log, **self.common)
 
 
 def _write(made: FaceDetector, worn: Pixels, out: Path) -> None:

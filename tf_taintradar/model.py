@@ -1,7 +1,6 @@
 """TaintRadarModel: a Keras image classifier that knows when it is being fooled."""
 
 import functools
-import numbers
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -11,26 +10,24 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from tf_taintradar.calibration import Calibration, check_target
+from tf_taintradar.calibrating import Calibrating
+from tf_taintradar.calibration import Calibration
 from tf_taintradar.classifier import open_classifier
 from tf_taintradar.detection import OCCLUSION, PAPER, VARIANTS
-from tf_taintradar.diagnosis import BLIND_SHARE, Diagnosis
-from tf_taintradar.errors import BLIND, BlindDetectorError
+from tf_taintradar.diagnosis import Diagnosis
 from tf_taintradar.explanation import Explanation
 from tf_taintradar.fills import make_fill
 from tf_taintradar.image_files import read_image
 from tf_taintradar.images import as_pixels, check_shape
 from tf_taintradar.pipeline import Arrays, Pipeline, Tensors
-from tf_taintradar.rank_calibration import choose_thresholds
 from tf_taintradar.saving import Saving
-from tf_taintradar.score_calibration import choose_threshold
 from tf_taintradar.settings import FIXED, require
 
 _PAPER_TOP_K = 9
 
 
 @keras.saving.register_keras_serializable(package="tf_taintradar")
-class TaintRadarModel(Saving):
+class TaintRadarModel(Calibrating, Saving):
     """Wraps an image classifier; answers its predictions and whether an image attacks it.
 
     The classifier is not changed and needs no training. The words *region*, *fill* and *rank* are
@@ -204,56 +201,3 @@ class TaintRadarModel(Saving):
             n_images=len(seen["empty_critical"]),
             **{name: float(values.mean()) for name, values in seen.items()},
         )
-
-    def calibrate(
-        self,
-        x: Any,
-        target_fpr: float = 0.06,
-        *,
-        k_max: int = 20,
-        batch_size: int = 32,
-        verbose: Any = "auto",
-    ) -> Calibration:
-        """Chooses the threshold on benign images alone; no attack is needed.
-
-        Variant "paper" chooses K, too, by one sweep over K = 1..k_max, see `choose_thresholds`; the
-        others see `choose_threshold`.
-
-        Args:
-            x: benign images like those that will be seen in use, whether the classifier gets them
-                right or not; forms as in `predict`.
-            target_fpr: the largest share of them that may be flagged, in (0, 1).
-            k_max: of "paper": the largest K that is tried; at most the number of labels takes part.
-            batch_size: how many images are computed at once.
-            verbose: 0 for silence, 1 or "auto" for a progress bar.
-
-        Returns:
-            The calibration, also kept as `calibration` and saved with the model.
-
-        Raises:
-            ValueError: `target_fpr` or `k_max` is out of range.
-            BlindDetectorError: nearly all maps are empty.
-            CalibrationError: too few images for the target, or no setting meets it.
-            ImageError: as in `predict`.
-
-        Source: section VI-B.
-        """
-        check_target(target_fpr)
-        in_range = isinstance(k_max, numbers.Integral) and k_max >= 1
-        require(in_range, "k_max", k_max, "a whole number of at least 1")
-        opened, is_paper = self._pipeline.classifier, self.variant == PAPER
-        step = functools.partial(self._pipeline.scores, top_k=self._top_k)
-        if is_paper:
-            step = functools.partial(self._pipeline.sweep, k_max=min(k_max, opened.n_classes))
-        seen = self._pipeline.over_batches(step, x, batch_size=batch_size, verbose=verbose)
-        if seen["is_blind"].mean() > BLIND_SHARE:
-            raise BlindDetectorError(BLIND.format(opened.feature_layer))
-        if is_paper:
-            shifts, areas, n = seen["rank_shifts"], seen["areas"], opened.n_classes
-            found: Calibration = choose_thresholds(
-                shifts, areas, target_fpr=target_fpr, n_classes=n
-            )
-        else:
-            found = choose_threshold(seen["score"], target_fpr, variant=self.variant)
-        self.calibration = found
-        return found

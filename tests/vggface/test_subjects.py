@@ -53,6 +53,23 @@ def test_the_division_depends_on_the_seed_alone(people):
     assert other.files != train.files
 
 
+def test_folds_leave_each_photograph_out_once_and_nobody_whole(people):
+    photographs = find_subjects(people, SHAPE).photographs
+    folds = list(photographs.folds(4, seed=1))
+    left_out = [part.hashes for _, part in folds]
+    assert sorted(sum(left_out, [])) == sorted(photographs.hashes)
+    for rest, part in folds:
+        assert sorted(rest.hashes + part.hashes) == sorted(photographs.hashes)
+        assert np.bincount(part.labels, minlength=3).min() >= 1  # of each of the three
+        assert np.ptp(np.bincount(part.labels)) <= 1
+    np.testing.assert_array_equal(
+        photographs.find(rest), [photographs.files.index(f) for f in rest.files]
+    )
+    again = [part.hashes for _, part in photographs.folds(4, seed=1)]
+    other = [part.hashes for _, part in photographs.folds(4, seed=2)]
+    assert left_out == again != other
+
+
 def test_too_few_photographs(people):
     found = find_subjects(people, SHAPE)
     with pytest.raises(

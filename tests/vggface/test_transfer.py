@@ -142,7 +142,7 @@ def test_the_command(people, tmp_path, published):
 def test_the_command_with_another_network(people, network, tmp_path):
     network.save(tmp_path / "network.keras")
     command = ["vggface-train", people, "--network", tmp_path / "network.keras", "--kept", "pool5"]
-    command += ["--preprocessor", "unit", "--calibrate-on", "train", "--output", tmp_path / "out"]
+    command += ["--preprocessor", "unit", "--calibrate-on", "folds", "--output", tmp_path / "out"]
     command += ["--n-train", 6, "--epochs", 3, "--n-wearers", 1, "--steps", 2, "--target-fpr", 0.2]
     result = CliRunner().invoke(app, [*map(str, command)])
     assert result.exit_code == 0, result.output
@@ -163,7 +163,7 @@ def test_settings_are_checked_before_the_work(people, network, tmp_path):
     common = {"n_train": 6, "verbose": 0}
     with pytest.raises(ValueError, match="`variant` must be occlusion or bands or paper"):
         train_face_detector(people, network, tmp_path / "out", variant="other", **common)
-    with pytest.raises(ValueError, match='`calibrate_on` must be "test" or "train"'):
+    with pytest.raises(ValueError, match='`calibrate_on` must be "test" or "folds"'):
         train_face_detector(people, network, tmp_path / "out", calibrate_on="all", **common)
     with pytest.raises(UnsupportedClassifierError, match="none called 'conv9'"):
         train_face_detector(people, network, tmp_path / "out", fine_tuned="conv9", **common)

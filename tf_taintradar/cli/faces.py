@@ -44,9 +44,10 @@ def vggface_train(
     tuning_rate: Annotated[float, typer.Option(help="The learning rate of --fine-tune.")] = 1e-5,
     variant: options.Variant = None,
     calibrate_on: Annotated[
-        Literal["test", "train"],
+        Literal["test", "folds"],
         typer.Option(
-            help="test: half of the photographs held out; train: those trained on, where few are."
+            help="test: half of the photographs held out; folds, where few are: those trained on, "
+            "each fifth of them seen by a classifier trained without it."
         ),
     ] = "test",
     n_wearers: Annotated[int, typer.Option(min=1, help="Subjects who try glasses.")] = 10,

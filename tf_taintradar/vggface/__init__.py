@@ -3,8 +3,8 @@
 `VGGFace` is the network, with the published weights or one's own; `from_keras_vggface` takes over
 a network that was made with the package keras-vggface. Its preprocessing is
 `TaintRadarModel(..., preprocessor="vggface")`; "vggface2" for ResNet50 and SENet50. `transfer`
-teaches it one's own subjects, `fine_tune` goes on from there. `average_face` is the paper's fill
-for faces, `label_names` are the 2,622 identities.
+teaches it one's own subjects (`teach`, if one divides their photographs oneself), `fine_tune` goes
+on from there. `average_face` is the paper's fill for faces, `label_names` are the 2,622 identities.
 """
 
 from tf_taintradar.vggface.architecture import VGGFace
@@ -12,7 +12,7 @@ from tf_taintradar.vggface.average import average_face
 from tf_taintradar.vggface.conversion import from_keras_vggface
 from tf_taintradar.vggface.release import label_names
 from tf_taintradar.vggface.subjects import Photographs, Subjects, find_subjects
-from tf_taintradar.vggface.transfer import Transfer, transfer
+from tf_taintradar.vggface.transfer import Transfer, teach, transfer
 from tf_taintradar.vggface.tuning import fine_tune
 from tf_taintradar.vggface.weights import load_weights
 
@@ -27,5 +27,6 @@ __all__ = [
     "from_keras_vggface",
     "label_names",
     "load_weights",
+    "teach",
     "transfer",
 ]

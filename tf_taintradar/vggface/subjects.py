@@ -3,7 +3,7 @@
 import dataclasses
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +36,26 @@ class Photographs:
         return Photographs(
             [self.files[i] for i in index], self.labels[index], [self.hashes[i] for i in index]
         )
+
+    def find(self, some: "Photographs") -> npt.NDArray[np.int64]:
+        """Which of these some of them are: their numbers, in the order of `some`."""
+        numbers = {content: i for i, content in enumerate(self.hashes)}
+        return np.array([numbers[content] for content in some.hashes], np.int64)
+
+    def folds(self, n: int, seed: int) -> Iterator[tuple["Photographs", "Photographs"]]:
+        """N times all but a part of them, and that part; the parts have as many of each subject.
+
+        Args:
+            n: how many parts, at least 2.
+            seed: of who is in which.
+        """
+        order = np.random.default_rng(seed).permutation(len(self.files))
+        order = order[np.argsort(self.labels[order], kind="stable")]
+        part_of = np.empty(len(order), np.int64)
+        part_of[order] = np.arange(len(order)) % n
+        for part in range(n):
+            kept, left_out = np.flatnonzero(part_of != part), np.flatnonzero(part_of == part)
+            yield self.take(kept), self.take(left_out)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -63,38 +63,18 @@ def transfer(
     folder: str | os.PathLike[str],
     network: keras.Model,
     *,
-    preprocessor: Any = "vggface",
-    kept: str = _KEPT,
     n_train: int = 40,
-    epochs: int = 200,
-    learning_rate: float = 1e-3,
-    dropout: float = 0.5,
-    cache: str | os.PathLike[str] | None = None,
-    log: str | os.PathLike[str] | None = None,
-    batch_size: int = 16,
-    strategy: tf.distribute.Strategy | None = None,
     seed: int = 0,
-    verbose: int = 1,
+    **settings: Any,
 ) -> Transfer:
     """Trains a new last layer on the frozen features of a face network.
 
     Args:
         folder: one sub-folder of photographs for each subject; see `find_subjects`.
         network: a built Functional model, for instance `VGGFace(weights="vggface")`.
-        preprocessor: what the network expects; see `TaintRadarModel`.
-        kept: the last layer that is kept; if its output is spatial, it is averaged over places.
         n_train: photographs of each subject to train on; all others are held out.
-        epochs: at most; training ends when a tenth of the training photographs, which is not
-            trained on, gets no better for ten of them.
-        learning_rate: of Adam.
-        dropout: between the kept layers and the new one.
-        cache: a folder for the features of the photographs, which the next run finds there.
-        log: a CSV file with the loss and accuracy of every epoch.
-        batch_size: how many photographs the network computes at once.
-        strategy: computes the features on several devices, for instance
-            `tf.distribute.MirroredStrategy()` on all GPUs; the new layer itself is small.
         seed: of the division, the new layer and the batches.
-        verbose: 0 for silence, 1 for progress bars.
+        settings: of `teach`.
 
     Returns:
         The classifier, and the photographs held out.
@@ -108,17 +88,67 @@ def transfer(
     first 37 layers of VGG-Face kept. Ours: the kept layers are frozen, and their features are
     centred and brought to one scale first, so that one learning rate suits any network.
     """
-    embedding = _embedding(network, kept)
+    _embedding(network, settings.get("kept", _KEPT))  # before the photographs are read
     subjects = find_subjects(folder, network.input_shape[1:])
     train, test = subjects.split(n_train, seed)
-    common: dict[str, Any] = {
-        "cache": None if cache is None else Path(cache),
-        "batch_size": batch_size,
-        "strategy": strategy,
-        "verbose": verbose,
-    }
-    seen = compute_features(embedding, preprocessor, train, **common)
-    held = compute_features(embedding, preprocessor, test, **common)
+    return teach(network, subjects, train, test, seed=seed, **settings)
+
+
+def teach(
+    network: keras.Model,
+    subjects: Subjects,
+    train: Photographs,
+    test: Photographs,
+    *,
+    preprocessor: Any = "vggface",
+    kept: str = _KEPT,
+    epochs: int = 200,
+    learning_rate: float = 1e-3,
+    dropout: float = 0.5,
+    cache: str | os.PathLike[str] | None = None,
+    log: str | os.PathLike[str] | None = None,
+    batch_size: int = 16,
+    strategy: tf.distribute.Strategy | None = None,
+    seed: int = 0,
+    verbose: int = 1,
+) -> Transfer:
+    """Trains a new last layer on some photographs of the subjects, and tries it on others.
+
+    Args:
+        network: as in `transfer`.
+        subjects: the people.
+        train: photographs of theirs.
+        test: others.
+        preprocessor: what the network expects; see `TaintRadarModel`.
+        kept: the last layer that is kept; if its output is spatial, it is averaged over places.
+        epochs: at most; training ends when a tenth of the training photographs, which is not
+            trained on, gets no better for ten of them.
+        learning_rate: of Adam.
+        dropout: between the kept layers and the new one.
+        cache: a folder for the features of all photographs, which the next run finds there,
+            whatever it trains on.
+        log: a CSV file with the loss and accuracy of every epoch.
+        batch_size: how many photographs the network computes at once.
+        strategy: computes the features on several devices, for instance
+            `tf.distribute.MirroredStrategy()` on all GPUs; the new layer itself is small.
+        seed: of the new layer and the batches.
+        verbose: 0 for silence, 1 for progress bars.
+
+    Raises:
+        ImageError: a photograph cannot be read.
+        UnsupportedClassifierError: the network has no layer `kept`.
+    """
+    embedding = _embedding(network, kept)
+    features = compute_features(
+        embedding,
+        preprocessor,
+        subjects.photographs,
+        cache=None if cache is None else Path(cache),
+        batch_size=batch_size,
+        strategy=strategy,
+        verbose=verbose,
+    )
+    seen, held = (features[subjects.photographs.find(part)] for part in (train, test))
     keras.utils.set_random_seed(seed)
     mean, spread = seen.mean(axis=0), seen.var(axis=0).mean()
     scaling = keras.layers.Normalization(

@@ -16,6 +16,7 @@ from patch_sets import NETWORKS, SHARED, SQUEEZENET, Preprocessor
 from PIL import Image
 from report import setting, table
 
+from tf_taintradar.detection import VARIANTS
 from tf_taintradar.faces import FaceDetector, train_face_detector
 from tf_taintradar.image_files import find_images
 from tf_taintradar.preprocessing import PixelScaling
@@ -61,7 +62,7 @@ def main(
             seed=seed,
             verbose=0,
         )
-        for variant in ("occlusion", "paper")
+        for variant in VARIANTS
     ]
     learnt = made[0].transfer
     low, high = learnt.interval

@@ -6,6 +6,7 @@ import pytest
 from small_detector import build_small_classifier, draw_images
 
 from tf_taintradar import TaintRadarModel
+from tf_taintradar.detection import VARIANTS
 from tf_taintradar.evaluation import SelfTest, selftest
 from tf_taintradar.evaluation.metrics import Rate
 from tf_taintradar.evaluation.selftest import _advice
@@ -21,8 +22,9 @@ GOOD = SelfTest(
 )
 
 
-def test_a_new_detector_gets_a_threshold_for_the_test_alone():
-    radar = TaintRadarModel(build_small_classifier())
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_new_detector_gets_a_threshold_for_the_test_alone(variant):
+    radar = TaintRadarModel(build_small_classifier(), variant=variant)
     found = selftest(radar, draw_images(60), n_attacked=4, target_fpr=0.1, verbose=0)
     assert not found.is_calibrated
     assert found.target_fpr == 0.1

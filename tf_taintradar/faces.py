@@ -13,7 +13,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from tf_taintradar import plot
-from tf_taintradar.detection import OCCLUSION, PAPER, VARIANTS
+from tf_taintradar.detection import BANDS, PAPER, VARIANTS
 from tf_taintradar.evaluation.metrics import Rate
 from tf_taintradar.export import export_savedmodel
 from tf_taintradar.files import replacing
@@ -71,7 +71,7 @@ def train_face_detector(
     output: str | os.PathLike[str],
     *,
     preprocessor: Any = "vggface",
-    variant: str = OCCLUSION,
+    variant: str = BANDS,
     fine_tuned: str | None = None,
     tuning_rate: float = 1e-5,
     calibrate_on: Literal["test", "folds"] = "test",
@@ -97,8 +97,8 @@ def train_face_detector(
         network: a face network, for instance `vggface.VGGFace(weights="vggface")`.
         output: a folder; what it holds is replaced.
         preprocessor: what the network expects.
-        variant: of the detector; "paper" paints the average face of the training photographs into
-            regions, as the paper does for faces.
+        variant: of the detector. "bands" sees glasses best, "occlusion" patches; "paper" paints the
+            average face of the training photographs into regions, as the paper does for faces.
         fine_tuned: the first layer of the network that learns the subjects, too, after the new
             last layer has, see `vggface.fine_tune`; None: none.
         tuning_rate: the learning rate of that; a network that knows no faces yet takes more.

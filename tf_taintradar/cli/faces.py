@@ -42,7 +42,13 @@ def vggface_train(
         typer.Option(help="The first layer that learns the subjects, too, for instance conv5_1."),
     ] = None,
     tuning_rate: Annotated[float, typer.Option(help="The learning rate of --fine-tune.")] = 1e-5,
-    variant: options.Variant = None,
+    variant: Annotated[
+        str | None,
+        typer.Option(
+            help="How the detector removes and decides: bands (the default, for what is worn), "
+            "occlusion (for patches) or paper."
+        ),
+    ] = None,
     calibrate_on: Annotated[
         Literal["test", "folds"],
         typer.Option(
@@ -69,7 +75,7 @@ def vggface_train(
     import_tensorflow()
     import tensorflow as tf
 
-    from tf_taintradar.detection import OCCLUSION
+    from tf_taintradar.detection import BANDS
     from tf_taintradar.faces import train_face_detector
     from tf_taintradar.vggface import VGGFace
 
@@ -88,7 +94,7 @@ def vggface_train(
             preprocessor=scaling,
             kept=kept,
             calibrate_on=calibrate_on,
-            variant=variant or OCCLUSION,
+            variant=variant or BANDS,
             fine_tuned=fine_tune,
             tuning_rate=tuning_rate,
             target_fpr=target_fpr,

@@ -43,12 +43,12 @@ def vggface_train(
     ] = None,
     tuning_rate: Annotated[float, typer.Option(help="The learning rate of --fine-tune.")] = 1e-5,
     variant: Annotated[
-        str | None,
+        str,
         typer.Option(
-            help="How the detector removes and decides: bands (the default, for what is worn), "
-            "occlusion (for patches) or paper."
+            help="How the detector removes and decides: bands (for what is worn), occlusion (for "
+            "patches) or paper."
         ),
-    ] = None,
+    ] = "bands",
     calibrate_on: Annotated[
         Literal["test", "folds"],
         typer.Option(
@@ -75,7 +75,6 @@ def vggface_train(
     import_tensorflow()
     import tensorflow as tf
 
-    from tf_taintradar.detection import BANDS
     from tf_taintradar.faces import train_face_detector
     from tf_taintradar.vggface import VGGFace
 
@@ -94,7 +93,7 @@ def vggface_train(
             preprocessor=scaling,
             kept=kept,
             calibrate_on=calibrate_on,
-            variant=variant or BANDS,
+            variant=variant,
             fine_tuned=fine_tune,
             tuning_rate=tuning_rate,
             target_fpr=target_fpr,

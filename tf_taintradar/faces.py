@@ -19,8 +19,17 @@ from tf_taintradar.export import export_savedmodel
 from tf_taintradar.files import replacing
 from tf_taintradar.glasses import DODGING, IMPERSONATION, Glasses, judge, read_faces, wear
 from tf_taintradar.model import TaintRadarModel
+from tf_taintradar.score_calibration import smallest_threshold
 from tf_taintradar.settings import require
-from tf_taintradar.vggface import Transfer, average_face, fine_tune, teach, transfer
+from tf_taintradar.vggface import (
+    Photographs,
+    Subjects,
+    Transfer,
+    average_face,
+    find_subjects,
+    fine_tune,
+    teach,
+)
 from tf_taintradar.vggface.tuning import check_layer
 
 Pixels = npt.NDArray[np.uint8]
@@ -118,7 +127,7 @@ def train_face_detector(
         settings: further ones of `vggface.teach`: `kept`, `epochs`, ...
 
     Raises:
-        CalibrationError: too few photographs are held out for the target.
+        CalibrationError: too few photographs to calibrate on for the target, which is said at once.
         ImageError, UnsupportedClassifierError, ValueError: as in `vggface.transfer` and
             `vggface.fine_tune`, or `calibrate_on` is neither.
     """
@@ -130,15 +139,19 @@ def train_face_detector(
     common: dict[str, Any] = {"preprocessor": preprocessor, "batch_size": batch_size}
     common |= {"strategy": strategy, "seed": seed, "verbose": verbose}
     course = _Course(network, variant, fine_tuned, tuning_rate, out, common, settings)
-    learnt = course.learn(folder, n_train)
+    subjects = find_subjects(folder, network.input_shape[1:])
+    train, test = subjects.split(n_train, seed)
+    calibration, other = train, test
+    if calibrate_on == "test":
+        order = np.random.default_rng([seed, 2]).permutation(len(test.files))
+        calibration, other = map(test.take, np.array_split(order, 2))
+    smallest_threshold(np.zeros(len(calibration.files)), target_fpr)  # before the long work
+    learnt = course.learn(subjects, train, test)
     radar = course.wrap(learnt)
     bar = {"batch_size": batch_size, "verbose": verbose}
-    other = learnt.test
     if calibrate_on == "folds":
         radar.calibrate_across(course.apart(learnt), target_fpr, **bar)
     else:
-        order = np.random.default_rng([seed, 2]).permutation(len(other.files))
-        calibration, other = map(other.take, np.array_split(order, 2))
         radar.calibrate(calibration.files, target_fpr, **bar)
     benign = radar.predict(other.files, **bar)
     n = min(n_wearers, len(learnt.subjects.names))
@@ -170,18 +183,16 @@ class _Course:
     def _cache(self) -> Path:
         return self.out / "features"
 
-    def learn(self, folder: str | os.PathLike[str], n_train: int) -> Transfer:
+    def learn(self, subjects: Subjects, train: Photographs, test: Photographs) -> Transfer:
         """The classifier that is wrapped in the end; its progress is logged."""
-        given = {**self.common, **self.settings, "cache": self._cache, "n_train": n_train}
-        learnt = transfer(folder, self.network, log=self.out / "training.csv", **given)
+        learnt = self._teach(subjects, train, test, self.out / "training.csv")
         return self._tune(learnt, self.out / "tuning.csv")
 
     def apart(self, learnt: Transfer) -> Iterator[tuple[TaintRadarModel, list[Path]]]:
         """Detectors of classifiers that miss a part of the training photographs, and that part."""
-        given = {**self.common, **self.settings, "cache": self._cache}
         for rest, part in learnt.train.folds(_FOLDS, self.common["seed"]):
-            again = teach(self.network, learnt.subjects, rest, part, **given)
-            yield self.wrap(self._tune(again)), part.files
+            again = self._tune(self._teach(learnt.subjects, rest, part))
+            yield self.wrap(again), part.files
 
     def wrap(self, learnt: Transfer) -> TaintRadarModel:
         """The detector, without a threshold."""
@@ -196,6 +207,12 @@ class _Course:
             class_names=learnt.subjects.names,
             fill=fill,
         )
+
+    def _teach(
+        self, subjects: Subjects, train: Photographs, test: Photographs, log: Path | None = None
+    ) -> Transfer:
+        given = {**self.common, **self.settings, "cache": self._cache, "log": log}
+        return teach(self.network, subjects, train, test, **given)
 
     def _tune(self, learnt: Transfer, log: Path | None = None) -> Transfer:
         if self.fine_tuned is None:

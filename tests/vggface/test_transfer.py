@@ -10,7 +10,7 @@ from keras_2_file import write
 from typer.testing import CliRunner
 
 from tf_taintradar.cli import app
-from tf_taintradar.errors import UnsupportedClassifierError
+from tf_taintradar.errors import CalibrationError, UnsupportedClassifierError
 from tf_taintradar.faces import train_face_detector
 from tf_taintradar.image_files import read_image
 from tf_taintradar.vggface import VGGFace, transfer
@@ -167,4 +167,6 @@ def test_settings_are_checked_before_the_work(people, network, tmp_path):
         train_face_detector(people, network, tmp_path / "out", calibrate_on="all", **common)
     with pytest.raises(UnsupportedClassifierError, match="none called 'conv9'"):
         train_face_detector(people, network, tmp_path / "out", fine_tuned="conv9", **common)
+    with pytest.raises(CalibrationError, match="12 benign images cannot show.*At least 16"):
+        train_face_detector(people, network, tmp_path / "out", target_fpr=0.06, **common)
     assert not (tmp_path / "out").exists()

@@ -23,6 +23,7 @@ LAYERS = [
     ["classifier"],
     ["sight"],
     ["paper", "occlusion", "calibration"],
+    ["cover"],
     ["rank_calibration", "score_calibration"],
     ["detection"],
     ["explanation", "diagnosis", "pipeline"],

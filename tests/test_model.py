@@ -304,7 +304,7 @@ def test_settings_in_ranks_mean_the_papers_variant(small_classifier):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"variant": "papers"}, "`variant` must be occlusion or bands or paper"),
+        ({"variant": "papers"}, "`variant` must be occlusion or bands or cover or paper"),
         ({"score_threshold": float("nan")}, "`score_threshold` must be a finite number"),
         ({"top_k": 6}, "`top_k` must be a whole number from 1 to 5"),
         ({"top_k": 0}, "`top_k`"),

@@ -8,13 +8,14 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from tf_taintradar.classifier import OpenedClassifier
+from tf_taintradar.cover import Covers, cover, covered_score, decisive
 from tf_taintradar.fills import Fill, fill_region
 from tf_taintradar.occlusion import (
     Occlusions,
     average_outside,
+    deepest,
     lost_share,
     occlude,
-    to_pixels,
     worst_falls,
 )
 from tf_taintradar.paper import Evidence, gather_evidence, rerun
@@ -22,7 +23,7 @@ from tf_taintradar.ranks import rank_of
 from tf_taintradar.regions import Slope, intersect, is_inside
 from tf_taintradar.sight import Sight, look
 
-OCCLUSION, BANDS, PAPER = VARIANTS = ("occlusion", "bands", "paper")
+OCCLUSION, BANDS, COVER, PAPER = VARIANTS = ("occlusion", "bands", "cover", "paper")
 """The ways of removing and deciding; see `detect`."""
 
 
@@ -41,7 +42,7 @@ class Detection(NamedTuple):
     """
 
     sight: Sight
-    evidence: Evidence | Occlusions
+    evidence: Evidence | Occlusions | Covers
     tainted_region: tf.Tensor
     cleaned_images: tf.Tensor
     cleaned_logits: tf.Tensor
@@ -72,6 +73,10 @@ def detect(
       window without which it falls furthest. It has no use for `fill` and `top_k`.
     - "bands" does the same with windows as wide as the map, for aligned faces and what is worn on
       them; the score is the share of what the label had that it loses (`occlusion.lost_share`).
+    - "cover" does what "occlusion" does, and paints over windows of pixels one after another, one
+      of which covers whatever patch; the score is the larger of 1.5 times the former one and what
+      the label lacks under the worst of them (`cover.covered_score`). It runs the classifier once
+      more for each of 16 windows, and is for attackers who know the detector.
 
     Args:
         classifier: see `open_classifier`.
@@ -92,7 +97,7 @@ def detect(
     # 1, 2  forward, critical region
     cut: dict[str, Any] = {"map_threshold": map_threshold, "slope": slope}
     sight, weights = look(classifier, images, temperature=temperature, **cut)
-    evidence: Evidence | Occlusions
+    evidence: Evidence | Occlusions | Covers
     if variant == PAPER:
         # 3, 4, 5  fill it, which logits increase, what speaks against those labels
         evidence = gather_evidence(classifier, sight, weights, fill=fill, top_k=top_k, **cut)
@@ -110,15 +115,18 @@ def detect(
     else:
         # 3 to 7  take the most critical window of each size out of the feature map
         evidence = occlude(classifier, sight, bands=variant == BANDS, slope=slope)
-        worst = tf.argmax(evidence.falls, axis=-1, output_type=tf.int32)
-        tainted = to_pixels(tf.gather(evidence.windows, worst, batch_dims=1), images.shape[1:3])
-        cleaned = fill_region(images, tainted, average_outside(images, tainted))
         # 8  how far the label falls
-        logits = tf.gather(evidence.window_logits, worst, batch_dims=1)
-        if variant == BANDS:
-            score = lost_share(evidence.falls, evidence.strength)
+        size = classifier.input_shape[:2]
+        if variant == COVER:
+            evidence = cover(classifier, images, sight.label, evidence)
+            tainted, logits = decisive(evidence, size)
+            score = covered_score(evidence)
         else:
+            tainted, logits = deepest(evidence, size)
             score = worst_falls(evidence.falls)
+            if variant == BANDS:
+                score = lost_share(evidence.falls, evidence.strength)
+        cleaned = fill_region(images, tainted, average_outside(images, tainted))
     return Detection(
         sight=sight,
         evidence=evidence,

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from tf_taintradar import plot
+from tf_taintradar.cover import Covers, covering_windows
 from tf_taintradar.detection import Detection
 from tf_taintradar.occlusion import to_pixels
 from tf_taintradar.paper import Evidence
@@ -25,7 +26,8 @@ Panel = tuple[npt.NDArray[Any], str, npt.NDArray[np.bool_] | None]
 class Explanation:
     """What all explanations of one image (H, W, c) with n labels have in common, as arrays.
 
-    `OcclusionExplanation` and `PaperExplanation` add what leads to the tainted region.
+    `OcclusionExplanation`, `CoverExplanation` and `PaperExplanation` add what leads to the tainted
+    region.
 
     Attributes:
         image: (H, W, c) float32, raw pixels 0..255.
@@ -67,11 +69,12 @@ class Explanation:
         """The explanation of a detection on a batch of one image."""
         first = tf.nest.map_structure(lambda tensor: tensor.numpy()[0], detection)
         sight, evidence = first.sight._asdict(), first.evidence._asdict()
-        kind: type[Explanation] = OcclusionExplanation
         if isinstance(first.evidence, Evidence):
-            kind = PaperExplanation
+            kind: type[Explanation] = PaperExplanation
             evidence["filled_image"] = evidence.pop("filled_images")
         else:
+            is_cover = isinstance(first.evidence, Covers)
+            kind = CoverExplanation if is_cover else OcclusionExplanation
             evidence["strength"] = float(evidence["strength"])
         return kind(
             image=sight.pop("images"),
@@ -160,6 +163,28 @@ class OcclusionExplanation(Explanation):
 
     def _fall(self) -> str:
         return f"score {self.score:.3g}; {super()._fall()}"
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class CoverExplanation(OcclusionExplanation):
+    """Every intermediate result of variant "cover" for one image: those of "occlusion", and more.
+
+    Attributes:
+        covered_logits: (v, n) float32, the logits with each of `cover.covering_windows` painted
+            over.
+        lacks: (v,) float32, what the label lacks then of being certain, in nats.
+    """
+
+    covered_logits: npt.NDArray[np.float32]
+    lacks: npt.NDArray[np.float32]
+
+    def _way(self) -> list[Panel]:
+        worst = int(self.lacks.argmax())
+        region = covering_windows(self.image.shape[:2])[worst]
+        return [
+            *super()._way(),
+            (self.image, f"covered\nlacks {self.lacks[worst]:.1f} nats", region),
+        ]
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)

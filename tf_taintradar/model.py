@@ -43,8 +43,8 @@ class TaintRadarModel(Calibrating, Saving):
             pixels.
         feature_layer: name of the layer whose output is the feature map; found automatically.
         variant: how a region is removed and the decision found, see `detection.detect`:
-            "occlusion"; "bands", for aligned faces; or "paper", which is also meant by giving
-            `top_k` or `rank_threshold`.
+            "occlusion"; "bands", for aligned faces; "cover", for attackers who know the detector;
+            or "paper", which is also meant by giving `top_k` or `rank_threshold`.
         score_threshold: of all but "paper": an image is adversarial if its score is above this.
             `calibrate` sets it.
         fill: of "paper": what is painted into a region: "noise" (the paper's choice for scenes),

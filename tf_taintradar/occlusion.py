@@ -170,6 +170,21 @@ def lost_share(falls: tf.Tensor, before: tf.Tensor) -> tf.Tensor:
     return tf.reduce_mean(falls, axis=-1) / (tf.abs(before) + _CREDIT)
 
 
+def deepest(found: Occlusions, size: tuple[int, int]) -> tuple[tf.Tensor, tf.Tensor]:
+    """The window without which the label falls furthest.
+
+    Args:
+        found: of b images.
+        size: (H, W) of the images.
+
+    Returns:
+        (b, H, W) bool, the part of the image that belongs to it, and the logits (b, n) without it.
+    """
+    worst = tf.argmax(found.falls, axis=-1, output_type=tf.int32)
+    region = to_pixels(tf.gather(found.windows, worst, batch_dims=1), size)
+    return region, tf.gather(found.window_logits, worst, batch_dims=1)
+
+
 def to_pixels(windows: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
     """The part of the image that belongs to windows of cells.
 

@@ -89,7 +89,7 @@ class Settings:
 
     @property
     def score_threshold(self) -> float | None:
-        """The threshold of "occlusion", in nats, or of "bands", a share; None: not set."""
+        """The threshold of all but "paper": nats, of "bands" a share; None: not set."""
         return self._threshold if self.variant != PAPER else None
 
     @score_threshold.setter

@@ -10,13 +10,13 @@ from tf_taintradar.attacks.checks import check_integer
 from tf_taintradar.attacks.descent import Adam
 from tf_taintradar.attacks.patch import AdversarialPatch
 from tf_taintradar.classifier import open_classifier
-from tf_taintradar.detection import BANDS, OCCLUSION, PAPER, detect
+from tf_taintradar.detection import BANDS, COVER, OCCLUSION, PAPER, detect
 from tf_taintradar.errors import NO_THRESHOLD, NotCalibratedError
 from tf_taintradar.model import TaintRadarModel
 from tf_taintradar.sight import look
 
 _MARGIN = 0.5  # nats of the score below its threshold, for what rounding to pixels brings back
-_NAT = {OCCLUSION: 1.0, BANDS: 0.05}
+_NAT = {OCCLUSION: 1.0, BANDS: 0.05, COVER: 1.0}
 """About what a nat is in the unit of the score."""
 
 
@@ -28,7 +28,7 @@ class AdaptivePatch(AdversarialPatch):
     default every step minimises what the classifier lacks of the target, plus `weight` times what
     the detector sees:
 
-    - variants "occlusion" and "bands": how far the score lies above its threshold;
+    - variants "occlusion", "bands" and "cover": how far the score lies above its threshold;
     - variant "paper": the cross-entropy of the target once the tainted region is filled, so that
       the label keeps its rank.
 

@@ -50,7 +50,8 @@ Variant = Annotated[
     str | None,
     typer.Option(
         help="How a new detector removes and decides: occlusion (the default), bands (for aligned "
-        "faces) or paper, which --top-k and --rank-threshold mean, too.",
+        "faces), cover (for attackers who know it) or paper, which --top-k and --rank-threshold "
+        "mean, too.",
     ),
 ]
 ClassNames = Annotated[

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tf_taintradar import baselines
-from tf_taintradar.detection import BANDS, OCCLUSION, PAPER
+from tf_taintradar.detection import BANDS, COVER, OCCLUSION, PAPER
 from tf_taintradar.model import TaintRadarModel
 from tf_taintradar.pipeline import Arrays
 
@@ -47,6 +47,7 @@ DEFENCES: Mapping[str, Callable[[TaintRadarModel, int], Any]] = MappingProxyType
     {
         "taintradar": _radar(OCCLUSION),
         "taintradar-bands": _radar(BANDS),
+        "taintradar-cover": _radar(COVER),
         "taintradar-paper": _radar(PAPER),
         "sentinet": _sentinet,
         "local-gradients-smoothing": _rival(baselines.LocalGradientsSmoothing),

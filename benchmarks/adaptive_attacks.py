@@ -2,7 +2,8 @@
 
 The detector is calibrated on a random half of the images, patches are made for images of the other
 half that the classifier gets right; each image has its own patch, at a random place. *Robust* is
-the share of attacks that fail or are flagged.
+the share of attacks that fail or are flagged, *certified* that of images on which no patch at that
+place can pass, whatever its pixels (variant "cover").
 """
 
 import dataclasses
@@ -32,12 +33,15 @@ from tf_taintradar import TaintRadarModel, plot
 from tf_taintradar.attacks import (
     AdaptivePatch,
     AdversarialPatch,
+    AttackResult,
     MisleadingPatch,
+    certify,
     likely_target,
     likely_targets,
 )
 from tf_taintradar.attacks.adaptive import iou
 from tf_taintradar.calibration import wilson_interval
+from tf_taintradar.detection import COVER
 
 UNIVERSAL = "likely-universal"
 UNAWARE = ("plain", "likely", UNIVERSAL)  # of the detector
@@ -50,7 +54,7 @@ class Row:
 
     Attributes:
         network: name of the model file.
-        variant: "occlusion" or "paper".
+        variant: "occlusion", "cover", ...
         attack: which, and with what weight of the detector.
         weight: that weight, lambda; None for attacks that do not mislead.
         n: number of images.
@@ -58,6 +62,7 @@ class Row:
         flagged: share of those that the detector flags; None if there are none.
         robust: share of all that fail or are flagged.
         interval: its 95 % interval (Wilson).
+        certified: share of all that no patch can pass; None if that cannot be known.
         overlap: mean intersection over union of critical region and patch.
         steps: mean number of steps.
     """
@@ -71,6 +76,7 @@ class Row:
     flagged: float | None
     robust: float
     interval: tuple[float, float]
+    certified: float | None
     overlap: float
     steps: float
 
@@ -121,7 +127,7 @@ def main(
                 print(" | ".join(_cells(rows[-1])), flush=True)
                 if output:
                     write_json(output, {"setting": setting(), "rows": [vars(row) for row in rows]})
-    header = "network, variant|attack|n|succeeded|flagged of those|robust|95 % interval|overlap"
+    header = "network, variant|attack|n|succeeded|flagged of those|robust|95 % interval|certified"
     print(f"\n{setting()}\n\n{table(f'{header}|steps'.split('|'), map(_cells, rows))}")
     if plots:
         draw(rows, plots)
@@ -205,9 +211,16 @@ class Bench:
             flagged=float(flagged[fooled].mean()) if fooled.any() else None,
             robust=n_robust / len(fooled),
             interval=wilson_interval(n_robust, len(fooled)),
+            certified=self._certified(patch, result),
             overlap=float(np.mean(self._overlaps(result.images, result.painted))),
             steps=float(result.steps.mean()),
         )
+
+    def _certified(self, patch: AdversarialPatch, result: AttackResult) -> float | None:
+        if self.variant != COVER:
+            return None
+        certain = certify(self.radar, self.images, result.painted, patch.target_class)
+        return float(certain.mean())
 
     def _overlaps(self, images: Pixels, painted: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:
         regions = [self.radar.explain(image).critical_region for image in images]
@@ -224,6 +237,7 @@ def _cells(row: Row) -> list[str]:
         "-" if row.flagged is None else f"{row.flagged:.0%}",
         f"{row.robust:.0%}",
         f"{low:.0%} to {high:.0%}",
+        "-" if row.certified is None else f"{row.certified:.0%}",
         f"{row.overlap:.2f}",
         f"{row.steps:.0f}",
     ]

@@ -78,5 +78,10 @@ def exported_paper(tmp_path_factory) -> Exported:
 
 
 @pytest.fixture(scope="session")
+def exported_cover(tmp_path_factory) -> Exported:
+    return export_small(tmp_path_factory, variant="cover", score_threshold=1.52)
+
+
+@pytest.fixture(scope="session")
 def exported(exported_occlusion) -> Exported:
     return exported_occlusion

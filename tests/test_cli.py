@@ -192,7 +192,7 @@ def test_an_empty_folder_is_an_error(tmp_path):
 # calibrate, explain, diagnose
 
 
-@pytest.mark.parametrize("variant", ["paper", "occlusion", "bands"])
+@pytest.mark.parametrize("variant", ["paper", "occlusion", "bands", "cover"])
 def test_calibrate_then_detect(tmp_path, variant):
     (tmp_path / "names.txt").write_text("\n".join(NAMES))
     output, surface, report = (

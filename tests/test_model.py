@@ -33,6 +33,7 @@ SETTINGS = {
     "paper": {"top_k": 2, "rank_threshold": 0},
     "occlusion": {"score_threshold": 0.1},
     "bands": {"variant": "bands", "score_threshold": 0.02},
+    "cover": {"variant": "cover", "score_threshold": 1.53},
 }
 
 
@@ -175,7 +176,7 @@ def test_parts_that_cannot_be_judged(small_classifier, images):
         radar.calibrate_across([(TaintRadarModel(small_classifier, top_k=2), images)])
 
 
-@pytest.mark.parametrize(("variant", "needed"), [("paper", 17), ("occlusion", 16), ("bands", 16)])
+@pytest.mark.parametrize(("variant", "needed"), [("paper", 17), ("occlusion", 16), ("cover", 16)])
 def test_calibrate_refuses_what_cannot_be_calibrated(small_classifier, images, variant, needed):
     radar = TaintRadarModel(small_classifier, variant=variant)
     with pytest.raises(ValueError, match="`target_fpr`"):

@@ -30,12 +30,18 @@ EXPLANATION = {
     "cleaned_images": ("float32", (24, 16, 3)),
     "cleaned_logits": ("float32", (5,)),
 }
+OCCLUSIONS = {
+    "windows": ("bool", (4, 6, 4)),
+    "window_logits": ("float32", (4, 5)),
+    "falls": ("float32", (4,)),
+    "strength": ("float32", ()),
+}
 EVIDENCE = {
-    "occlusion": {
-        "windows": ("bool", (4, 6, 4)),
-        "window_logits": ("float32", (4, 5)),
-        "falls": ("float32", (4,)),
-        "strength": ("float32", ()),
+    "occlusion": OCCLUSIONS,
+    "cover": {
+        **OCCLUSIONS,
+        "covered_logits": ("float32", (16, 5)),
+        "lacks": ("float32", (16,)),
     },
     "paper": {
         "filled_images": ("float32", (24, 16, 3)),

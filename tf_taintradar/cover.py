@@ -18,6 +18,7 @@ import tensorflow as tf
 from tf_taintradar.classifier import OpenedClassifier
 from tf_taintradar.fills import fill_region
 from tf_taintradar.occlusion import Occlusions, average_outside, deepest, strength, worst_falls
+from tf_taintradar.regions import Slope
 
 LARGEST_PATCH = 0.3
 """The side of the largest patch that is covered for certain, as a fraction of the image's sides."""
@@ -45,7 +46,11 @@ class Covers(NamedTuple):
 
 
 def cover(
-    classifier: OpenedClassifier, images: tf.Tensor, label: tf.Tensor, found: Occlusions
+    classifier: OpenedClassifier,
+    images: tf.Tensor,
+    label: tf.Tensor,
+    found: Occlusions,
+    slope: Slope = None,
 ) -> Covers:
     """Paints over each of the covering windows in turn, and asks the classifier again.
 
@@ -54,21 +59,29 @@ def cover(
         images: (b, H, W, c) float32, raw pixels 0..255.
         label: (b,) int32, the predicted labels.
         found: what the windows of the feature map say.
+        slope: for attackers: with one, gradients pass the window under which the label lacks most.
+            The score needs no others, and they would cost as many backward passes.
 
     Returns:
         That, and what the label lacks under each window. The mean colour outside a window takes
         its place: it holds nothing of what is under it.
     """
-    windows = tf.constant(covering_windows(classifier.input_shape[:2]))
+    sides = tuple(map(tf.constant, _sides(classifier.input_shape[:2])))
 
-    def under(window: tf.Tensor) -> tf.Tensor:
-        region = window[tf.newaxis]
+    def under(window: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+        region = _region(*window)  # of all images, or of each its own
         return classifier.logits(fill_region(images, region, average_outside(images, region)))
 
     # one window at a time: all of them at once would take as many times the memory
-    logits = tf.map_fn(under, windows, parallel_iterations=1, fn_output_signature=tf.float32)
-    logits = tf.ensure_shape(logits, (len(windows), None, classifier.n_classes))
+    of_window = tf.TensorSpec((None, classifier.n_classes), tf.float32)
+    logits = tf.map_fn(under, sides, parallel_iterations=1, fn_output_signature=of_window)
     logits = tf.transpose(logits, (1, 0, 2))
+    if slope is not None:
+        logits = tf.stop_gradient(logits)
+        worst = tf.argmax(-strength(logits, label), axis=-1)
+        again = under(tuple(tf.gather(side, worst) for side in sides))
+        is_worst = tf.one_hot(worst, logits.shape[1], True, False, dtype=tf.bool)
+        logits = tf.where(is_worst[..., tf.newaxis], again[:, tf.newaxis], logits)
     return Covers(*found, logits, -strength(logits, label))
 
 
@@ -83,8 +96,8 @@ def covering_windows(size: tuple[int, int]) -> npt.NDArray[np.bool_]:
 
     Source: the covering masks of Xiang et al., "PatchCleanser", USENIX Security 2022.
     """
-    down, across = (_stretches(length) for length in size)
-    return np.array([rows[:, None] & columns[None] for rows in down for columns in across])
+    rows, columns = _sides(size)
+    return rows[:, :, None] & columns[:, None]
 
 
 def covered_score(found: Covers) -> tf.Tensor:
@@ -117,7 +130,7 @@ def decisive(found: Covers, size: tuple[int, int]) -> tuple[tf.Tensor, tf.Tensor
     worst = tf.argmax(found.lacks, axis=-1, output_type=tf.int32)
     is_covered = tf.reduce_max(found.lacks, axis=-1) >= covered_score(found)
     region, logits = deepest(Occlusions(*found[: len(Occlusions._fields)]), size)
-    covered = tf.gather(tf.constant(covering_windows(size)), worst)
+    covered = _region(*(tf.gather(sides, worst) for sides in _sides(size)))
     covered_logits = tf.gather(found.covered_logits, worst, batch_dims=1)
     return (
         tf.where(is_covered[:, None, None], covered, region),
@@ -125,10 +138,22 @@ def decisive(found: Covers, size: tuple[int, int]) -> tuple[tf.Tensor, tf.Tensor
     )
 
 
-def _stretches(length: int) -> list[npt.NDArray[np.bool_]]:
-    """The rows or columns (length,) bool of the windows, on one axis, from first to last."""
+def _region(rows: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
+    """The windows (b, H, W) bool of rows (b, H) and columns (b, W); of a single pair b is 1."""
+    region = rows[..., :, tf.newaxis] & columns[..., tf.newaxis, :]
+    return tf.reshape(region, (-1, *region.shape[-2:]))
+
+
+def _sides(size: tuple[int, int]) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """The rows (v, H) and the columns (v, W) of each window."""
+    down, across = (_stretches(length) for length in size)
+    return np.repeat(down, len(across), axis=0), np.tile(across, (len(down), 1))
+
+
+def _stretches(length: int) -> npt.NDArray[np.bool_]:
+    """The rows or columns (4 or fewer, length) of the windows, along one axis."""
     patch = max(1, round(LARGEST_PATCH * length))
     side = patch + -(-(length - patch) // _PER_SIDE)
     starts = np.linspace(0, length - side, _PER_SIDE).round().astype(int)
-    pixels = np.arange(length)
-    return [(pixels >= start) & (pixels < start + side) for start in np.unique(starts)]
+    pixels, first = np.arange(length), np.unique(starts)[:, None]
+    return (pixels >= first) & (pixels < first + side)

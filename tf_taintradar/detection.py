@@ -118,7 +118,7 @@ def detect(
         # 8  how far the label falls
         size = classifier.input_shape[:2]
         if variant == COVER:
-            evidence = cover(classifier, images, sight.label, evidence)
+            evidence = cover(classifier, images, sight.label, evidence, slope)
             tainted, logits = decisive(evidence, size)
             score = covered_score(evidence)
         else:

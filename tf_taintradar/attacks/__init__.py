@@ -1,13 +1,14 @@
 """Localized attacks: patches that make a classifier answer what the attacker wants.
 
 `AdversarialPatch` is the printable patch of Brown et al., `EyeglassesAttack` the glasses of Sharif
-et al.; `AdaptivePatch` and `MisleadingPatch` know the detector. Every attack is a `PatchAttack`:
-one loop of gradient descent and a few hooks. All answer an `AttackResult`, which `save_attack`
-writes as pictures that can be printed.
+et al.; `AdaptivePatch` and `MisleadingPatch` know the detector, and `certify` says where nobody can
+succeed. Every attack is a `PatchAttack`: one loop of gradient descent and a few hooks. All answer
+an `AttackResult`, which `save_attack` writes as pictures that can be printed.
 """
 
 from tf_taintradar.attacks.adaptive import AdaptivePatch, MisleadingPatch
 from tf_taintradar.attacks.base import PatchAttack
+from tf_taintradar.attacks.certificate import certify
 from tf_taintradar.attacks.eyeglasses import EyeglassesAttack
 from tf_taintradar.attacks.pasting import Transformations
 from tf_taintradar.attacks.patch import AdversarialPatch
@@ -25,6 +26,7 @@ __all__ = [
     "PatchAttack",
     "Penalties",
     "Transformations",
+    "certify",
     "likely_target",
     "likely_targets",
     "load_patch",

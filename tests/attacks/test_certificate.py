@@ -45,6 +45,12 @@ def test_the_best_of_the_windows_that_cover_the_patch_counts():
     assert (corner.tolist(), middle.tolist()) == ([False], [True])
 
 
+def test_the_clean_label_is_no_attack():
+    """There label 0 lacks nothing, label 2 3.69 and label 1 4.07."""
+    assert certify(pencil(3.6), attacked_image(), painted(3, 3)).tolist() == [True]
+    assert certify(pencil(3.8), attacked_image(), painted(3, 3)).tolist() == [False]
+
+
 def test_what_no_window_covers_is_never_certain():
     places = painted(0, 0) | painted(3, 3)
     assert certify(pencil(-100.0), attacked_image(), places, 2).tolist() == [False]

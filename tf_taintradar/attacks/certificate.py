@@ -7,6 +7,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from tf_taintradar.attacks.checks import check_target, wanted_labels
+from tf_taintradar.classifier import open_classifier
 from tf_taintradar.cover import covering_windows
 from tf_taintradar.detection import COVER
 from tf_taintradar.errors import NO_THRESHOLD, NotCalibratedError
@@ -53,7 +54,10 @@ def certify(
         )
     if radar.threshold is None:
         raise NotCalibratedError(NO_THRESHOLD)
-    pixels = as_pixels(images, radar.classifier.input_shape[1:])
+    opened = open_classifier(
+        radar.classifier, feature_layer=radar.feature_layer, preprocessor=radar.preprocessor
+    )
+    pixels = as_pixels(images, opened.input_shape)
     places = np.asarray(painted) != 0
     if places.shape != pixels.shape[:3]:
         raise ValueError(
@@ -61,7 +65,7 @@ def certify(
         )
     found = [cast(CoverExplanation, radar.explain(image)) for image in pixels]
     clean = np.array([one.label for one in found], np.int32)
-    target = check_target(target_class, len(found[0].logits))
+    target = check_target(target_class, opened.n_classes)
     wanted = wanted_labels(target, clean)
     windows = covering_windows(pixels.shape[1:3])
     is_covered = ~(places[:, None] & ~windows).any(axis=(2, 3))

@@ -128,7 +128,7 @@ def main(
                 if output:
                     write_json(output, {"setting": setting(), "rows": [vars(row) for row in rows]})
     header = "network, variant|attack|n|succeeded|flagged of those|robust|95 % interval|certified"
-    print(f"\n{setting()}\n\n{table(f'{header}|steps'.split('|'), map(_cells, rows))}")
+    print(f"\n{setting()}\n\n{table(f'{header}|overlap|steps'.split('|'), map(_cells, rows))}")
     if plots:
         draw(rows, plots)
     return rows

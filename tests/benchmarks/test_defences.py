@@ -71,7 +71,22 @@ def test_adaptive_attacks(benchmark_script, arguments, tmp_path, capsys):
         assert row.robust >= 1 - row.succeeded
         assert 0 <= row.overlap <= 1
     assert len(json.loads((tmp_path / "rows.json").read_text())["rows"]) == 8
-    assert "| net, occlusion | bpda |" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "| net, occlusion | bpda |" in out
+    assert len({line.count("|") for line in out.splitlines() if line.startswith("| ")}) == 1
+
+
+def test_an_attacker_of_the_covering_windows(benchmark_script, arguments):
+    (row,) = benchmark_script("adaptive_attacks").main(
+        **arguments,
+        variant=["cover"],
+        kind=["bpda"],
+        n_images=4,
+        steps=2,
+        target=4,
+        target_fpr=0.5,
+    )
+    assert 0 <= row.certified <= row.robust
 
 
 def test_attack_success(benchmark_script, arguments, capsys):

@@ -24,7 +24,6 @@ LARGEST_PATCH = 0.3
 """The side of the largest patch that is covered for certain, as a fraction of the image's sides."""
 
 _PER_SIDE = 4  # windows down, and across
-_FALL_WEIGHT = 1.5  # of a nat that the label falls, beside one that it lacks
 
 
 class Covers(NamedTuple):
@@ -103,9 +102,8 @@ def covering_windows(size: tuple[int, int]) -> npt.NDArray[np.bool_]:
 def covered_score(found: Covers) -> tf.Tensor:
     """The score of variant "cover", in nats: the larger of two.
 
-    What the label lacks under the window where it lacks most, which no attacker can lower; and 1.5
-    times the score of variant "occlusion", which finds all that do not know the detector, patches
-    that no window covers among them. Unlike a fall, what a label lacks does not grow with what it
+    What the label lacks under the window where it lacks most, which no attacker can lower; and the
+    score of variant "occlusion", which finds patches that no window covers, too. Unlike a fall, what a label lacks does not grow with what it
     had: benign images that the classifier is sure of may lose much of it and still lead.
 
     Args:
@@ -114,7 +112,7 @@ def covered_score(found: Covers) -> tf.Tensor:
     Returns:
         (b,) float32.
     """
-    return tf.maximum(_FALL_WEIGHT * worst_falls(found.falls), tf.reduce_max(found.lacks, axis=-1))
+    return tf.maximum(worst_falls(found.falls), tf.reduce_max(found.lacks, axis=-1))
 
 
 def decisive(found: Covers, size: tuple[int, int]) -> tuple[tf.Tensor, tf.Tensor]:

@@ -74,9 +74,9 @@ def detect(
     - "bands" does the same with windows as wide as the map, for aligned faces and what is worn on
       them; the score is the share of what the label had that it loses (`occlusion.lost_share`).
     - "cover" does what "occlusion" does, and paints over windows of pixels one after another, one
-      of which covers whatever patch; the score is the larger of 1.5 times the former one and what
-      the label lacks under the worst of them (`cover.covered_score`). It runs the classifier once
-      more for each of 16 windows, and is for attackers who know the detector.
+      of which covers whatever patch; the score is the larger of that one's and what the label lacks
+      under the worst of them (`cover.covered_score`). It runs the classifier once more for each of
+      16 windows, and is for attackers who know the detector.
 
     Args:
         classifier: see `open_classifier`.

@@ -103,8 +103,9 @@ def covered_score(found: Covers) -> tf.Tensor:
     """The score of variant "cover", in nats: the larger of two.
 
     What the label lacks under the window where it lacks most, which no attacker can lower; and the
-    score of variant "occlusion", which finds patches that no window covers, too. Unlike a fall, what a label lacks does not grow with what it
-    had: benign images that the classifier is sure of may lose much of it and still lead.
+    score of variant "occlusion", which finds patches that no window covers, too. Unlike a fall,
+    what a label lacks does not grow with what it had: benign images that the classifier is sure of
+    may lose much of it and still lead.
 
     Args:
         found: of b images.

@@ -14,8 +14,8 @@ from tf_taintradar.attacks import (
     likely_targets,
 )
 from tf_taintradar.attacks.adaptive import iou
-from tf_taintradar.attacks.base import Shot
 from tf_taintradar.attacks.descent import Adam
+from tf_taintradar.attacks.goal import Shot
 from tf_taintradar.detection import VARIANTS
 from tf_taintradar.errors import NotCalibratedError
 

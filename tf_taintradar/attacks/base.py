@@ -1,6 +1,6 @@
 """The loop that every attack with patches runs, and the hooks it runs on."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
@@ -15,6 +15,7 @@ from tf_taintradar.attacks.checks import (
     wanted_labels,
 )
 from tf_taintradar.attacks.descent import Descent, Momentum, Optimizer
+from tf_taintradar.attacks.goal import Shot, miss
 from tf_taintradar.attacks.judge import Judge, groups_of
 from tf_taintradar.attacks.masks import Mask
 from tf_taintradar.attacks.pasting import Corners, Pasting, Pose
@@ -26,22 +27,6 @@ from tf_taintradar.errors import ImageError
 from tf_taintradar.images import as_pixels
 
 _TRAINING, _FINAL = 0, 1  # the two streams of random numbers drawn from one seed
-
-
-class Shot(NamedTuple):
-    """What an attack sees of b images at one step.
-
-    Attributes:
-        images: (b, H, W, c) float32 raw pixels, 0..255, patches pasted.
-        labels: (b,) int32: the target; without one, what the clean images are classified as.
-        step: () int32, from 0.
-        pose: where and how the patches lie, see `Pasting.draw`.
-    """
-
-    images: tf.Tensor
-    labels: tf.Tensor
-    step: tf.Tensor
-    pose: Pose
 
 
 class PatchAttack:
@@ -151,7 +136,7 @@ class PatchAttack:
         pixels = as_pixels(images, self._classifier.input_shape)
         clean, top_left = self._judge.labels(pixels), self._places(len(pixels))
         wanted = wanted_labels(self.target_class, clean)
-        groups = self._groups(len(pixels))
+        groups = groups_of(len(pixels), self.batch_size)
         bar, rng = self._progress(len(groups), verbose), self._random(_TRAINING)
         found = [
             self._optimise(pixels[group], wanted[group], top_left[group], rng, bar)
@@ -194,26 +179,11 @@ class PatchAttack:
             (b,) float32, the loss of each image, and (b,) float32, what `stop_probability` is
             compared with: here those of `miss`.
         """
-        return self.miss(self._classifier.logits(shot.images), shot.labels)
-
-    def miss(self, logits: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """How far the classifier's answers are from what the attacker wants.
-
-        Args:
-            logits: (b, classes) float32.
-            labels: (b,) int32, see `Shot`.
-
-        Returns:
-            (b,) float32, the cross-entropy of the target; without one, the log-odds of the clean
-            image's label, whose gradient does not vanish where the classifier is sure. And (b,)
-            float32, the probability of the target, or that of all labels but the clean image's.
-        """
-        of_label = tf.gather(tf.nn.softmax(logits), labels, batch_dims=1)
-        if self.target_class is None:
-            is_label = tf.one_hot(labels, logits.shape[-1], on_value=True, off_value=False)
-            others = tf.reduce_logsumexp(tf.where(is_label, logits.dtype.min, logits), axis=-1)
-            return tf.gather(logits, labels, batch_dims=1) - others, 1 - of_label
-        return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits), of_label
+        return miss(
+            self._classifier.logits(shot.images),
+            shot.labels,
+            is_targeted=self.target_class is not None,
+        )
 
     def draw_pose(self, n_images: int, rng: np.random.Generator, top_left: Corners | None) -> Pose:
         """Hook: where and how the patches lie on the images of one step; see `Pasting.draw`.
@@ -287,9 +257,6 @@ class PatchAttack:
         images = tf.TensorSpec((None, *self._classifier.input_shape), tf.float32)
         labels, step = tf.TensorSpec((None,), tf.int32), tf.TensorSpec((), tf.int32)
         return [state, images, labels, step, self._pasting.signature]
-
-    def _groups(self, n_images: int) -> list[slice]:
-        return groups_of(n_images, self.batch_size)
 
     def _places(self, n_images: int) -> Corners:
         """(n_images, m, 2) where the finished patches lie: it depends on the seed alone."""

@@ -35,6 +35,7 @@ def main(
     kept: Annotated[str, typer.Option(help="the last layer that is kept")] = "Conv_1_relu",
     n_train: Annotated[int, typer.Option(help="photographs of each person to train on")] = 7,
     crop: Annotated[float, typer.Option(help="the part around the centre that is the face")] = 0.6,
+    variant: Annotated[list[str], typer.Option(help="may be repeated")] = list(VARIANTS),  # noqa: B006
     target_fpr: float = 0.06,
     n_wearers: int = 10,
     steps: int = 300,
@@ -50,11 +51,11 @@ def main(
         train_face_detector(
             folder / "photographs",
             network,
-            folder / variant,
+            folder / which,
             preprocessor=scaling,
             kept=kept,
             n_train=n_train,
-            variant=variant,
+            variant=which,
             calibrate_on="folds",
             target_fpr=target_fpr,
             n_wearers=n_wearers,
@@ -62,7 +63,7 @@ def main(
             seed=seed,
             verbose=0,
         )
-        for variant in VARIANTS
+        for which in variant
     ]
     learnt = made[0].transfer
     low, high = learnt.interval

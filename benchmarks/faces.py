@@ -34,6 +34,7 @@ def main(
     preprocessor: Preprocessor = NETWORKS["mobilenet_v2"],
     kept: Annotated[str, typer.Option(help="the last layer that is kept")] = "Conv_1_relu",
     n_train: Annotated[int, typer.Option(help="photographs of each person to train on")] = 7,
+    epochs: Annotated[int, typer.Option(help="of the classifier, at most")] = 200,
     crop: Annotated[float, typer.Option(help="the part around the centre that is the face")] = 0.6,
     variant: Annotated[list[str], typer.Option(help="may be repeated")] = list(VARIANTS),  # noqa: B006
     target_fpr: float = 0.06,
@@ -55,6 +56,7 @@ def main(
             preprocessor=scaling,
             kept=kept,
             n_train=n_train,
+            epochs=epochs,
             variant=which,
             calibrate_on="folds",
             target_fpr=target_fpr,

@@ -26,6 +26,7 @@ def test_a_small_run(benchmark_script, patch_folder, faces, capsys, tmp_path):
         kept="last",
         variant=["occlusion", "paper"],
         n_train=3,
+        epochs=3,
         target_fpr=0.4,
         n_wearers=3,
         steps=3,

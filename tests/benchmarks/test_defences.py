@@ -95,3 +95,21 @@ def test_attack_success(benchmark_script, arguments, capsys):
     )
     assert [(row.made.n, row.other.n) for row in rows] == [(4, 3), (4, 3), (2, 0), (2, 0)]
     assert "| net | partial, two stars of 25 % | 2 |" in capsys.readouterr().out
+
+
+def test_other_targets(benchmark_script, arguments, tmp_path, capsys):
+    benchmark_script("other_targets").main(
+        tmp_path / "out",
+        **arguments,
+        defence=["taintradar"],
+        feature_layer=["last"],
+        n_targets=5,
+        n_images=4,
+        n_partial=4,
+        steps=20,
+        target_fpr=[0.5],
+    )
+    out = capsys.readouterr().out
+    assert "| attack | taintradar | last |" in out
+    assert " of 20 succeed" in out
+    assert (tmp_path / "out" / "net" / "report.html").is_file()

@@ -3,12 +3,14 @@
 import json
 
 import pytest
+import typer
 from PIL import Image
 from small_detector import build_small_classifier, draw_images
 from typer.testing import CliRunner
 
 from tf_taintradar import TaintRadarModel
 from tf_taintradar.cli import app
+from tf_taintradar.evaluation import DEFENCES, THREATS
 
 QUICK = ["--attack", "partial-30", "--n-attacked", 2, "--target-fpr", 0.2]
 
@@ -99,3 +101,10 @@ def test_selftest_prints_a_table_and_what_to_do(model):
     assert document["advice"]
     for advice in document["advice"]:
         assert advice in result.stdout
+
+
+@pytest.mark.parametrize(("option", "names"), [("attack", THREATS), ("defence", DEFENCES)])
+def test_help_names_every_choice(option, names):
+    options = typer.main.get_command(app).commands["evaluate"].params
+    (text,) = (each.help for each in options if each.name == option)
+    assert text.split(";")[0].replace(" or ", ", ").split(", ") == list(names)

@@ -35,13 +35,18 @@ def evaluate(
     output: Annotated[Path, typer.Option(help="The folder for the report and what led to it.")],
     labels: Labels = None,
     attack: Annotated[
-        list[str] | None, typer.Option(help="Which to mount; may be repeated. By default six.")
+        list[str] | None,
+        typer.Option(
+            help="universal-corner-40, universal-30, partial-corner-30, partial-30, star-40 or "
+            "two-20; may be repeated. By default all."
+        ),
     ] = None,
     defence: Annotated[
         list[str] | None,
         typer.Option(
-            help="taintradar, taintradar-paper, sentinet, local-gradients-smoothing, watermarking, "
-            "patchcleanser or jujutsu; may be repeated. By default those that need no OpenCV."
+            help="taintradar, taintradar-bands, taintradar-cover, taintradar-paper, sentinet, "
+            "local-gradients-smoothing, watermarking, patchcleanser or jujutsu; may be repeated. "
+            "By default four that need no OpenCV."
         ),
     ] = None,
     target: Target = None,

@@ -117,10 +117,12 @@ def find_subjects(folder: str | os.PathLike[str], input_shape: Shape) -> Subject
         input_shape: (H, W, 3) of the classifier.
 
     Raises:
-        ImageError: there are fewer than two sub-folders, or one of them holds no image that can be
-            read.
+        ImageError: there is no such folder, it has fewer than two sub-folders, or one of them holds
+            no image that can be read.
     """
     root = Path(folder)
+    if not root.is_dir():
+        raise ImageError(f"There is no folder {str(root)!r}.")
     people = sorted(p for p in root.glob("*") if p.is_dir() and not p.name.startswith("."))
     if len(people) < 2:
         raise ImageError(

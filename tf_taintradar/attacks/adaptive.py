@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tf_taintradar.attacks.checks import check_integer
 from tf_taintradar.attacks.descent import Adam
-from tf_taintradar.attacks.goal import Shot, miss
+from tf_taintradar.attacks.goal import Shot
 from tf_taintradar.attacks.patch import AdversarialPatch
 from tf_taintradar.classifier import open_classifier
 from tf_taintradar.detection import BANDS, COVER, OCCLUSION, PAPER, detect
@@ -89,16 +89,15 @@ class AdaptivePatch(AdversarialPatch):
             map_threshold=self.radar.map_threshold,
             slope=self.slope(shot.step),
         )
-        is_targeted = self.target_class is not None
-        missed, wanted = miss(found.sight.logits, shot.labels, is_targeted=is_targeted)
+        miss, wanted = self.miss(found.sight.logits, shot.labels)
         if self.radar.variant == PAPER:
-            seen, _ = miss(found.cleaned_logits, shot.labels, is_targeted=is_targeted)
+            seen, _ = self.miss(found.cleaned_logits, shot.labels)
             is_evaded = found.score <= self._threshold
         else:
             nats_above = (found.score - self._threshold) / _NAT[self.radar.variant]
             seen = tf.nn.relu(nats_above + 2 * _MARGIN)
             is_evaded = nats_above <= -_MARGIN
-        return missed + self.weight * seen, wanted * tf.cast(is_evaded, tf.float32)
+        return miss + self.weight * seen, wanted * tf.cast(is_evaded, tf.float32)
 
     def slope(self, step: tf.Tensor) -> tf.Tensor:
         """Of the sigmoids at a step: () float32, 1, 2, ..."""
@@ -150,8 +149,8 @@ class MisleadingPatch(AdaptivePatch):
             map_threshold=self.radar.map_threshold,
             slope=self.slope(shot.step),
         )
-        missed, wanted = miss(sight.logits, shot.labels, is_targeted=self.target_class is not None)
-        return missed + self.weight * self._seen(sight.critical_region, shot), wanted
+        miss, wanted = self.miss(sight.logits, shot.labels)
+        return miss + self.weight * self._seen(sight.critical_region, shot), wanted
 
     def _seen(self, region: tf.Tensor, shot: Shot) -> tf.Tensor:
         """(b,) float32 in [0, 1]."""

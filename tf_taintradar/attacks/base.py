@@ -179,11 +179,11 @@ class PatchAttack:
             (b,) float32, the loss of each image, and (b,) float32, what `stop_probability` is
             compared with: here those of `miss`.
         """
-        return miss(
-            self._classifier.logits(shot.images),
-            shot.labels,
-            is_targeted=self.target_class is not None,
-        )
+        return self.miss(self._classifier.logits(shot.images), shot.labels)
+
+    def miss(self, logits: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """How far the classifier's answers are from what this attacker wants; see `goal.miss`."""
+        return miss(logits, labels, is_targeted=self.target_class is not None)
 
     def draw_pose(self, n_images: int, rng: np.random.Generator, top_left: Corners | None) -> Pose:
         """Hook: where and how the patches lie on the images of one step; see `Pasting.draw`.

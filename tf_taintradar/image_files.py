@@ -91,6 +91,18 @@ def fit(image: Any, size: tuple[int, int]) -> tf.Tensor:
     return tf.saturate_cast(tf.round(resized), tf.uint8)
 
 
+def existing_folder(folder: str | os.PathLike[str]) -> Path:
+    """Its path.
+
+    Raises:
+        ImageError: `folder` is not a folder.
+    """
+    path = Path(folder)
+    if not path.is_dir():
+        raise ImageError(f"There is no folder {str(path)!r}.")
+    return path
+
+
 def find_images(folder: str | os.PathLike[str]) -> list[Path]:
     """The image files in a folder and the folders below it, sorted by path.
 
@@ -106,9 +118,7 @@ def find_images(folder: str | os.PathLike[str]) -> list[Path]:
     Raises:
         ImageError: `folder` is not a folder, or holds no image.
     """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise ImageError(f"There is no folder {str(folder)!r}.")
+    folder = existing_folder(folder)
     found = sorted(
         path
         for path in folder.rglob("*")

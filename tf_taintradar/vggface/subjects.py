@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from tf_taintradar.errors import ImageError
 from tf_taintradar.files import sha256_of
-from tf_taintradar.image_files import find_images, read_image
+from tf_taintradar.image_files import existing_folder, find_images, read_image
 from tf_taintradar.images import Shape
 
 _LOG = logging.getLogger(__name__)
@@ -120,9 +120,7 @@ def find_subjects(folder: str | os.PathLike[str], input_shape: Shape) -> Subject
         ImageError: there is no such folder, it has fewer than two sub-folders, or one of them holds
             no image that can be read.
     """
-    root = Path(folder)
-    if not root.is_dir():
-        raise ImageError(f"There is no folder {str(root)!r}.")
+    root = existing_folder(folder)
     people = sorted(p for p in root.glob("*") if p.is_dir() and not p.name.startswith("."))
     if len(people) < 2:
         raise ImageError(

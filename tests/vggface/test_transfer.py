@@ -135,6 +135,8 @@ def test_the_command(people, tmp_path, published):
     assert radar.fill.image.dtype == np.uint8  # the average face
     assert radar.fill.image.shape == (224, 224, 3)
     assert radar.diagnose(people / "subject0").feature_layer == "conv5_3"
+    again = CliRunner().invoke(app, [*map(str, command)])
+    assert again.exit_code == 0, again.output
 
 
 def test_the_command_with_another_network(people, network, tmp_path):
@@ -148,8 +150,6 @@ def test_the_command_with_another_network(people, network, tmp_path):
     radar = keras.models.load_model(tmp_path / "out" / "detector.keras")
     assert radar.calibration.n_images == 24
     assert radar.classifier.get_layer("subjects_pooling").output.shape == (None, 32)
-    again = CliRunner().invoke(app, [*map(str, command)])
-    assert again.exit_code == 0, again.output
 
 
 def test_the_command_without_weights(people, tmp_path):

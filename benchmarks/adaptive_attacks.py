@@ -16,7 +16,6 @@ import numpy.typing as npt
 import tensorflow as tf
 import typer
 from patch_sets import (
-    ATTACKS,
     IMAGES,
     LABELS,
     Images,
@@ -119,7 +118,7 @@ def main(
     common = {"diameter": diameter, "steps": steps, "batch_size": batch_size, "seed": seed}
     bpda = {"learning_rate": learning_rate, "growth": growth, "stop_probability": 0.5}
     rows: list[Row] = []
-    for network in find_networks(model, preprocessor, images, labels, ATTACKS):
+    for network in find_networks(model, preprocessor, images, labels):
         for which in variant:
             bench = Bench(network, which, target, target_fpr, n_images, seed)
             for attack, lambda_, patch in bench.attacks(kind, weight, common, bpda):

@@ -9,7 +9,6 @@ from typing import Annotated, NamedTuple
 import numpy as np
 import typer
 from patch_sets import (
-    ATTACKS,
     IMAGES,
     LABELS,
     Images,
@@ -61,7 +60,7 @@ def main(
 ) -> list[Row]:
     """Attack a network, by default both of ../shared, and print the table."""
     rows: list[Row] = []
-    for network in find_networks(model, preprocessor, images, labels, ATTACKS):
+    for network in find_networks(model, preprocessor, images, labels):
         order = np.random.default_rng(seed).permutation(len(network.crops))
         order = order[network.truth[order] != target]
         made, other = order[:n_train], order[n_train : n_train + n_other]

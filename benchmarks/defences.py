@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 from patch_sets import (
-    ATTACKS,
     IMAGES,
     LABELS,
     Images,
@@ -40,7 +39,7 @@ def main(
     seed: int = 0,
 ) -> None:
     """Print the tables of each network; write its `report.md`, `.json` and `.html`."""
-    for found in find_networks(model, preprocessor, images, labels, ATTACKS):
+    for found in find_networks(model, preprocessor, images, labels):
         some = evenly(len(found.crops), limit)
         radar = TaintRadarModel(found.classifier, preprocessor=found.preprocessor)
         evaluation = evaluate(

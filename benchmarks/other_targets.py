@@ -1,7 +1,7 @@
 """How detections depend on what the attacker wants: patches for many labels instead of one.
 
-Patches for single images, each with a label of its own, and universal ones, each for another label;
-40 and 30 % of the image's side, at random places. `tf_taintradar.evaluate` judges those that
+Patches of 30 % of the image's side for single images, each with a label of its own, and universal
+ones of 40 %, each for another label; at random places. `tf_taintradar.evaluate` judges those that
 succeed. Each network also with other feature layers, if they are named.
 """
 
@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 import typer
 from patch_sets import (
-    ATTACKS,
     IMAGES,
     LABELS,
     Images,
@@ -34,7 +33,7 @@ OURS = ["taintradar", "taintradar-paper", "local-gradients-smoothing", "patchcle
 
 
 def main(
-    output: Annotated[Path, typer.Option(help="folder for the reports and what led to them")],
+    output: Annotated[Path, typer.Option(help="folder for the reports")],
     model: Model = None,
     preprocessor: Preprocessor = "tf",
     images: Images = IMAGES,
@@ -49,7 +48,7 @@ def main(
     seed: int = 0,
 ) -> None:
     """Print the tables of each network; write its `report.md`, `.json` and `.html`."""
-    for network in find_networks(model, preprocessor, images, labels, ATTACKS):
+    for network in find_networks(model, preprocessor, images, labels):
         made = Attacks(network, steps, seed)
         sets = {
             "partial-30": made.partial(n_partial),

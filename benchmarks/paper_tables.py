@@ -15,7 +15,6 @@ from typing import Annotated
 
 import typer
 from patch_sets import (
-    ATTACKS,
     IMAGES,
     LABELS,
     Images,
@@ -64,7 +63,7 @@ def main(
     seed: int = 0,
 ) -> None:
     """Print the tables, for a network or for the two of ../shared."""
-    for network in find_networks(model, preprocessor, images, labels, ATTACKS):
+    for network in find_networks(model, preprocessor, images, labels):
         some = evenly(len(network.crops), limit)
         radar = TaintRadarModel(network.classifier, preprocessor=network.preprocessor)
         for number in table:

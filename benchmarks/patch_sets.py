@@ -94,7 +94,7 @@ class Network:
 
 
 def find_networks(
-    model: Path | None, preprocessor: str, images: Path, labels: Path, attacks: Path
+    model: Path | None, preprocessor: str, images: Path, labels: Path, attacks: Path = ATTACKS
 ) -> Iterator[Network]:
     """The network given, or both of `shared`, each read when its turn comes.
 

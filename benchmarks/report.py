@@ -10,7 +10,7 @@ import keras
 import tensorflow as tf
 
 from tf_taintradar.evaluation.report import markdown_table as table
-from tf_taintradar.files import replacing
+from tf_taintradar.support.files import replacing
 
 __all__ = ["setting", "table", "write_json"]
 

@@ -7,8 +7,8 @@ import pytest
 
 PACKAGE = pathlib.Path(__file__).parents[1] / "tf_taintradar"
 LAYERS = [
-    ["errors", "files"],
-    ["images", "graph", "plot", "regions", "opencv", "store"],
+    ["errors", "support"],
+    ["images", "graph", "plot", "regions"],
     [
         "image_files",
         "preprocessing",

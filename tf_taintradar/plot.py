@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from tf_taintradar.files import replacing
+from tf_taintradar.support.files import replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

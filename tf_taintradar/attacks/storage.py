@@ -14,7 +14,7 @@ from PIL import Image
 from tf_taintradar.attacks.masks import Mask
 from tf_taintradar.attacks.result import AttackResult
 from tf_taintradar.errors import ImageError
-from tf_taintradar.files import replacing, require_new_folder
+from tf_taintradar.support.files import replacing, require_new_folder
 
 Pixels = npt.NDArray[np.uint8]
 _MM_PER_INCH = 25.4

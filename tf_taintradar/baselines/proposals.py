@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from tf_taintradar.opencv import import_cv2
+from tf_taintradar.support.opencv import import_cv2
 
 _SMALLEST = 0.2  # of a segment, as a fraction of the image's sides
 

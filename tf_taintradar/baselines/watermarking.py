@@ -7,9 +7,9 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from tf_taintradar.baselines.base import Baseline
-from tf_taintradar.opencv import import_cv2
 from tf_taintradar.pipeline import Tensors
 from tf_taintradar.settings import require
+from tf_taintradar.support.opencv import import_cv2
 
 _GUIDED = "TfTaintradarGuidedRelu"
 

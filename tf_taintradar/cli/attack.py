@@ -91,7 +91,7 @@ def attack(
     """
     radar = open_detector(model, preprocessor, None, class_names)
     from tf_taintradar.attacks import Penalties
-    from tf_taintradar.files import require_new_folder
+    from tf_taintradar.support.files import require_new_folder
 
     require_new_folder(output)  # before the work, which takes long
     settings: dict[str, Any] = {

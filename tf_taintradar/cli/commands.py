@@ -10,7 +10,7 @@ from tf_taintradar.cli import options, tables
 from tf_taintradar.cli.app import app
 from tf_taintradar.cli.opening import make_folders, open_detector, require_threshold
 from tf_taintradar.cli.quiet import import_tensorflow, progress_on_stderr, warnings_on_stderr
-from tf_taintradar.files import replacing
+from tf_taintradar.support.files import replacing
 
 
 @app.command()

@@ -20,7 +20,7 @@ from tf_taintradar.image_files import iterate_batches
 from tf_taintradar.model import TaintRadarModel
 from tf_taintradar.pipeline import Arrays
 from tf_taintradar.settings import require
-from tf_taintradar.store import Store, checksum
+from tf_taintradar.support.resumable import Store, checksum
 
 _FIT_SHARE = 0.25  # of the images that are not for testing
 _TIMED, _ROUNDS = 8, 3  # images, and how often, when the cost is measured

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from tf_taintradar.evaluation import html, report
 from tf_taintradar.evaluation.metrics import Rate
-from tf_taintradar.files import replacing
+from tf_taintradar.support.files import replacing
 
 
 @dataclasses.dataclass(frozen=True)

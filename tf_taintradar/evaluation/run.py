@@ -17,7 +17,7 @@ from tf_taintradar.evaluation.threats import THREATS, Attacked, Threat
 from tf_taintradar.model import TaintRadarModel
 from tf_taintradar.score_calibration import smallest_threshold
 from tf_taintradar.settings import require
-from tf_taintradar.store import Store
+from tf_taintradar.support.resumable import Store
 
 _DEFENCES = ("taintradar", "taintradar-paper", "local-gradients-smoothing", "patchcleanser")
 

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tf_taintradar.errors import ServingError
-from tf_taintradar.files import replacing
 from tf_taintradar.savedmodel import BATCH_SIZES
 from tf_taintradar.serving.compose import compose_file
+from tf_taintradar.support.files import replacing
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 

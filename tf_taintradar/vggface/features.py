@@ -9,7 +9,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from tf_taintradar.preprocessing import make_preprocessor
-from tf_taintradar.store import Arrays, Store, checksum
+from tf_taintradar.support.resumable import Arrays, Store, checksum
 from tf_taintradar.vggface.batches import Batches
 from tf_taintradar.vggface.placing import place
 from tf_taintradar.vggface.subjects import Photographs

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from tf_taintradar.errors import WeightsError
-from tf_taintradar.files import replacing, sha256_of
+from tf_taintradar.support.files import replacing, sha256_of
 
 _LOG = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tf_taintradar.files import replacing
+from tf_taintradar.support.files import replacing
 
 _SETTING = "setting.json"
 

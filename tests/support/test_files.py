@@ -2,7 +2,7 @@
 
 import pytest
 
-from tf_taintradar.files import replacing
+from tf_taintradar.support.files import replacing
 
 
 def test_the_file_appears_when_it_is_finished(tmp_path):

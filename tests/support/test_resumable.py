@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from tf_taintradar.store import Store, checksum
+from tf_taintradar.support.resumable import Store, checksum
 
 
 def counted(values):

@@ -18,7 +18,7 @@ from report import setting, table
 
 from tf_taintradar.detection import VARIANTS
 from tf_taintradar.faces import FaceDetector, train_face_detector
-from tf_taintradar.image_files import find_images
+from tf_taintradar.images.files import find_images
 from tf_taintradar.preprocessing import PixelScaling
 
 PAPER = [  # Li et al., section VI: their photographs, networks and glasses are others

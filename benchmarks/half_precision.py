@@ -9,7 +9,7 @@ from report import setting, table
 
 from tf_taintradar.applications import load_detector
 from tf_taintradar.export import with_precision
-from tf_taintradar.image_files import find_images
+from tf_taintradar.images.files import find_images
 
 HALVES = ["float16", "bfloat16"]
 

@@ -10,7 +10,6 @@ LAYERS = [
     ["errors", "support"],
     ["images", "graph", "plot", "regions"],
     [
-        "image_files",
         "preprocessing",
         "logits",
         "feature_layer",
@@ -19,7 +18,7 @@ LAYERS = [
         "cam",
         "precision",
     ],
-    ["fills", "decoding"],
+    ["fills"],
     ["classifier"],
     ["sight"],
     ["paper", "occlusion", "calibration"],

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from tf_taintradar.image_files import iterate_batches
-from tf_taintradar.images import Shape, as_pixels
+from tf_taintradar.images.files import iterate_batches
+from tf_taintradar.images.pixels import Shape, as_pixels
 from tf_taintradar.regions import choose
 
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from tf_taintradar.attacks import EyeglassesAttack
 from tf_taintradar.evaluation.metrics import Rate, auroc
-from tf_taintradar.image_files import read_image
+from tf_taintradar.images.files import read_image
 from tf_taintradar.model import TaintRadarModel
 from tf_taintradar.vggface import Photographs
 

@@ -17,8 +17,8 @@ from tf_taintradar.detection import OCCLUSION, PAPER, VARIANTS
 from tf_taintradar.diagnosis import Diagnosis
 from tf_taintradar.explanation import Explanation
 from tf_taintradar.fills import make_fill
-from tf_taintradar.image_files import read_image
-from tf_taintradar.images import as_pixels, check_shape
+from tf_taintradar.images.files import read_image
+from tf_taintradar.images.pixels import as_pixels, check_shape
 from tf_taintradar.pipeline import Arrays, Pipeline, Tensors
 from tf_taintradar.saving import Saving
 from tf_taintradar.settings import FIXED, require

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from tf_taintradar.images import Shape
+from tf_taintradar.images.pixels import Shape
 
 
 @keras.saving.register_keras_serializable(package="tf_taintradar")

@@ -10,7 +10,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tf_taintradar.decoding import decode_images
+from tf_taintradar.images.decoding import decode_images
 from tf_taintradar.pipeline import Pipeline, Tensors
 
 UNKNOWN = {

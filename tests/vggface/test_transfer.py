@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from tf_taintradar.cli import app
 from tf_taintradar.errors import CalibrationError, UnsupportedClassifierError
 from tf_taintradar.faces import train_face_detector
-from tf_taintradar.image_files import read_image
+from tf_taintradar.images.files import read_image
 from tf_taintradar.vggface import VGGFace, transfer
 from tf_taintradar.vggface.features import compute_features
 from tf_taintradar.vggface.subjects import find_subjects

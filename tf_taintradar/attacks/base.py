@@ -24,7 +24,7 @@ from tf_taintradar.attacks.placement import Placement
 from tf_taintradar.attacks.result import AttackResult
 from tf_taintradar.classifier import OpenedClassifier
 from tf_taintradar.errors import ImageError
-from tf_taintradar.images import as_pixels
+from tf_taintradar.images.pixels import as_pixels
 
 _TRAINING, _FINAL = 0, 1  # the two streams of random numbers drawn from one seed
 

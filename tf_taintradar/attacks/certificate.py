@@ -12,7 +12,7 @@ from tf_taintradar.cover import covering_windows
 from tf_taintradar.detection import COVER
 from tf_taintradar.errors import NO_THRESHOLD, NotCalibratedError
 from tf_taintradar.explanation import CoverExplanation
-from tf_taintradar.images import as_pixels
+from tf_taintradar.images.pixels import as_pixels
 from tf_taintradar.model import TaintRadarModel
 from tf_taintradar.occlusion import strength
 

@@ -12,7 +12,7 @@ from typing_extensions import Self
 from tf_taintradar.baselines.base import Baseline, require_fitted
 from tf_taintradar.baselines.proposals import SelectiveSearch, likeliest_others
 from tf_taintradar.cam import binarize, class_activation_map, trace_head, upsample
-from tf_taintradar.images import as_pixels
+from tf_taintradar.images.pixels import as_pixels
 from tf_taintradar.pipeline import Tensors
 from tf_taintradar.settings import require
 

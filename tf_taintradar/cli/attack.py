@@ -146,7 +146,7 @@ def _run(
 
     from tf_taintradar.attacks import AdversarialPatch, EyeglassesAttack
     from tf_taintradar.cli.rows import list_files
-    from tf_taintradar.image_files import read_image
+    from tf_taintradar.images.files import read_image
 
     if kind not in ("universal", "partial"):
         raise ValueError(f"`kind` must be universal or partial; received {kind!r}.")

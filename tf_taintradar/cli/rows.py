@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tf_taintradar.errors import ImageError
-from tf_taintradar.image_files import find_images
+from tf_taintradar.images.files import find_images
 from tf_taintradar.model import TaintRadarModel
 
 Row = dict[str, Any]

@@ -16,7 +16,7 @@ from tf_taintradar.classifier import open_classifier
 from tf_taintradar.evaluation.defences import ask, describe, prepare
 from tf_taintradar.evaluation.threats import Attacked, Threat
 from tf_taintradar.graph import compiled
-from tf_taintradar.image_files import iterate_batches
+from tf_taintradar.images.files import iterate_batches
 from tf_taintradar.model import TaintRadarModel
 from tf_taintradar.pipeline import Arrays
 from tf_taintradar.settings import require

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from tf_taintradar.errors import ServingError
-from tf_taintradar.images import Shape
+from tf_taintradar.images.pixels import Shape
 from tf_taintradar.serving.batches import PIXELS, Request, read_requests
 from tf_taintradar.serving.failures import JoinedBatchError, failure
 from tf_taintradar.serving.verdict import Verdict, to_verdicts

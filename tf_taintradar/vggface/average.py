@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from tf_taintradar.errors import ImageError
 from tf_taintradar.fills import mean_image
-from tf_taintradar.image_files import files_of
-from tf_taintradar.images import Shape
+from tf_taintradar.images.files import files_of
+from tf_taintradar.images.pixels import Shape
 from tf_taintradar.support.files import sha256_of
 from tf_taintradar.support.resumable import Store, checksum
 from tf_taintradar.vggface.features import KEPT

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from tf_taintradar.image_files import read_image
+from tf_taintradar.images.files import read_image
 from tf_taintradar.preprocessing import make_preprocessor
 from tf_taintradar.vggface.subjects import Photographs
 

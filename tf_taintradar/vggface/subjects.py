@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tf_taintradar.errors import ImageError
-from tf_taintradar.image_files import existing_folder, find_images, read_image
-from tf_taintradar.images import Shape
+from tf_taintradar.images.files import existing_folder, find_images, read_image
+from tf_taintradar.images.pixels import Shape
 from tf_taintradar.support.files import sha256_of
 
 _LOG = logging.getLogger(__name__)

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tf_taintradar.errors import ImageError
-from tf_taintradar.image_files import find_images, fit, read_image
-from tf_taintradar.images import Shape
+from tf_taintradar.images.files import find_images, fit, read_image
+from tf_taintradar.images.pixels import Shape
 from tf_taintradar.support.opencv import import_cv2
 
 Frame = npt.NDArray[np.uint8]

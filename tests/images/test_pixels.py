@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tf_taintradar.errors import ImageError
-from tf_taintradar.images import (
+from tf_taintradar.images.pixels import (
     as_batch,
     as_pixels,
     check_shape,

@@ -14,7 +14,7 @@ import tensorflow as tf
 from PIL import Image, ImageOps
 
 from tf_taintradar.errors import ImageError
-from tf_taintradar.images import Shape, as_batch, as_pixels
+from tf_taintradar.images.pixels import Shape, as_batch, as_pixels
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"})
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from tf_taintradar.image_files import fit
-from tf_taintradar.images import Shape
+from tf_taintradar.images.files import fit
+from tf_taintradar.images.pixels import Shape
 
 _PARALLEL_ROWS = 8
 _MAX_PIXELS = 89_478_485  # where Pillow begins to suspect a decompression bomb

@@ -9,7 +9,7 @@ import tensorflow as tf
 from PIL import Image
 
 from tf_taintradar.errors import ImageError
-from tf_taintradar.image_files import (
+from tf_taintradar.images.files import (
     count_images,
     find_images,
     fit,

@@ -10,9 +10,9 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from tf_taintradar.decoding import decode_images
 from tf_taintradar.errors import ImageError
-from tf_taintradar.image_files import find_images, read_image
+from tf_taintradar.images.decoding import decode_images
+from tf_taintradar.images.files import find_images, read_image
 
 SIZE = (48, 64)
 ORIENTATION, SHORT, LONG = 0x0112, 3, 4

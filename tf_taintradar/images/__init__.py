@@ -1,0 +1,17 @@
+"""Images as arrays, in files and as bytes: what a detector takes, checked and made to fit."""
+
+from tf_taintradar.images.decoding import decode_images
+from tf_taintradar.images.files import find_images, iterate_batches, read_image
+from tf_taintradar.images.pixels import Shape, as_batch, as_pixels, as_whole_pixels, check_shape
+
+__all__ = [
+    "Shape",
+    "as_batch",
+    "as_pixels",
+    "as_whole_pixels",
+    "check_shape",
+    "decode_images",
+    "find_images",
+    "iterate_batches",
+    "read_image",
+]

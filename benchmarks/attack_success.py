@@ -21,7 +21,7 @@ from patch_sets import (
 from report import setting, table
 
 from tf_taintradar.attacks import AdversarialPatch
-from tf_taintradar.classifier import open_classifier
+from tf_taintradar.classifier.opened import open_classifier
 from tf_taintradar.evaluation.metrics import Rate
 
 

@@ -16,10 +16,10 @@ from patch_sets import NETWORKS, SHARED, SQUEEZENET, Preprocessor
 from PIL import Image
 from report import setting, table
 
+from tf_taintradar.classifier.preprocessing import PixelScaling
 from tf_taintradar.detection import VARIANTS
 from tf_taintradar.faces import FaceDetector, train_face_detector
 from tf_taintradar.images.files import find_images
-from tf_taintradar.preprocessing import PixelScaling
 
 PAPER = [  # Li et al., section VI: their photographs, networks and glasses are others
     ["the paper: VGG-Face, 2,622 names, 1,000 attempts", "paper", "5.5%", "-", "73.42%", "-", "-"],

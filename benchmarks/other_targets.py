@@ -25,7 +25,7 @@ from report import setting
 
 from tf_taintradar import TaintRadarModel, evaluate
 from tf_taintradar.attacks import AdversarialPatch, AttackResult
-from tf_taintradar.classifier import open_classifier
+from tf_taintradar.classifier.opened import open_classifier
 from tf_taintradar.evaluation import Attacked
 from tf_taintradar.evaluation.defences import make_defence
 

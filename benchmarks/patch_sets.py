@@ -15,7 +15,7 @@ import numpy.typing as npt
 import typer
 from PIL import Image
 
-from tf_taintradar.preprocessing import PixelScaling
+from tf_taintradar.classifier.preprocessing import PixelScaling
 
 SHARED = Path(__file__).parents[1].parent / "shared"
 NETWORKS = {"squeezenet_v1_1": "squeezenet", "mobilenet_v2": "tf"}  # with their preprocessors

@@ -26,7 +26,7 @@ from patch_sets import (
 from report import setting, table
 
 from tf_taintradar import plot
-from tf_taintradar.classifier import open_classifier
+from tf_taintradar.classifier.opened import open_classifier
 from tf_taintradar.detection import PAPER
 from tf_taintradar.fills import Noise
 from tf_taintradar.pipeline import Pipeline

@@ -27,7 +27,7 @@ from patch_sets import (
 from report import setting, table
 
 from tf_taintradar import plot
-from tf_taintradar.classifier import OpenedClassifier, open_classifier
+from tf_taintradar.classifier.opened import OpenedClassifier, open_classifier
 from tf_taintradar.occlusion import occlude
 from tf_taintradar.ranks import rank_of
 from tf_taintradar.sight import look

@@ -9,8 +9,8 @@ import pytest
 
 from tf_taintradar import TaintRadarModel, applications
 from tf_taintradar.applications import PREPROCESSORS, load_detector, read_class_names
+from tf_taintradar.classifier.preprocessing import make_preprocessor
 from tf_taintradar.errors import UnsupportedClassifierError
-from tf_taintradar.preprocessing import make_preprocessor
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from test_detection import HEAD, attacked_image, pencil_classifier, run
 from test_occlusion import BEFORE, WITHOUT, strength
 
 from tf_taintradar import TaintRadarModel
-from tf_taintradar.classifier import open_classifier
+from tf_taintradar.classifier.opened import open_classifier
 from tf_taintradar.cover import Covers, cover, covered_score, covering_windows, decisive
 from tf_taintradar.detection import detect
 from tf_taintradar.fills import Noise

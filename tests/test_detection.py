@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_taintradar.classifier import open_classifier
+from tf_taintradar.classifier.opened import open_classifier
 from tf_taintradar.detection import VARIANTS, detect
 from tf_taintradar.fills import Constant, Noise
 from tf_taintradar.paper import gather_evidence, rank_shifts

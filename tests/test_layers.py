@@ -8,18 +8,8 @@ import pytest
 PACKAGE = pathlib.Path(__file__).parents[1] / "tf_taintradar"
 LAYERS = [
     ["errors", "support"],
-    ["images", "graph", "plot", "regions"],
-    [
-        "preprocessing",
-        "logits",
-        "feature_layer",
-        "dense",
-        "ranks",
-        "cam",
-        "precision",
-    ],
-    ["fills"],
-    ["classifier"],
+    ["images", "plot", "regions"],
+    ["ranks", "cam", "fills", "classifier"],
     ["sight"],
     ["paper", "occlusion", "calibration"],
     ["cover"],

@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 from test_detection import attacked_image, pencil_classifier, run
 
-from tf_taintradar.classifier import open_classifier
+from tf_taintradar.classifier.opened import open_classifier
 from tf_taintradar.detection import detect
 from tf_taintradar.fills import Constant
 from tf_taintradar.occlusion import (

@@ -10,10 +10,10 @@ import pytest
 import tensorflow as tf
 
 from tf_taintradar.cam import binarize, class_activation_map, trace_head, upsample
-from tf_taintradar.classifier import open_classifier
+from tf_taintradar.classifier.opened import open_classifier
+from tf_taintradar.classifier.preprocessing import PixelScaling
 from tf_taintradar.detection import detect
 from tf_taintradar.fills import Noise, fill_region
-from tf_taintradar.preprocessing import PixelScaling
 from tf_taintradar.ranks import largest_increases
 from tf_taintradar.regions import intersect
 

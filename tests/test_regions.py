@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tf_taintradar.cam import binarize
-from tf_taintradar.classifier import open_classifier
+from tf_taintradar.classifier.opened import open_classifier
 from tf_taintradar.detection import VARIANTS, detect
 from tf_taintradar.fills import Noise
 from tf_taintradar.occlusion import most_critical

@@ -13,8 +13,8 @@ from PIL import Image
 from small_detector import Exported
 
 from tf_taintradar import TaintRadarModel
+from tf_taintradar.classifier.preprocessing import PixelScaling
 from tf_taintradar.images.files import find_images
-from tf_taintradar.preprocessing import PixelScaling
 
 HERE = pathlib.Path(__file__).parent
 

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from tf_taintradar.classifier import OpenedClassifier
+from tf_taintradar.classifier.opened import OpenedClassifier
 from tf_taintradar.fills import fill_region
 from tf_taintradar.occlusion import Occlusions, average_outside, deepest, strength, worst_falls
 from tf_taintradar.regions import Slope

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from tf_taintradar.classifier import OpenedClassifier
+from tf_taintradar.classifier.opened import OpenedClassifier
 from tf_taintradar.cover import Covers, cover, covered_score, decisive
 from tf_taintradar.fills import Fill, fill_region
 from tf_taintradar.occlusion import (

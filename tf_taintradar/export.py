@@ -3,8 +3,8 @@
 import os
 import pathlib
 
+from tf_taintradar.classifier.precision import at_precision
 from tf_taintradar.model import TaintRadarModel
-from tf_taintradar.precision import at_precision
 from tf_taintradar.savedmodel import versions_in
 from tf_taintradar.settings import SETTINGS
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from tf_taintradar.classifier import OpenedClassifier
+from tf_taintradar.classifier.opened import OpenedClassifier
 from tf_taintradar.regions import Slope, choose, straight_through, weight
 from tf_taintradar.sight import Sight
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tf_taintradar.cam import ChannelWeights, binarize, class_activation_map, upsample
-from tf_taintradar.classifier import OpenedClassifier
+from tf_taintradar.classifier.opened import OpenedClassifier
 from tf_taintradar.fills import Fill, fill_region
 from tf_taintradar.ranks import largest_increases, rank_of
 from tf_taintradar.regions import Slope

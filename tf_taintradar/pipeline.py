@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from tf_taintradar.classifier import OpenedClassifier
+from tf_taintradar.classifier.graph import compiled
+from tf_taintradar.classifier.opened import OpenedClassifier
 from tf_taintradar.detection import Detection, detect
 from tf_taintradar.fills import Fill
-from tf_taintradar.graph import compiled
 from tf_taintradar.images.files import count_images, iterate_batches
 from tf_taintradar.images.pixels import Shape
 from tf_taintradar.paper import Evidence, gather_evidence, rank_shifts

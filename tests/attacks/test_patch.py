@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from tf_taintradar.attacks import AdversarialPatch, Penalties, Transformations
+from tf_taintradar.classifier.preprocessing import PixelScaling
 from tf_taintradar.errors import ImageError, UnsupportedClassifierError
-from tf_taintradar.preprocessing import PixelScaling
 
 RED, GREEN, BLUE = 0, 1, 2
 

@@ -7,7 +7,7 @@ from small_detector import plain
 
 from tf_taintradar.baselines import Jujutsu
 from tf_taintradar.baselines.smoothgrad import smooth_gradients
-from tf_taintradar.classifier import open_classifier
+from tf_taintradar.classifier.opened import open_classifier
 
 
 def attacked():

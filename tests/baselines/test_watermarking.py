@@ -9,7 +9,7 @@ from small_detector import plain
 
 from tf_taintradar.baselines import DigitalWatermarking
 from tf_taintradar.baselines.watermarking import guided_saliency
-from tf_taintradar.classifier import open_classifier
+from tf_taintradar.classifier.opened import open_classifier
 
 
 def saliency(model, images):

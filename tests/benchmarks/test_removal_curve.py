@@ -3,7 +3,7 @@ import pytest
 from test_detection import attacked_image, pencil_classifier
 from test_occlusion import BEFORE, WITHOUT, strength
 
-from tf_taintradar.classifier import open_classifier
+from tf_taintradar.classifier.opened import open_classifier
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from small_detector import build_small_classifier, draw_images
 
 from tf_taintradar import TaintRadarModel, baselines, evaluate
-from tf_taintradar.classifier import open_classifier
+from tf_taintradar.classifier.opened import open_classifier
 from tf_taintradar.errors import CalibrationError
 from tf_taintradar.evaluation import DEFENCES, Attacked, Threat, make_defence
 from tf_taintradar.evaluation.metrics import Rate

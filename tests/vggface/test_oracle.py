@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tf_taintradar import TaintRadarModel
-from tf_taintradar.preprocessing import make_preprocessor
+from tf_taintradar.classifier.preprocessing import make_preprocessor
 from tf_taintradar.vggface import VGGFace, from_keras_vggface
 
 ORACLE = pathlib.Path(__file__).with_name("keras_vggface_oracle.py")

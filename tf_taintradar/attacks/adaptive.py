@@ -9,7 +9,7 @@ from tf_taintradar.attacks.checks import check_integer
 from tf_taintradar.attacks.descent import Adam
 from tf_taintradar.attacks.goal import Shot
 from tf_taintradar.attacks.patch import AdversarialPatch
-from tf_taintradar.classifier import open_classifier
+from tf_taintradar.classifier.opened import open_classifier
 from tf_taintradar.detection import BANDS, COVER, OCCLUSION, PAPER, detect
 from tf_taintradar.errors import NO_THRESHOLD, NotCalibratedError
 from tf_taintradar.model import TaintRadarModel

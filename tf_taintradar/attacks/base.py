@@ -22,7 +22,7 @@ from tf_taintradar.attacks.pasting import Corners, Pasting, Pose
 from tf_taintradar.attacks.penalties import Penalties
 from tf_taintradar.attacks.placement import Placement
 from tf_taintradar.attacks.result import AttackResult
-from tf_taintradar.classifier import OpenedClassifier
+from tf_taintradar.classifier.opened import OpenedClassifier
 from tf_taintradar.errors import ImageError
 from tf_taintradar.images.pixels import as_pixels
 

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from tf_taintradar.attacks.checks import check_target, wanted_labels
-from tf_taintradar.classifier import open_classifier
+from tf_taintradar.classifier.opened import open_classifier
 from tf_taintradar.cover import covering_windows
 from tf_taintradar.detection import COVER
 from tf_taintradar.errors import NO_THRESHOLD, NotCalibratedError

@@ -7,7 +7,7 @@ from tf_taintradar.attacks.checks import short_target
 from tf_taintradar.attacks.masks import eyeglasses_mask
 from tf_taintradar.attacks.penalties import Penalties
 from tf_taintradar.attacks.placement import Placement
-from tf_taintradar.classifier import open_classifier
+from tf_taintradar.classifier.opened import open_classifier
 
 WEARABLE = Penalties(smoothness=0.3, printability=0.3)
 """What glasses pay by default, beside a cross-entropy in nats. Ours."""

@@ -7,7 +7,7 @@ from tf_taintradar.attacks.checks import Target
 from tf_taintradar.attacks.masks import Mask
 from tf_taintradar.attacks.pasting import Corners, Pasting
 from tf_taintradar.attacks.result import AttackResult
-from tf_taintradar.classifier import OpenedClassifier
+from tf_taintradar.classifier.opened import OpenedClassifier
 
 
 class Judge:

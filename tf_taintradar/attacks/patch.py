@@ -12,7 +12,7 @@ from tf_taintradar.attacks.masks import make_mask
 from tf_taintradar.attacks.pasting import Pasting, Transformations, TransformedPasting
 from tf_taintradar.attacks.penalties import Penalties
 from tf_taintradar.attacks.placement import Place, Placement
-from tf_taintradar.classifier import OpenedClassifier, open_classifier
+from tf_taintradar.classifier.opened import OpenedClassifier, open_classifier
 
 
 class AdversarialPatch(PatchAttack):

@@ -7,9 +7,9 @@ import numpy.typing as npt
 import tensorflow as tf
 from typing_extensions import Self
 
-from tf_taintradar.classifier import OpenedClassifier, open_classifier
+from tf_taintradar.classifier.graph import compiled
+from tf_taintradar.classifier.opened import OpenedClassifier, open_classifier
 from tf_taintradar.errors import NotFittedError
-from tf_taintradar.graph import compiled
 from tf_taintradar.pipeline import Arrays, Tensors, over_batches
 
 Fitted = TypeVar("Fitted")

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from tf_taintradar.classifier import OpenedClassifier
+from tf_taintradar.classifier.opened import OpenedClassifier
 
 
 def smooth_gradients(

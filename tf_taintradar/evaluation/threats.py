@@ -11,7 +11,7 @@ import numpy.typing as npt
 from tf_taintradar.attacks import AdversarialPatch, AttackResult
 from tf_taintradar.attacks.checks import check_integer
 from tf_taintradar.attacks.judge import groups_of
-from tf_taintradar.classifier import OpenedClassifier
+from tf_taintradar.classifier.opened import OpenedClassifier
 
 Pixels = npt.NDArray[np.uint8]
 

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from tf_taintradar.classifier.preprocessing import make_preprocessor
 from tf_taintradar.images.files import read_image
-from tf_taintradar.preprocessing import make_preprocessor
 from tf_taintradar.vggface.subjects import Photographs
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from tf_taintradar.preprocessing import make_preprocessor
+from tf_taintradar.classifier.preprocessing import make_preprocessor
 from tf_taintradar.support.resumable import Arrays, Store, checksum
 from tf_taintradar.vggface.batches import Batches
 from tf_taintradar.vggface.placing import place

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_taintradar.preprocessing import PixelScaling, make_preprocessor
+from tf_taintradar.classifier.preprocessing import PixelScaling, make_preprocessor
 
 SHAPE = (5, 4, 3)
 MODES = ["caffe", "tf", "torch", "unit", "vggface", "vggface2"]

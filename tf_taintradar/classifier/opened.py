@@ -12,12 +12,21 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_taintradar import feature_layer as layers
-from tf_taintradar.dense import with_cheap_gradient
+from tf_taintradar.classifier import feature_layer as layers
+from tf_taintradar.classifier.dense import with_cheap_gradient
+from tf_taintradar.classifier.graph import (
+    Form,
+    Step,
+    call_step,
+    flatten,
+    forms,
+    inference,
+    is_graph,
+    run,
+)
+from tf_taintradar.classifier.logits import split_logits
+from tf_taintradar.classifier.preprocessing import make_preprocessor
 from tf_taintradar.errors import UnsupportedClassifierError
-from tf_taintradar.graph import Form, Step, call_step, flatten, forms, inference, is_graph, run
-from tf_taintradar.logits import split_logits
-from tf_taintradar.preprocessing import make_preprocessor
 
 _PIXELS = 0  # the key of the classifier's input among the tensors of its steps
 _OPEN_SIZE = (224, 224)  # for networks that take any size: what keras.applications trains them on

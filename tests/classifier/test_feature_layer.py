@@ -5,10 +5,10 @@ import pytest
 import tensorflow as tf
 from keras import layers, ops
 
-from tf_taintradar.classifier import open_classifier
+from tf_taintradar.classifier.feature_layer import choose, find
+from tf_taintradar.classifier.graph import flatten, forms
+from tf_taintradar.classifier.opened import open_classifier
 from tf_taintradar.errors import UnsupportedClassifierError
-from tf_taintradar.feature_layer import choose, find
-from tf_taintradar.graph import flatten, forms
 
 SHAPE = (12, 8, 3)
 

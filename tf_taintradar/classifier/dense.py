@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tf_taintradar.graph import Step
+from tf_taintradar.classifier.graph import Step
 
 
 def with_cheap_gradient(step: Step) -> Step:

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_taintradar.dense import with_cheap_gradient
-from tf_taintradar.graph import call_step
+from tf_taintradar.classifier.dense import with_cheap_gradient
+from tf_taintradar.classifier.graph import call_step
 
 
 def both(layer, x):

@@ -12,8 +12,8 @@ from typing import Any
 
 import keras
 
+from tf_taintradar.classifier.graph import Form, Step, cuts
 from tf_taintradar.errors import UnsupportedClassifierError
-from tf_taintradar.graph import Form, Step, cuts
 
 _INPUT = 0
 _PASSES_ON = (

@@ -10,8 +10,8 @@ from savedmodel_files import entries, functions_of, graph_of, metadata_of
 from small_detector import draw_images
 
 from tf_taintradar import TaintRadarModel, export_savedmodel
+from tf_taintradar.classifier.precision import at_precision
 from tf_taintradar.errors import UnsupportedClassifierError
-from tf_taintradar.precision import at_precision
 
 HALVES = ["float16", "bfloat16"]
 

@@ -6,8 +6,8 @@ import pytest
 import tensorflow as tf
 from keras import layers, ops
 
+from tf_taintradar.classifier.graph import call_step, cuts, flatten, forms, inference, is_graph, run
 from tf_taintradar.errors import UnsupportedClassifierError
-from tf_taintradar.graph import call_step, cuts, flatten, forms, inference, is_graph, run
 
 SPEC = tf.TensorSpec((None, 6, 4, 3), tf.float32)
 X = np.random.default_rng(0).uniform(0, 255, (2, 6, 4, 3)).astype(np.float32)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_taintradar.classifier import open_classifier
+from tf_taintradar.classifier.opened import open_classifier
 
 # One network of every family on 128x128 images: feature layer and shape of the feature map.
 FAMILIES = {

@@ -6,9 +6,9 @@ import pytest
 import tensorflow as tf
 from keras import layers, ops
 
+from tf_taintradar.classifier.graph import flatten, forms, run
+from tf_taintradar.classifier.logits import split_logits
 from tf_taintradar.errors import UnsupportedClassifierError
-from tf_taintradar.graph import flatten, forms, run
-from tf_taintradar.logits import split_logits
 
 CLASSES = 4
 X = np.random.default_rng(0).normal(size=(3, 2, 2, CLASSES)).astype(np.float32)

@@ -6,8 +6,8 @@ from typing import Any
 
 import keras
 
+from tf_taintradar.classifier.graph import Form, Step, call_step
 from tf_taintradar.errors import UnsupportedClassifierError
-from tf_taintradar.graph import Form, Step, call_step
 
 _TO_PROBABILITIES = ("softmax", "log_softmax", "softmax_v2", "log_softmax_v2")  # v2: of tf.nn
 _NOTHING = ("linear", "identity")

@@ -39,7 +39,7 @@ from tf_taintradar.attacks import (
     likely_targets,
 )
 from tf_taintradar.attacks.adaptive import iou
-from tf_taintradar.calibration import wilson_interval
+from tf_taintradar.calibration.record import wilson_interval
 from tf_taintradar.detection import COVER
 
 UNIVERSAL = "likely-universal"

@@ -28,10 +28,10 @@ from patch_sets import (
 from report import setting, table, write_json
 
 from tf_taintradar import TaintRadarModel, plot
-from tf_taintradar.calibration import wilson_interval
+from tf_taintradar.calibration.by_score import smallest_threshold
+from tf_taintradar.calibration.record import wilson_interval
 from tf_taintradar.detection import OCCLUSION, PAPER
 from tf_taintradar.evaluation import auroc
-from tf_taintradar.score_calibration import smallest_threshold
 
 STRICT = {"top_k": 9, "rank_threshold": 2}  # the paper's setting for scenes
 TARGETS = [0.06, 0.03, 0.01]

@@ -13,7 +13,6 @@ LAYERS = [
     ["sight"],
     ["paper", "occlusion", "calibration"],
     ["cover"],
-    ["rank_calibration", "score_calibration"],
     ["detection"],
     ["explanation", "diagnosis", "pipeline"],
     ["signatures", "settings"],

@@ -11,13 +11,13 @@ import tensorflow as tf
 from PIL import Image
 
 from tf_taintradar import TaintRadarModel, fills
+from tf_taintradar.calibration.by_rank import RankCalibration
 from tf_taintradar.errors import (
     BlindDetectorError,
     CalibrationError,
     ImageError,
     NotCalibratedError,
 )
-from tf_taintradar.rank_calibration import RankCalibration
 
 OUTPUTS = {
     "predictions": np.float32,

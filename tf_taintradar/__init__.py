@@ -11,7 +11,7 @@ Images are raw RGB pixels 0..255, (batch, height, width, channels), unless somet
 """
 
 from tf_taintradar import attacks, baselines, fills, vggface, video
-from tf_taintradar.calibration import Calibration
+from tf_taintradar.calibration.record import Calibration
 from tf_taintradar.detection import Detection
 from tf_taintradar.diagnosis import Diagnosis
 from tf_taintradar.evaluation import evaluate

@@ -13,12 +13,12 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from tf_taintradar import plot
+from tf_taintradar.calibration.by_score import smallest_threshold
 from tf_taintradar.detection import BANDS, PAPER, VARIANTS
 from tf_taintradar.evaluation.metrics import Rate
 from tf_taintradar.export import export_savedmodel
 from tf_taintradar.glasses import DODGING, IMPERSONATION, Glasses, judge, read_faces, wear
 from tf_taintradar.model import TaintRadarModel
-from tf_taintradar.score_calibration import smallest_threshold
 from tf_taintradar.settings import require
 from tf_taintradar.support.files import replacing
 from tf_taintradar.vggface import (

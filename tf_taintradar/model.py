@@ -11,7 +11,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from tf_taintradar.calibrating import Calibrating
-from tf_taintradar.calibration import Calibration
+from tf_taintradar.calibration.record import Calibration
 from tf_taintradar.classifier.opened import open_classifier
 from tf_taintradar.detection import OCCLUSION, PAPER, VARIANTS
 from tf_taintradar.diagnosis import Diagnosis

@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from tf_taintradar.calibration import Calibration
+from tf_taintradar.calibration.record import Calibration
 from tf_taintradar.classifier.precision import precision_of
 from tf_taintradar.savedmodel import check_replaceable, write_savedmodel
 from tf_taintradar.settings import SETTINGS, Settings, require

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from tf_taintradar.calibration import Calibration
+from tf_taintradar.calibration.by_rank import RankCalibration
+from tf_taintradar.calibration.by_score import ScoreCalibration
+from tf_taintradar.calibration.record import Calibration
 from tf_taintradar.detection import OCCLUSION, PAPER
 from tf_taintradar.errors import NO_THRESHOLD, NotCalibratedError
 from tf_taintradar.pipeline import Pipeline, Tensors
-from tf_taintradar.rank_calibration import RankCalibration
-from tf_taintradar.score_calibration import ScoreCalibration
 
 FIXED = (
     "classifier",

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tf_taintradar.calibration import wilson_interval
+from tf_taintradar.calibration.record import wilson_interval
 from tf_taintradar.evaluation import auroc
 from tf_taintradar.evaluation.metrics import Rate
 

@@ -11,7 +11,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from tf_taintradar.calibration import Calibration
+    from tf_taintradar.calibration.record import Calibration
     from tf_taintradar.cli.attack import Counts
     from tf_taintradar.cli.rows import Row
     from tf_taintradar.demo.show import Outcome

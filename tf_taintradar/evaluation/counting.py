@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tf_taintradar.calibration.by_score import smallest_threshold
 from tf_taintradar.evaluation.metrics import Rate, auroc
 from tf_taintradar.evaluation.record import BenignRow, Evaluation, Example, Row
 from tf_taintradar.pipeline import Arrays
-from tf_taintradar.score_calibration import smallest_threshold
 
 _SHOWN = 4  # examples of an attack
 

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from tf_taintradar.calibration import wilson_interval
+from tf_taintradar.calibration.record import wilson_interval
 
 FEW = 20
 """A rate over fewer images is marked: one of them is more than 5 %."""

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from tf_taintradar.calibration import wilson_interval
+from tf_taintradar.calibration.record import wilson_interval
 from tf_taintradar.errors import UnsupportedClassifierError
 from tf_taintradar.vggface.features import compute_features
 from tf_taintradar.vggface.subjects import Photographs, Subjects, find_subjects

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tf_taintradar.calibration.by_score import ScoreCalibration, choose_threshold
 from tf_taintradar.errors import NO_THRESHOLD, NotCalibratedError
 from tf_taintradar.model import TaintRadarModel
-from tf_taintradar.score_calibration import ScoreCalibration, choose_threshold
 from tf_taintradar.settings import require
 from tf_taintradar.video.vote import SlidingWindows
 

@@ -6,9 +6,9 @@ import logging
 import numpy as np
 import pytest
 
-from tf_taintradar.calibration import Calibration
+from tf_taintradar.calibration.by_score import choose_threshold as choose_threshold_of
+from tf_taintradar.calibration.record import Calibration
 from tf_taintradar.errors import CalibrationError
-from tf_taintradar.score_calibration import choose_threshold as choose_threshold_of
 
 choose_threshold = functools.partial(choose_threshold_of, variant="occlusion")
 

@@ -13,7 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from tf_taintradar import plot
-from tf_taintradar.calibration import Calibration, check_target, warn_if_uncertain, wilson_interval
+from tf_taintradar.calibration.record import (
+    Calibration,
+    check_target,
+    warn_if_uncertain,
+    wilson_interval,
+)
 from tf_taintradar.errors import CalibrationError
 
 if TYPE_CHECKING:

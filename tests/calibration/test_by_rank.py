@@ -6,9 +6,9 @@ import logging
 import numpy as np
 import pytest
 
-from tf_taintradar.calibration import Calibration, wilson_interval
+from tf_taintradar.calibration.by_rank import choose_thresholds
+from tf_taintradar.calibration.record import Calibration, wilson_interval
 from tf_taintradar.errors import CalibrationError
-from tf_taintradar.rank_calibration import choose_thresholds
 
 # Ten images (rows), K = 1..3 (columns). So many are flagged at threshold 0, 1, 2, 3:
 # K = 1: 10, 9, 8, 7; K = 2: 4, 2, 2, 1; K = 3: 3, 2, 1, 0.

@@ -40,7 +40,7 @@ from tf_taintradar.attacks import (
 )
 from tf_taintradar.attacks.adaptive import iou
 from tf_taintradar.calibration.record import wilson_interval
-from tf_taintradar.detection import COVER
+from tf_taintradar.detection.rules import COVER
 
 UNIVERSAL = "likely-universal"
 UNAWARE = ("plain", "likely", UNIVERSAL)  # of the detector

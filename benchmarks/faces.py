@@ -17,7 +17,7 @@ from PIL import Image
 from report import setting, table
 
 from tf_taintradar.classifier.preprocessing import PixelScaling
-from tf_taintradar.detection import VARIANTS
+from tf_taintradar.detection.rules import VARIANTS
 from tf_taintradar.faces import FaceDetector, train_face_detector
 from tf_taintradar.images.files import find_images
 

@@ -30,7 +30,7 @@ from report import setting, table, write_json
 from tf_taintradar import TaintRadarModel, plot
 from tf_taintradar.calibration.by_score import smallest_threshold
 from tf_taintradar.calibration.record import wilson_interval
-from tf_taintradar.detection import OCCLUSION, PAPER
+from tf_taintradar.detection.rules import OCCLUSION, PAPER
 from tf_taintradar.evaluation import auroc
 
 STRICT = {"top_k": 9, "rank_threshold": 2}  # the paper's setting for scenes

@@ -27,9 +27,9 @@ from report import setting, table
 
 from tf_taintradar import plot
 from tf_taintradar.classifier.opened import open_classifier
-from tf_taintradar.detection import PAPER
+from tf_taintradar.detection.pipeline import Pipeline
+from tf_taintradar.detection.rules import PAPER
 from tf_taintradar.fills import Noise
-from tf_taintradar.pipeline import Pipeline
 
 SHOWN = (1, 3, 5, 9, 13, 20)  # K in the table
 

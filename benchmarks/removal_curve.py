@@ -28,9 +28,9 @@ from report import setting, table
 
 from tf_taintradar import plot
 from tf_taintradar.classifier.opened import OpenedClassifier, open_classifier
-from tf_taintradar.occlusion import occlude
-from tf_taintradar.ranks import rank_of
-from tf_taintradar.sight import look
+from tf_taintradar.detection.critical import look
+from tf_taintradar.detection.occlusion import occlude
+from tf_taintradar.detection.ranks import rank_of
 
 RANK, FALL = "rank change", "fall of the label, nats"  # the latter is what the score averages
 

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image as Picture
 
+from tf_taintradar.detection.regions import fill_region
 from tf_taintradar.errors import ImageError
 from tf_taintradar.fills import (
     Blur,
@@ -15,7 +16,6 @@ from tf_taintradar.fills import (
     Fill,
     Image,
     Noise,
-    fill_region,
     make_fill,
     mean_image,
 )

@@ -10,10 +10,10 @@ import numpy as np
 from tf_taintradar.calibration.by_rank import choose_thresholds
 from tf_taintradar.calibration.by_score import choose_threshold
 from tf_taintradar.calibration.record import Calibration, check_target
-from tf_taintradar.detection import PAPER
-from tf_taintradar.diagnosis import BLIND_SHARE
+from tf_taintradar.detection.diagnosis import BLIND_SHARE
+from tf_taintradar.detection.pipeline import Arrays
+from tf_taintradar.detection.rules import PAPER
 from tf_taintradar.errors import BLIND, BlindDetectorError
-from tf_taintradar.pipeline import Arrays
 from tf_taintradar.settings import Settings, require
 
 

@@ -1,6 +1,7 @@
 """What is painted into a region, so that its content no longer speaks for any label.
 
-A fill is a small object that makes a pattern; `fill_region` paints the pattern into a region. No
+A fill is a small object that makes a pattern; `detection.regions.fill_region` paints
+it into a region. No
 pattern of an image depends on another row of the batch.
 """
 
@@ -16,7 +17,6 @@ import tensorflow as tf
 
 from tf_taintradar.images.files import iterate_batches
 from tf_taintradar.images.pixels import Shape, as_pixels
-from tf_taintradar.regions import choose
 
 
 class Fill(ABC):
@@ -197,22 +197,6 @@ def _is_numeric(values: npt.NDArray[Any]) -> bool:
 
 def _is_raw(values: npt.NDArray[Any]) -> bool:
     return values.size > 0 and bool(np.all((values >= 0) & (values <= 255)))
-
-
-def fill_region(images: tf.Tensor, region: tf.Tensor, pattern: tf.Tensor) -> tf.Tensor:
-    """The images with the pattern painted into the region, every other pixel as it was.
-
-    Args:
-        images: `(batch, height, width, channels)` float32, raw pixels in [0, 255].
-        region: `(batch, height, width)`, see `regions`.
-        pattern: Float32 raw pixels in [0, 255], broadcastable to the shape of `images`.
-
-    Returns:
-        `(batch, height, width, channels)` float32, raw pixels in [0, 255].
-
-    Source: section V-B of the paper, steps 3 and 7 of Figure 2.
-    """
-    return choose(region[..., None], pattern, images)
 
 
 def mean_image(source: Any, input_shape: Shape, batch_size: int = 32) -> npt.NDArray[np.float32]:

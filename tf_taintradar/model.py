@@ -13,13 +13,13 @@ import tensorflow as tf
 from tf_taintradar.calibrating import Calibrating
 from tf_taintradar.calibration.record import Calibration
 from tf_taintradar.classifier.opened import open_classifier
-from tf_taintradar.detection import OCCLUSION, PAPER, VARIANTS
-from tf_taintradar.diagnosis import Diagnosis
-from tf_taintradar.explanation import Explanation
+from tf_taintradar.detection.diagnosis import Diagnosis
+from tf_taintradar.detection.explanation import Explanation
+from tf_taintradar.detection.pipeline import Arrays, Pipeline, Tensors
+from tf_taintradar.detection.rules import OCCLUSION, PAPER, VARIANTS
 from tf_taintradar.fills import make_fill
 from tf_taintradar.images.files import read_image
 from tf_taintradar.images.pixels import as_pixels, check_shape
-from tf_taintradar.pipeline import Arrays, Pipeline, Tensors
 from tf_taintradar.saving import Saving
 from tf_taintradar.settings import FIXED, require
 

@@ -9,9 +9,9 @@ import numpy as np
 from tf_taintradar.calibration.by_rank import RankCalibration
 from tf_taintradar.calibration.by_score import ScoreCalibration
 from tf_taintradar.calibration.record import Calibration
-from tf_taintradar.detection import OCCLUSION, PAPER
+from tf_taintradar.detection.pipeline import Pipeline, Tensors
+from tf_taintradar.detection.rules import OCCLUSION, PAPER
 from tf_taintradar.errors import NO_THRESHOLD, NotCalibratedError
-from tf_taintradar.pipeline import Pipeline, Tensors
 
 FIXED = (
     "classifier",

@@ -10,8 +10,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from tf_taintradar.detection.pipeline import Pipeline, Tensors
 from tf_taintradar.images.decoding import decode_images
-from tf_taintradar.pipeline import Pipeline, Tensors
 
 UNKNOWN = {
     "predictions": 0.0,

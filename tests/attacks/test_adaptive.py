@@ -16,7 +16,7 @@ from tf_taintradar.attacks import (
 from tf_taintradar.attacks.adaptive import iou
 from tf_taintradar.attacks.descent import Adam
 from tf_taintradar.attacks.goal import Shot
-from tf_taintradar.detection import VARIANTS
+from tf_taintradar.detection.rules import VARIANTS
 from tf_taintradar.errors import NotCalibratedError
 
 LOW, HIGH = 0.01, 1e6  # thresholds of a detector that flags nearly all images, or none

@@ -8,8 +8,8 @@ import pytest
 import tensorflow as tf
 from keras import layers, ops
 
-from tf_taintradar.cam import trace_head
 from tf_taintradar.classifier.opened import open_classifier
+from tf_taintradar.detection.cam import trace_head
 from tf_taintradar.errors import UnsupportedClassifierError
 
 SHAPE = (24, 16, 3)

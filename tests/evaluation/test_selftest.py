@@ -6,7 +6,7 @@ import pytest
 from small_detector import build_small_classifier, draw_images
 
 from tf_taintradar import TaintRadarModel
-from tf_taintradar.detection import VARIANTS
+from tf_taintradar.detection.rules import VARIANTS
 from tf_taintradar.evaluation import SelfTest, selftest
 from tf_taintradar.evaluation.metrics import Rate
 from tf_taintradar.evaluation.selftest import _advice

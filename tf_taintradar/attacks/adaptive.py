@@ -10,10 +10,10 @@ from tf_taintradar.attacks.descent import Adam
 from tf_taintradar.attacks.goal import Shot
 from tf_taintradar.attacks.patch import AdversarialPatch
 from tf_taintradar.classifier.opened import open_classifier
-from tf_taintradar.detection import BANDS, COVER, OCCLUSION, PAPER, detect
+from tf_taintradar.detection.critical import look
+from tf_taintradar.detection.rules import BANDS, COVER, OCCLUSION, PAPER, detect
 from tf_taintradar.errors import NO_THRESHOLD, NotCalibratedError
 from tf_taintradar.model import TaintRadarModel
-from tf_taintradar.sight import look
 
 _MARGIN = 0.5  # nats of the score below its threshold, for what rounding to pixels brings back
 _NAT = {OCCLUSION: 1.0, BANDS: 0.05, COVER: 1.0}

@@ -8,13 +8,13 @@ import tensorflow as tf
 
 from tf_taintradar.attacks.checks import check_target, wanted_labels
 from tf_taintradar.classifier.opened import open_classifier
-from tf_taintradar.cover import covering_windows
-from tf_taintradar.detection import COVER
+from tf_taintradar.detection.cover import covering_windows
+from tf_taintradar.detection.explanation import CoverExplanation
+from tf_taintradar.detection.occlusion import strength
+from tf_taintradar.detection.rules import COVER
 from tf_taintradar.errors import NO_THRESHOLD, NotCalibratedError
-from tf_taintradar.explanation import CoverExplanation
 from tf_taintradar.images.pixels import as_pixels
 from tf_taintradar.model import TaintRadarModel
-from tf_taintradar.occlusion import strength
 
 _ROUNDING = 1e-3  # nats by which the same image may score differently in another batch
 

@@ -9,8 +9,8 @@ from typing_extensions import Self
 
 from tf_taintradar.classifier.graph import compiled
 from tf_taintradar.classifier.opened import OpenedClassifier, open_classifier
+from tf_taintradar.detection.pipeline import Arrays, Tensors, over_batches
 from tf_taintradar.errors import NotFittedError
-from tf_taintradar.pipeline import Arrays, Tensors, over_batches
 
 Fitted = TypeVar("Fitted")
 

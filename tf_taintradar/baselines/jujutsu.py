@@ -9,8 +9,8 @@ from typing_extensions import Self
 
 from tf_taintradar.baselines.base import Baseline, overtaken_by, require_fitted
 from tf_taintradar.baselines.smoothgrad import smooth_gradients
+from tf_taintradar.detection.pipeline import Tensors
 from tf_taintradar.images.pixels import as_pixels
-from tf_taintradar.pipeline import Tensors
 from tf_taintradar.settings import require
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import tensorflow as tf
 
 from tf_taintradar.baselines.base import Baseline
-from tf_taintradar.pipeline import Tensors
+from tf_taintradar.detection.pipeline import Tensors
 from tf_taintradar.settings import require
 
 

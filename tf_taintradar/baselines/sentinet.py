@@ -11,9 +11,9 @@ from typing_extensions import Self
 
 from tf_taintradar.baselines.base import Baseline, require_fitted
 from tf_taintradar.baselines.proposals import SelectiveSearch, likeliest_others
-from tf_taintradar.cam import binarize, class_activation_map, trace_head, upsample
+from tf_taintradar.detection.cam import binarize, class_activation_map, trace_head, upsample
+from tf_taintradar.detection.pipeline import Tensors
 from tf_taintradar.images.pixels import as_pixels
-from tf_taintradar.pipeline import Tensors
 from tf_taintradar.settings import require
 
 _AT_ONCE = 25  # overlays computed together: bounds the memory

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from tf_taintradar.baselines.base import Baseline
-from tf_taintradar.pipeline import Tensors
+from tf_taintradar.detection.pipeline import Tensors
 from tf_taintradar.settings import require
 from tf_taintradar.support.opencv import import_cv2
 

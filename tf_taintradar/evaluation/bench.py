@@ -14,11 +14,11 @@ import tensorflow as tf
 from tf_taintradar.attacks.checks import check_target
 from tf_taintradar.classifier.graph import compiled
 from tf_taintradar.classifier.opened import open_classifier
+from tf_taintradar.detection.pipeline import Arrays
 from tf_taintradar.evaluation.defences import ask, describe, prepare
 from tf_taintradar.evaluation.threats import Attacked, Threat
 from tf_taintradar.images.files import iterate_batches
 from tf_taintradar.model import TaintRadarModel
-from tf_taintradar.pipeline import Arrays
 from tf_taintradar.settings import require
 from tf_taintradar.support.resumable import Store, checksum
 

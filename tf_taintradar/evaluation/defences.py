@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from tf_taintradar import baselines
-from tf_taintradar.detection import BANDS, COVER, OCCLUSION, PAPER
+from tf_taintradar.detection.pipeline import Arrays
+from tf_taintradar.detection.rules import BANDS, COVER, OCCLUSION, PAPER
 from tf_taintradar.model import TaintRadarModel
-from tf_taintradar.pipeline import Arrays
 
 _MOST_OVERLAYS = 100  # of SentiNet's paper
 

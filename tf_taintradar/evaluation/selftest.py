@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tf_taintradar.detection import BANDS, COVER, OCCLUSION, PAPER
+from tf_taintradar.detection.rules import BANDS, COVER, OCCLUSION, PAPER
 from tf_taintradar.evaluation.defences import make_defence
 from tf_taintradar.evaluation.metrics import FEW, Rate
 from tf_taintradar.evaluation.run import evaluate

@@ -11,12 +11,12 @@ import tensorflow as tf
 
 from tf_taintradar.classifier.graph import compiled
 from tf_taintradar.classifier.opened import OpenedClassifier
-from tf_taintradar.detection import Detection, detect
+from tf_taintradar.detection.critical import Sight, look
+from tf_taintradar.detection.paper import Evidence, gather_evidence, rank_shifts
+from tf_taintradar.detection.rules import Detection, detect
 from tf_taintradar.fills import Fill
 from tf_taintradar.images.files import count_images, iterate_batches
 from tf_taintradar.images.pixels import Shape
-from tf_taintradar.paper import Evidence, gather_evidence, rank_shifts
-from tf_taintradar.sight import Sight, look
 
 Tensors = dict[str, tf.Tensor]
 Arrays = dict[str, npt.NDArray[Any]]

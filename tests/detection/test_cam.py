@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_taintradar.cam import binarize, class_activation_map, trace_head, upsample
-from tf_taintradar.regions import intersect
+from tf_taintradar.detection.cam import binarize, class_activation_map, trace_head, upsample
+from tf_taintradar.detection.regions import intersect
 
 
 @pytest.fixture

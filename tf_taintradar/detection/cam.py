@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from tf_taintradar.regions import Slope, where_reached
+from tf_taintradar.detection.regions import Slope, where_reached
 
 _LABELS_AT_ONCE = 20  # backward passes vectorised together: bounds the memory for many labels
 

@@ -56,6 +56,22 @@ def choose(region: tf.Tensor, inside: tf.Tensor, outside: tf.Tensor) -> tf.Tenso
     return region * inside + (1 - region) * outside
 
 
+def fill_region(images: tf.Tensor, region: tf.Tensor, pattern: tf.Tensor) -> tf.Tensor:
+    """The images with the pattern painted into the region, every other pixel as it was.
+
+    Args:
+        images: `(batch, height, width, channels)` float32, raw pixels in [0, 255].
+        region: `(batch, height, width)`, see `regions`.
+        pattern: Float32 raw pixels in [0, 255], broadcastable to the shape of `images`.
+
+    Returns:
+        `(batch, height, width, channels)` float32, raw pixels in [0, 255].
+
+    Source: section V-B of the paper, steps 3 and 7 of Figure 2.
+    """
+    return choose(region[..., None], pattern, images)
+
+
 @tf.custom_gradient
 def straight_through(hard: tf.Tensor, soft: tf.Tensor) -> Any:
     """`hard` (float32) forward; backward as if it were `soft`, which has the same shape."""

@@ -7,9 +7,15 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from tf_taintradar.cam import ChannelWeights, binarize, class_activation_map, trace_head, upsample
 from tf_taintradar.classifier.opened import OpenedClassifier
-from tf_taintradar.regions import Slope
+from tf_taintradar.detection.cam import (
+    ChannelWeights,
+    binarize,
+    class_activation_map,
+    trace_head,
+    upsample,
+)
+from tf_taintradar.detection.regions import Slope
 
 
 class Sight(NamedTuple):

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from tf_taintradar.classifier.opened import OpenedClassifier
-from tf_taintradar.cover import Covers, cover, covered_score, decisive
-from tf_taintradar.fills import Fill, fill_region
-from tf_taintradar.occlusion import (
+from tf_taintradar.detection.cover import Covers, cover, covered_score, decisive
+from tf_taintradar.detection.critical import Sight, look
+from tf_taintradar.detection.occlusion import (
     Occlusions,
     average_outside,
     deepest,
@@ -18,10 +18,10 @@ from tf_taintradar.occlusion import (
     occlude,
     worst_falls,
 )
-from tf_taintradar.paper import Evidence, gather_evidence, rerun
-from tf_taintradar.ranks import rank_of
-from tf_taintradar.regions import Slope, intersect, is_inside
-from tf_taintradar.sight import Sight, look
+from tf_taintradar.detection.paper import Evidence, gather_evidence, rerun
+from tf_taintradar.detection.ranks import rank_of
+from tf_taintradar.detection.regions import Slope, fill_region, intersect, is_inside
+from tf_taintradar.fills import Fill
 
 OCCLUSION, BANDS, COVER, PAPER = VARIANTS = ("occlusion", "bands", "cover", "paper")
 """The ways of removing and deciding; see `detect`."""

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_taintradar.cam import binarize, class_activation_map, trace_head, upsample
 from tf_taintradar.classifier.opened import open_classifier
 from tf_taintradar.classifier.preprocessing import PixelScaling
-from tf_taintradar.detection import detect
-from tf_taintradar.fills import Noise, fill_region
-from tf_taintradar.ranks import largest_increases
-from tf_taintradar.regions import intersect
+from tf_taintradar.detection.cam import binarize, class_activation_map, trace_head, upsample
+from tf_taintradar.detection.ranks import largest_increases
+from tf_taintradar.detection.regions import fill_region, intersect
+from tf_taintradar.detection.rules import detect
+from tf_taintradar.fills import Noise
 
 NETWORKS = {
     "authors_squeezenet.npz": (

@@ -13,10 +13,10 @@ from test_occlusion import BEFORE, WITHOUT, strength
 
 from tf_taintradar import TaintRadarModel
 from tf_taintradar.classifier.opened import open_classifier
-from tf_taintradar.cover import Covers, cover, covered_score, covering_windows, decisive
-from tf_taintradar.detection import detect
+from tf_taintradar.detection.cover import Covers, cover, covered_score, covering_windows, decisive
+from tf_taintradar.detection.occlusion import Occlusions
+from tf_taintradar.detection.rules import detect
 from tf_taintradar.fills import Noise
-from tf_taintradar.occlusion import Occlusions
 
 
 @pytest.fixture(scope="module")

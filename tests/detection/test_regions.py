@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_taintradar.cam import binarize
 from tf_taintradar.classifier.opened import open_classifier
-from tf_taintradar.detection import VARIANTS, detect
+from tf_taintradar.detection.cam import binarize
+from tf_taintradar.detection.occlusion import most_critical
+from tf_taintradar.detection.regions import choose, intersect, is_inside, weight, where_reached
+from tf_taintradar.detection.rules import VARIANTS, detect
 from tf_taintradar.fills import Noise
-from tf_taintradar.occlusion import most_critical
-from tf_taintradar.regions import choose, intersect, is_inside, weight, where_reached
 
 RNG = np.random.default_rng(0)
 

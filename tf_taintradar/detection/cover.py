@@ -16,9 +16,14 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from tf_taintradar.classifier.opened import OpenedClassifier
-from tf_taintradar.fills import fill_region
-from tf_taintradar.occlusion import Occlusions, average_outside, deepest, strength, worst_falls
-from tf_taintradar.regions import Slope
+from tf_taintradar.detection.occlusion import (
+    Occlusions,
+    average_outside,
+    deepest,
+    strength,
+    worst_falls,
+)
+from tf_taintradar.detection.regions import Slope, fill_region
 
 LARGEST_PATCH = 0.3
 """The side of the largest patch that is covered for certain, as a fraction of the image's sides."""

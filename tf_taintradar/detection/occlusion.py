@@ -15,8 +15,8 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tf_taintradar.classifier.opened import OpenedClassifier
-from tf_taintradar.regions import Slope, choose, straight_through, weight
-from tf_taintradar.sight import Sight
+from tf_taintradar.detection.critical import Sight
+from tf_taintradar.detection.regions import Slope, choose, straight_through, weight
 
 SIDES = (0.15, 0.3, 0.45, 0.6)
 """The sides of the windows, as fractions of the feature map's sides."""

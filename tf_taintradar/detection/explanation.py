@@ -10,10 +10,10 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from tf_taintradar import plot
-from tf_taintradar.cover import Covers, covering_windows
-from tf_taintradar.detection import Detection
-from tf_taintradar.occlusion import to_pixels
-from tf_taintradar.paper import Evidence
+from tf_taintradar.detection.cover import Covers, covering_windows
+from tf_taintradar.detection.occlusion import to_pixels
+from tf_taintradar.detection.paper import Evidence
+from tf_taintradar.detection.rules import Detection
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -16,10 +16,10 @@ import pytest
 import tensorflow as tf
 
 from tf_taintradar.classifier.opened import open_classifier
-from tf_taintradar.detection import VARIANTS, detect
+from tf_taintradar.detection.critical import look
+from tf_taintradar.detection.paper import gather_evidence, rank_shifts
+from tf_taintradar.detection.rules import VARIANTS, detect
 from tf_taintradar.fills import Constant, Noise
-from tf_taintradar.paper import gather_evidence, rank_shifts
-from tf_taintradar.sight import look
 
 HEAD = np.array([[0.1, -0.05, 0.0], [0.0, 0.05, 0.025]], np.float32)
 

@@ -13,9 +13,7 @@ import tensorflow as tf
 from test_detection import attacked_image, pencil_classifier, run
 
 from tf_taintradar.classifier.opened import open_classifier
-from tf_taintradar.detection import detect
-from tf_taintradar.fills import Constant
-from tf_taintradar.occlusion import (
+from tf_taintradar.detection.occlusion import (
     average_outside,
     lost_share,
     most_critical,
@@ -23,7 +21,9 @@ from tf_taintradar.occlusion import (
     to_pixels,
     worst_falls,
 )
-from tf_taintradar.occlusion import strength as strength_of
+from tf_taintradar.detection.occlusion import strength as strength_of
+from tf_taintradar.detection.rules import detect
+from tf_taintradar.fills import Constant
 
 BEFORE = [2.28125, 1.859375, 1.5]
 WITHOUT = [[41 / 30, -41 / 60 + 3.2, 1.6], [0.0, 4.0, 2.0]]

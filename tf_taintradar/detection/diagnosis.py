@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from tf_taintradar.detection import PAPER
+from tf_taintradar.detection.rules import PAPER
 
 BLIND_SHARE = 0.95  # share of images without evidence above which a detector sees nothing
 

@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from tf_taintradar.cam import ChannelWeights, binarize, class_activation_map, upsample
 from tf_taintradar.classifier.opened import OpenedClassifier
-from tf_taintradar.fills import Fill, fill_region
-from tf_taintradar.ranks import largest_increases, rank_of
-from tf_taintradar.regions import Slope
-from tf_taintradar.sight import Sight
+from tf_taintradar.detection.cam import ChannelWeights, binarize, class_activation_map, upsample
+from tf_taintradar.detection.critical import Sight
+from tf_taintradar.detection.ranks import largest_increases, rank_of
+from tf_taintradar.detection.regions import Slope, fill_region
+from tf_taintradar.fills import Fill
 
 
 class Evidence(NamedTuple):

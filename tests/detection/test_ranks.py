@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from tf_taintradar.ranks import largest_increases, rank_of
+from tf_taintradar.detection.ranks import largest_increases, rank_of
 
 
 def test_the_largest_logit_has_rank_0_and_the_smallest_n_minus_1():

@@ -8,7 +8,7 @@ import typer
 from report import setting, table
 
 from tf_taintradar.applications import load_detector
-from tf_taintradar.export import with_precision
+from tf_taintradar.export.versions import with_precision
 from tf_taintradar.images.files import find_images
 
 HALVES = ["float16", "bfloat16"]

@@ -23,7 +23,7 @@ from report import setting, table
 from tf_serving.process import memory, serve
 
 from tf_taintradar.errors import ServingError
-from tf_taintradar.savedmodel import BATCH_SIZES
+from tf_taintradar.export.savedmodel import BATCH_SIZES
 from tf_taintradar.serving import (
     GrpcClient,
     RestClient,

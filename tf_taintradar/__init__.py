@@ -16,7 +16,7 @@ from tf_taintradar.detection.diagnosis import Diagnosis
 from tf_taintradar.detection.explanation import Explanation
 from tf_taintradar.detection.rules import Detection
 from tf_taintradar.evaluation import evaluate
-from tf_taintradar.export import export_savedmodel
+from tf_taintradar.export.versions import export_savedmodel
 from tf_taintradar.model import TaintRadarModel
 
 __all__ = [

@@ -8,7 +8,7 @@ from google.protobuf import wrappers_pb2 as wrappers
 from tensorflow_serving.config import model_server_config_pb2
 
 from tf_taintradar.errors import ServingError
-from tf_taintradar.savedmodel import BATCH_SIZES
+from tf_taintradar.export.savedmodel import BATCH_SIZES
 from tf_taintradar.serving import write_serving_config
 
 EXAMPLES = pathlib.Path(__file__).parents[2] / "examples/serving"

@@ -164,7 +164,7 @@ def export(
         model, preprocessor, feature_layer, class_names, variant, top_k, rank_threshold
     )
     require_threshold(radar, model)
-    from tf_taintradar.export import export_savedmodel
+    from tf_taintradar.export.versions import export_savedmodel
 
     path = export_savedmodel(radar, folder, version=version, precision=precision)
     typer.echo(f"SavedModel: {path}")

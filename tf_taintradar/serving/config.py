@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tf_taintradar.errors import ServingError
-from tf_taintradar.savedmodel import BATCH_SIZES
+from tf_taintradar.export.savedmodel import BATCH_SIZES
 from tf_taintradar.serving.compose import compose_file
 from tf_taintradar.support.files import replacing
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tf_taintradar.detection.pipeline import Arrays, over_batches
 from tf_taintradar.errors import ServingError
-from tf_taintradar.savedmodel import METADATA_FILE, MODEL_FILE, versions_in
+from tf_taintradar.export.savedmodel import METADATA_FILE, MODEL_FILE, versions_in
 
 _NEEDED = {"serving_default", "serve_float"}
 

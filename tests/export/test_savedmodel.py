@@ -13,7 +13,7 @@ from tensorflow.python.framework import kernels
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
 from tf_taintradar import TaintRadarModel
-from tf_taintradar.savedmodel import BATCH_SIZES
+from tf_taintradar.export.savedmodel import BATCH_SIZES
 
 SERVED = {"serving_default", "serve_float", "serve_bytes", "classify", "explain"}
 # Three numbers, a shape, inside a vectorised matrix product: TensorFlow keeps shapes in the

@@ -16,7 +16,7 @@ from tf_taintradar import TaintRadarModel
 from tf_taintradar.classifier.preprocessing import PixelScaling
 from tf_taintradar.images.files import find_images
 
-HERE = pathlib.Path(__file__).parent
+HERE = pathlib.Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from PIL import Image
 from small_detector import build_small_classifier, draw_images
 
 from tf_taintradar import TaintRadarModel
-from tf_taintradar.signatures import UNKNOWN
+from tf_taintradar.export.signatures import UNKNOWN
 
 ANSWER = {
     "predictions": ("float32", (5,)),

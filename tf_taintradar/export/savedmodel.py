@@ -15,7 +15,7 @@ import tensorflow as tf
 from PIL import Image
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
-from tf_taintradar.signatures import Endpoint
+from tf_taintradar.export.signatures import Endpoint
 
 BATCH_SIZES = (1, 2, 4, 8, 16, 32)
 """The batch sizes that a server is set to, and warmed up with."""

@@ -14,7 +14,7 @@ from savedmodel_files import metadata_of
 from tf_taintradar import TaintRadarModel, export_savedmodel
 from tf_taintradar.errors import NotCalibratedError
 
-ROOT = pathlib.Path(__file__).parents[1]
+ROOT = pathlib.Path(__file__).parents[2]
 
 
 def names_in(folder):

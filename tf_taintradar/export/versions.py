@@ -2,15 +2,15 @@
 
 import os
 import pathlib
+from typing import Any
 
 from tf_taintradar.classifier.precision import at_precision
-from tf_taintradar.model import TaintRadarModel
-from tf_taintradar.savedmodel import versions_in
+from tf_taintradar.export.savedmodel import versions_in
 from tf_taintradar.settings import SETTINGS
 
 
 def export_savedmodel(
-    radar: TaintRadarModel,
+    radar: Any,
     path: str | os.PathLike[str],
     *,
     version: int | None = None,
@@ -53,13 +53,13 @@ def export_savedmodel(
     return target
 
 
-def with_precision(radar: TaintRadarModel, precision: str) -> TaintRadarModel:
+def with_precision(radar: Any, precision: str) -> Any:
     """The detector itself for "float32", else one like it around a copy of its classifier."""
     classifier = at_precision(radar.classifier, precision)
     if classifier is radar.classifier:
         return radar
     settings = {name: getattr(radar, name) for name in SETTINGS}
-    twin = TaintRadarModel(**{**settings, "classifier": classifier})
+    twin = type(radar)(**{**settings, "classifier": classifier})
     if radar.calibration is not None:
         twin.calibration = radar.calibration
     return twin

@@ -18,7 +18,7 @@ from report import setting, table
 
 from tf_taintradar.classifier.preprocessing import PixelScaling
 from tf_taintradar.detection.rules import VARIANTS
-from tf_taintradar.faces import FaceDetector, train_face_detector
+from tf_taintradar.faces.detector import FaceDetector, train_face_detector
 from tf_taintradar.images.files import find_images
 
 PAPER = [  # Li et al., section VI: their photographs, networks and glasses are others

@@ -15,10 +15,10 @@ LAYERS = [
     ["export"],
     ["saving", "calibrating"],
     ["model"],
-    ["serving", "attacks", "baselines", "vggface"],
+    ["serving", "attacks", "baselines"],
     ["evaluation", "video"],
-    ["demo", "applications", "glasses"],
-    ["faces"],
+    ["demo", "applications", "faces"],
+    ["vggface"],
     ["__init__"],
     ["cli"],
 ]

@@ -75,7 +75,7 @@ def vggface_train(
     import_tensorflow()
     import tensorflow as tf
 
-    from tf_taintradar.faces import train_face_detector
+    from tf_taintradar.faces.detector import train_face_detector
     from tf_taintradar.vggface import VGGFace
 
     with progress_on_stderr() as verbose, warnings_on_stderr():

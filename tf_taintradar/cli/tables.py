@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tf_taintradar.cli.rows import Row
     from tf_taintradar.demo.show import Outcome
     from tf_taintradar.evaluation import SelfTest
-    from tf_taintradar.faces import FaceDetector
+    from tf_taintradar.faces.detector import FaceDetector
 
 _WIDE = 10_000  # columns of what is no terminal: nothing is cut off or wrapped
 

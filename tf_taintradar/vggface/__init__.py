@@ -7,13 +7,13 @@ teaches it one's own subjects (`teach`, if one divides their photographs oneself
 on from there. `average_face` is the paper's fill for faces, `label_names` are the 2,622 identities.
 """
 
+from tf_taintradar.faces.average import average_face
+from tf_taintradar.faces.subjects import Photographs, Subjects, find_subjects
+from tf_taintradar.faces.transfer import Transfer, teach, transfer
+from tf_taintradar.faces.tuning import fine_tune
 from tf_taintradar.vggface.architecture import VGGFace
-from tf_taintradar.vggface.average import average_face
 from tf_taintradar.vggface.conversion import from_keras_vggface
 from tf_taintradar.vggface.release import label_names
-from tf_taintradar.vggface.subjects import Photographs, Subjects, find_subjects
-from tf_taintradar.vggface.transfer import Transfer, teach, transfer
-from tf_taintradar.vggface.tuning import fine_tune
 from tf_taintradar.vggface.weights import load_weights
 
 __all__ = [

@@ -17,20 +17,14 @@ from tf_taintradar.calibration.by_score import smallest_threshold
 from tf_taintradar.detection.rules import BANDS, PAPER, VARIANTS
 from tf_taintradar.evaluation.metrics import Rate
 from tf_taintradar.export.versions import export_savedmodel
-from tf_taintradar.glasses import DODGING, IMPERSONATION, Glasses, judge, read_faces, wear
+from tf_taintradar.faces.average import average_face
+from tf_taintradar.faces.glasses import DODGING, IMPERSONATION, Glasses, judge, read_faces, wear
+from tf_taintradar.faces.subjects import Photographs, Subjects, find_subjects
+from tf_taintradar.faces.transfer import Transfer, teach
+from tf_taintradar.faces.tuning import check_layer, fine_tune
 from tf_taintradar.model import TaintRadarModel
 from tf_taintradar.settings import require
 from tf_taintradar.support.files import replacing
-from tf_taintradar.vggface import (
-    Photographs,
-    Subjects,
-    Transfer,
-    average_face,
-    find_subjects,
-    fine_tune,
-    teach,
-)
-from tf_taintradar.vggface.tuning import check_layer
 
 Pixels = npt.NDArray[np.uint8]
 

@@ -9,10 +9,10 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from tf_taintradar.classifier.preprocessing import make_preprocessor
+from tf_taintradar.faces.batches import Batches
+from tf_taintradar.faces.devices import place
+from tf_taintradar.faces.subjects import Photographs
 from tf_taintradar.support.resumable import Arrays, Store, checksum
-from tf_taintradar.vggface.batches import Batches
-from tf_taintradar.vggface.placing import place
-from tf_taintradar.vggface.subjects import Photographs
 
 _CHUNK = 256  # photographs that are kept together: what an interrupt can cost
 

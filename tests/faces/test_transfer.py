@@ -11,11 +11,11 @@ from typer.testing import CliRunner
 
 from tf_taintradar.cli import app
 from tf_taintradar.errors import CalibrationError, UnsupportedClassifierError
-from tf_taintradar.faces import train_face_detector
+from tf_taintradar.faces.detector import train_face_detector
+from tf_taintradar.faces.features import compute_features
+from tf_taintradar.faces.subjects import find_subjects
 from tf_taintradar.images.files import read_image
 from tf_taintradar.vggface import VGGFace, transfer
-from tf_taintradar.vggface.features import compute_features
-from tf_taintradar.vggface.subjects import find_subjects
 
 SMALL = {"classes": 5, "input_shape": (48, 48, 3), "width": 1 / 16}
 

@@ -8,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from tf_taintradar.errors import ImageError
+from tf_taintradar.faces.features import KEPT
 from tf_taintradar.fills import mean_image
 from tf_taintradar.images.files import files_of
 from tf_taintradar.images.pixels import Shape
 from tf_taintradar.support.files import sha256_of
 from tf_taintradar.support.resumable import Store, checksum
-from tf_taintradar.vggface.features import KEPT
 
 
 def average_face(

@@ -8,9 +8,9 @@ import numpy.typing as npt
 
 from tf_taintradar.attacks import EyeglassesAttack
 from tf_taintradar.evaluation.metrics import Rate, auroc
+from tf_taintradar.faces.subjects import Photographs
 from tf_taintradar.images.files import read_image
 from tf_taintradar.model import TaintRadarModel
-from tf_taintradar.vggface import Photographs
 
 IMPERSONATION, DODGING = "impersonation", "dodging"
 

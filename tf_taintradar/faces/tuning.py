@@ -10,9 +10,9 @@ import numpy as np
 import tensorflow as tf
 
 from tf_taintradar.errors import UnsupportedClassifierError
-from tf_taintradar.vggface.batches import Batches
-from tf_taintradar.vggface.placing import copy, scope
-from tf_taintradar.vggface.transfer import (
+from tf_taintradar.faces.batches import Batches
+from tf_taintradar.faces.devices import copy, scope
+from tf_taintradar.faces.transfer import (
     Transfer,
     compile_for_subjects,
     csv_log,

@@ -9,8 +9,8 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from tf_taintradar.classifier.preprocessing import make_preprocessor
+from tf_taintradar.faces.subjects import Photographs
 from tf_taintradar.images.files import read_image
-from tf_taintradar.vggface.subjects import Photographs
 
 
 class Batches(keras.utils.PyDataset):

@@ -12,8 +12,8 @@ import tensorflow as tf
 
 from tf_taintradar.calibration.record import wilson_interval
 from tf_taintradar.errors import UnsupportedClassifierError
-from tf_taintradar.vggface.features import compute_features
-from tf_taintradar.vggface.subjects import Photographs, Subjects, find_subjects
+from tf_taintradar.faces.features import compute_features
+from tf_taintradar.faces.subjects import Photographs, Subjects, find_subjects
 
 _KEPT = "fc7_relu"  # of VGG-Face: with the dropout behind it its first 37 layers
 _VALIDATION = 0.1  # of the training photographs, for early stopping

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tf_taintradar.demo.faces import draw_face
+from tf_taintradar.demo.drawn_faces import draw_face
 from tf_taintradar.vggface import VGGFace, average_face
 
 VGGFACE = "VGGFace"

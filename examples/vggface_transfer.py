@@ -13,7 +13,7 @@ import keras
 import typer
 from PIL import Image
 
-from tf_taintradar.demo.faces import draw_face
+from tf_taintradar.demo.drawn_faces import draw_face
 from tf_taintradar.faces.detector import FaceDetector, train_face_detector
 from tf_taintradar.vggface import VGGFace
 

@@ -17,7 +17,7 @@ LAYERS = [
     ["model"],
     ["serving", "attacks", "baselines"],
     ["evaluation", "video"],
-    ["demo", "applications", "faces"],
+    ["demo", "opening", "faces"],
     ["vggface"],
     ["__init__"],
     ["cli"],

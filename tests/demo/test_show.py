@@ -8,9 +8,9 @@ import zipfile
 import pytest
 from PIL import Image
 
-from tf_taintradar.applications import load_detector
 from tf_taintradar.cli import tables
 from tf_taintradar.demo.show import Outcome, detector_file, show
+from tf_taintradar.opening import load_detector
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from PIL import Image
 
-from tf_taintradar.demo.faces import draw_face
+from tf_taintradar.demo.drawn_faces import draw_face
 
 
 def draw_people(folder, counts, size=64):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from drawn_people import draw_people
 
-from tf_taintradar.demo.faces import draw_face
+from tf_taintradar.demo.drawn_faces import draw_face
 from tf_taintradar.errors import ImageError
 from tf_taintradar.vggface import find_subjects
 

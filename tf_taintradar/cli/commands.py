@@ -198,8 +198,8 @@ def demo(
     Example: `taintradar demo --output taintradar-demo/`
     """
     import_tensorflow()
-    from tf_taintradar.applications import load_detector
     from tf_taintradar.demo.show import detector_file, show
+    from tf_taintradar.opening import load_detector
 
     typer.echo("Making a patch for all scenes, then patches for single ones.", err=True)
     with progress_on_stderr() as verbose:

@@ -19,9 +19,9 @@ def open_detector(
     top_k: int | None = None,
     rank_threshold: int | None = None,
 ) -> "TaintRadarModel":
-    """The detector that the arguments of a command mean; see `applications.load_detector`."""
+    """The detector that the arguments of a command mean; see `opening.load_detector`."""
     import_tensorflow()
-    from tf_taintradar.applications import load_detector, read_class_names
+    from tf_taintradar.opening import load_detector, read_class_names
 
     names = None if class_names is None else read_class_names(class_names)
     with progress_on_stderr():  # of a download

@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from tf_taintradar.calibration.by_score import smallest_threshold
 from tf_taintradar.calibration.record import check_target
-from tf_taintradar.evaluation.bench import Bench
-from tf_taintradar.evaluation.counting import count
 from tf_taintradar.evaluation.defences import make_defence
+from tf_taintradar.evaluation.experiment import Bench
+from tf_taintradar.evaluation.rates import count
 from tf_taintradar.evaluation.record import Evaluation
 from tf_taintradar.evaluation.threats import THREATS, Attacked, Threat
 from tf_taintradar.model import TaintRadarModel

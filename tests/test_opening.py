@@ -7,10 +7,10 @@ import keras
 import numpy as np
 import pytest
 
-from tf_taintradar import TaintRadarModel, applications
-from tf_taintradar.applications import PREPROCESSORS, load_detector, read_class_names
+from tf_taintradar import TaintRadarModel, opening
 from tf_taintradar.classifier.preprocessing import make_preprocessor
 from tf_taintradar.errors import UnsupportedClassifierError
+from tf_taintradar.opening import PREPROCESSORS, load_detector, read_class_names
 
 
 @pytest.fixture
@@ -128,11 +128,11 @@ def test_an_unknown_network_is_answered_with_those_that_are_close():
 
 def test_the_names_of_imagenet_are_taken_if_they_are_on_disk(tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    assert applications._imagenet_names() is None
+    assert opening._imagenet_names() is None
     index = {"0": ["n01440764", "tench"], "1": ["n01443537", "goldfish"]}
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "imagenet_class_index.json").write_text(json.dumps(index))
-    assert applications._imagenet_names() == ["tench", "goldfish"]
+    assert opening._imagenet_names() == ["tench", "goldfish"]
 
 
 @pytest.mark.parametrize(

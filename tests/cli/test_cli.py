@@ -17,7 +17,7 @@ from tf_taintradar import TaintRadarModel
 from tf_taintradar.cli import app
 from tf_taintradar.cli.app import Program
 
-ROOT = pathlib.Path(__file__).parents[1]
+ROOT = pathlib.Path(__file__).parents[2]
 COMMANDS = ["detect", "calibrate", "explain", "diagnose", "demo"]
 NAMES = ["cat", "dog", "owl", "fox", "bee", "ant"]
 

@@ -14,7 +14,8 @@ from tf_taintradar.detection.diagnosis import BLIND_SHARE
 from tf_taintradar.detection.pipeline import Arrays
 from tf_taintradar.detection.rules import PAPER
 from tf_taintradar.errors import BLIND, BlindDetectorError
-from tf_taintradar.settings import Settings, require
+from tf_taintradar.settings import Settings
+from tf_taintradar.support.checks import require
 
 
 class Calibrating(Settings):

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from tf_taintradar.calibrating import Calibrating
 from tf_taintradar.calibration.record import Calibration
-from tf_taintradar.classifier.opened import open_classifier
+from tf_taintradar.classifier.opened import OpenedClassifier, open_classifier
 from tf_taintradar.detection.diagnosis import Diagnosis
 from tf_taintradar.detection.explanation import Explanation
 from tf_taintradar.detection.pipeline import Arrays, Pipeline, Tensors
@@ -21,7 +21,8 @@ from tf_taintradar.fills import make_fill
 from tf_taintradar.images.files import read_image
 from tf_taintradar.images.pixels import as_pixels, check_shape
 from tf_taintradar.saving import Saving
-from tf_taintradar.settings import FIXED, require
+from tf_taintradar.settings import FIXED
+from tf_taintradar.support.checks import require
 
 _PAPER_TOP_K = 9
 
@@ -125,6 +126,11 @@ class TaintRadarModel(Calibrating, Saving):
                 f"`{name}` cannot be changed; make a new TaintRadarModel(classifier, {name}=...)."
             )
         super().__setattr__(name, value)
+
+    @property
+    def opened(self) -> OpenedClassifier:
+        """The classifier as the detector sees it: its feature map, its logits, its input shape."""
+        return self._pipeline.classifier
 
     # Use
 

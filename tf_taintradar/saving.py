@@ -10,7 +10,8 @@ from tf_taintradar.calibration.record import Calibration
 from tf_taintradar.classifier.precision import precision_of
 from tf_taintradar.export.savedmodel import check_replaceable, write_savedmodel
 from tf_taintradar.export.signatures import signatures
-from tf_taintradar.settings import SETTINGS, Settings, require
+from tf_taintradar.settings import SETTINGS, Settings
+from tf_taintradar.support.checks import require
 from tf_taintradar.support.files import replacing
 
 

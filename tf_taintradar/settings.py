@@ -12,6 +12,7 @@ from tf_taintradar.calibration.record import Calibration
 from tf_taintradar.detection.pipeline import Pipeline, Tensors
 from tf_taintradar.detection.rules import OCCLUSION, PAPER
 from tf_taintradar.errors import NO_THRESHOLD, NotCalibratedError
+from tf_taintradar.support.checks import require
 
 FIXED = (
     "classifier",
@@ -139,9 +140,3 @@ class Settings:
     def _require_threshold(self) -> None:
         if self._threshold is None:
             raise NotCalibratedError(NO_THRESHOLD)
-
-
-def require(condition: bool, argument: str, received: Any, expected: str) -> None:
-    """Raises ValueError unless the condition on an argument holds."""
-    if not condition:
-        raise ValueError(f"`{argument}` must be {expected}. Received: {received!r}.")

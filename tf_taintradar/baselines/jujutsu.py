@@ -11,7 +11,7 @@ from tf_taintradar.baselines.base import Baseline, overtaken_by, require_fitted
 from tf_taintradar.baselines.smoothgrad import smooth_gradients
 from tf_taintradar.detection.pipeline import Tensors
 from tf_taintradar.images.pixels import as_pixels
-from tf_taintradar.settings import require
+from tf_taintradar.support.checks import require
 
 
 class _Hosts(NamedTuple):

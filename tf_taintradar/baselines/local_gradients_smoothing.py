@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from tf_taintradar.baselines.base import Baseline
 from tf_taintradar.detection.pipeline import Tensors
-from tf_taintradar.settings import require
+from tf_taintradar.support.checks import require
 
 
 class LocalGradientsSmoothing(Baseline):

@@ -14,7 +14,7 @@ from tf_taintradar.baselines.proposals import SelectiveSearch, likeliest_others
 from tf_taintradar.detection.cam import binarize, class_activation_map, trace_head, upsample
 from tf_taintradar.detection.pipeline import Tensors
 from tf_taintradar.images.pixels import as_pixels
-from tf_taintradar.settings import require
+from tf_taintradar.support.checks import require
 
 _AT_ONCE = 25  # overlays computed together: bounds the memory
 _FEWEST = 10  # benign images for the curve

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tf_taintradar.baselines.base import Baseline
 from tf_taintradar.detection.pipeline import Tensors
-from tf_taintradar.settings import require
+from tf_taintradar.support.checks import require
 from tf_taintradar.support.opencv import import_cv2
 
 _GUIDED = "TfTaintradarGuidedRelu"

@@ -27,6 +27,7 @@ from tf_taintradar.classifier.graph import (
 from tf_taintradar.classifier.logits import split_logits
 from tf_taintradar.classifier.preprocessing import make_preprocessor
 from tf_taintradar.errors import UnsupportedClassifierError
+from tf_taintradar.support.checks import require
 
 _PIXELS = 0  # the key of the classifier's input among the tensors of its steps
 _OPEN_SIZE = (224, 224)  # for networks that take any size: what keras.applications trains them on
@@ -68,12 +69,15 @@ def open_classifier(
 ) -> OpenedClassifier:
     """Opens a Keras image classifier; its weights, activations and `trainable` stay as they are.
 
+    What is opened already is returned as it is.
+
     Args:
         classifier: a Functional or Sequential model (nested models are looked into) that maps one
             image batch (b, H, W, c) to class logits or probabilities (b, n), n >= 2; or, for a
             subclassed network, a pair `(trunk, head)` of two built models: images -> feature map,
             feature map -> logits or probabilities. A network that takes images of any size is
-            opened at 224 x 224; for another size put a `keras.Input` of that size before it.
+            opened at 224 x 224; for another size put a `keras.Input` of that size before it. Or an
+            `OpenedClassifier`, which has its feature layer and preprocessor already.
         feature_layer: the layer whose output is the feature map, a layer of a nested model as
             `"base/conv5"` or just `"conv5"`. By default the last spatial feature map with weights
             between it and the logits; for a pair, the trunk's output.
@@ -81,10 +85,18 @@ def open_classifier(
 
     Raises:
         UnsupportedClassifierError: the classifier cannot be opened; the text says why.
+        ValueError: `feature_layer` or `preprocessor` is given for a classifier that is opened.
 
     Source: Eq. 1-2 of the paper need the last convolution's output; which layer that really is:
     `feature_layer.choose`.
     """
+    if isinstance(classifier, OpenedClassifier):
+        for argument, value in {
+            "feature_layer": feature_layer,
+            "preprocessor": preprocessor,
+        }.items():
+            require(value is None, argument, value, "left out: the classifier is opened already")
+        return classifier
     steps, output, shape = _steps(classifier)
     known = forms(steps, _PIXELS, tf.TensorSpec((None, *shape), tf.float32))
     n_classes = _count_classes(known[output].shape)

@@ -19,7 +19,7 @@ from tf_taintradar.evaluation.defences import ask, describe, prepare
 from tf_taintradar.evaluation.threats import Attacked, Threat
 from tf_taintradar.images.files import iterate_batches
 from tf_taintradar.model import TaintRadarModel
-from tf_taintradar.settings import require
+from tf_taintradar.support.checks import require
 from tf_taintradar.support.resumable import Store, checksum
 
 _FIT_SHARE = 0.25  # of the images that are not for testing

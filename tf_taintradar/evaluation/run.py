@@ -16,7 +16,7 @@ from tf_taintradar.evaluation.rates import count
 from tf_taintradar.evaluation.record import Evaluation
 from tf_taintradar.evaluation.threats import THREATS, Attacked, Threat
 from tf_taintradar.model import TaintRadarModel
-from tf_taintradar.settings import require
+from tf_taintradar.support.checks import require
 from tf_taintradar.support.resumable import Store
 
 _DEFENCES = ("taintradar", "taintradar-paper", "local-gradients-smoothing", "patchcleanser")

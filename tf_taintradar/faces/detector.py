@@ -23,7 +23,7 @@ from tf_taintradar.faces.subjects import Photographs, Subjects, find_subjects
 from tf_taintradar.faces.transfer import Transfer, teach
 from tf_taintradar.faces.tuning import check_layer, fine_tune
 from tf_taintradar.model import TaintRadarModel
-from tf_taintradar.settings import require
+from tf_taintradar.support.checks import require
 from tf_taintradar.support.files import replacing
 
 Pixels = npt.NDArray[np.uint8]

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from tf_taintradar.settings import require
+from tf_taintradar.support.checks import require
 from tf_taintradar.vggface.release import download, weights_file
 from tf_taintradar.vggface.weights import load_weights
 

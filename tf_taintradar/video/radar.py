@@ -9,7 +9,7 @@ import numpy.typing as npt
 from tf_taintradar.calibration.by_score import ScoreCalibration, choose_threshold
 from tf_taintradar.errors import NO_THRESHOLD, NotCalibratedError
 from tf_taintradar.model import TaintRadarModel
-from tf_taintradar.settings import require
+from tf_taintradar.support.checks import require
 from tf_taintradar.video.vote import SlidingWindows
 
 Verdicts = dict[str, npt.NDArray[Any]]

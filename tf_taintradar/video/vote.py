@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tf_taintradar.settings import require
+from tf_taintradar.support.checks import require
 
 STATISTICS: Mapping[str, Callable[..., Any]] = MappingProxyType(
     {"median": np.median, "mean": np.mean}

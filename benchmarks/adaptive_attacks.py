@@ -40,7 +40,7 @@ from tf_taintradar.attacks import (
 )
 from tf_taintradar.attacks.adaptive import iou
 from tf_taintradar.calibration.record import wilson_interval
-from tf_taintradar.detection.rules import COVER
+from tf_taintradar.detection.rules import Cover
 
 UNIVERSAL = "likely-universal"
 UNAWARE = ("plain", "likely", UNIVERSAL)  # of the detector
@@ -216,7 +216,7 @@ class Bench:
         )
 
     def _certified(self, patch: AdversarialPatch, result: AttackResult) -> float | None:
-        if self.variant != COVER:
+        if self.variant != Cover.name:
             return None
         certain = certify(self.radar, self.images, result.painted, patch.target_class)
         return float(certain.mean())

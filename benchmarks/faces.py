@@ -17,7 +17,7 @@ from PIL import Image
 from report import setting, table
 
 from tf_taintradar.classifier.preprocessing import PixelScaling
-from tf_taintradar.detection.rules import VARIANTS
+from tf_taintradar.detection.rules import RULES
 from tf_taintradar.faces.detector import FaceDetector, train_face_detector
 from tf_taintradar.images.files import find_images
 
@@ -36,7 +36,7 @@ def main(
     n_train: Annotated[int, typer.Option(help="photographs of each person to train on")] = 7,
     epochs: Annotated[int, typer.Option(help="of the classifier, at most")] = 200,
     crop: Annotated[float, typer.Option(help="the part around the centre that is the face")] = 0.6,
-    variant: Annotated[list[str], typer.Option(help="may be repeated")] = list(VARIANTS),  # noqa: B006
+    variant: Annotated[list[str], typer.Option(help="may be repeated")] = list(RULES),  # noqa: B006
     target_fpr: float = 0.06,
     n_wearers: int = 10,
     steps: int = 300,

@@ -30,11 +30,12 @@ from report import setting, table, write_json
 from tf_taintradar import TaintRadarModel, plot
 from tf_taintradar.calibration.by_score import smallest_threshold
 from tf_taintradar.calibration.record import wilson_interval
-from tf_taintradar.detection.rules import OCCLUSION, PAPER
+from tf_taintradar.detection.rules import Occlusion, Paper
 from tf_taintradar.evaluation import auroc
 
 STRICT = {"top_k": 9, "rank_threshold": 2}  # the paper's setting for scenes
 TARGETS = [0.06, 0.03, 0.01]
+VARIANTS = [Occlusion.name, Paper.name]
 
 
 class Sample(NamedTuple):
@@ -91,7 +92,7 @@ def main(
     labels: Labels = LABELS,
     attacks: Attacks = ATTACKS,
     target_fpr: Annotated[list[float], typer.Option(help="may be repeated")] = TARGETS,
-    variant: Annotated[list[str], typer.Option(help="may be repeated")] = [OCCLUSION, PAPER],  # noqa: B006
+    variant: Annotated[list[str], typer.Option(help="may be repeated")] = VARIANTS,
     limit: Annotated[int | None, typer.Option(help="only so many images and attacks")] = None,
     shuffle: Annotated[int | None, typer.Option(help="halves at random, from this seed")] = None,
     batch_size: int = 16,
@@ -131,7 +132,7 @@ class Bench:
         benign = self.network.crops[self.first]
         rows: list[Row] = []
         for variant in variants:
-            if variant == PAPER:
+            if variant == Paper.name:
                 rows += self._paper(benign, targets)
             else:
                 rows += self._scored(variant, benign, targets)
@@ -147,14 +148,14 @@ class Bench:
         return rows
 
     def _paper(self, benign: list[Pixels], targets: list[float]) -> list[Row]:
-        radar, rows = self._radar(PAPER), []
+        radar, rows = self._radar(Paper.name), []
         for target in targets:
             threshold = radar.calibrate(benign, target, **self.quietly).threshold
             setting = f"calibrated, {target:.0%}: K = {radar.top_k}"
-            rows += self._rows(PAPER, setting, threshold, self._look(radar))
+            rows += self._rows(Paper.name, setting, threshold, self._look(radar))
         radar.top_k, radar.rank_threshold = STRICT.values()
         setting = f"the paper's K = {radar.top_k}"
-        return rows + self._rows(PAPER, setting, radar.rank_threshold, self._look(radar))
+        return rows + self._rows(Paper.name, setting, radar.rank_threshold, self._look(radar))
 
     def _radar(self, variant: str) -> TaintRadarModel:
         network = self.network

@@ -28,8 +28,7 @@ from report import setting, table
 from tf_taintradar import plot
 from tf_taintradar.classifier.opened import open_classifier
 from tf_taintradar.detection.pipeline import Pipeline
-from tf_taintradar.detection.rules import PAPER
-from tf_taintradar.fills import Noise
+from tf_taintradar.detection.rules import Paper, Rule
 
 SHOWN = (1, 3, 5, 9, 13, 20)  # K in the table
 
@@ -71,13 +70,11 @@ def main(
     lines: list[Line] = []
     for network in find_networks(model, preprocessor, images, labels, attacks):
         opened = open_classifier(network.classifier, preprocessor=network.preprocessor)
-        pipeline = Pipeline(
-            opened, variant=PAPER, fill=Noise(), temperature=2.0, map_threshold=0.15
-        )
-        top_k = min(k_max, opened.n_classes)
+        pipeline = Pipeline(opened, temperature=2.0, map_threshold=0.15)
+        rule = Paper().widened(k_max)
 
-        def shifts(pixels: Pixels, pipeline: Pipeline = pipeline, top_k: int = top_k) -> Shifts:
-            step = lambda batch: pipeline.sweep(batch, top_k)  # noqa: E731
+        def shifts(pixels: Pixels, pipeline: Pipeline = pipeline, rule: Rule = rule) -> Shifts:
+            step = lambda batch: pipeline.benign_answers(batch, rule)  # noqa: E731
             found = pipeline.over_batches(step, pixels, batch_size=batch_size, verbose=0)
             return found["rank_shifts"]
 

@@ -28,9 +28,10 @@ from report import setting, table
 
 from tf_taintradar import plot
 from tf_taintradar.classifier.opened import OpenedClassifier, open_classifier
-from tf_taintradar.detection.critical import look
+from tf_taintradar.detection.critical import predict_with_critical_region
 from tf_taintradar.detection.occlusion import occlude
 from tf_taintradar.detection.ranks import rank_of
+from tf_taintradar.detection.windows import cells
 
 RANK, FALL = "rank change", "fall of the label, nats"  # the latter is what the score averages
 
@@ -84,15 +85,16 @@ def remove(
 ) -> tuple[npt.NDArray[Any], npt.NDArray[np.int32], npt.NDArray[np.float32]]:
     """`areas`, `ranks` and `falls` of a `Curve`, with windows of 1, 2, ... cells, not the whole."""
     height, width = classifier.feature_shape[:2]
-    sides = np.arange(1, max(height, width)) / max(height, width)
+    shares = np.arange(1, max(height, width)) / max(height, width)
+    sizes = [(cells(height, share), cells(width, share)) for share in shares]
 
     spec = tf.TensorSpec((None, *classifier.input_shape), tf.float32)
 
     @tf.function(input_signature=[spec], autograph=False)
     def effects(pixels: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        sight, _ = look(classifier, pixels, temperature=2.0, map_threshold=0.15)
-        windows, without, falls, _ = occlude(classifier, sight, sides)
-        ranks = [rank_of(logits, sight.label) for logits in tf.unstack(without, axis=1)]
+        prediction, _ = predict_with_critical_region(classifier, pixels)
+        windows, without, falls, _ = occlude(classifier, prediction, sizes)
+        ranks = [rank_of(logits, prediction.label) for logits in tf.unstack(without, axis=1)]
         areas = tf.reduce_mean(tf.cast(windows, tf.float32), axis=(2, 3))
         return areas, tf.stack(ranks, axis=1), falls
 

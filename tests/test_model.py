@@ -172,7 +172,10 @@ def test_parts_that_cannot_be_judged(small_classifier, images):
     radar = TaintRadarModel(small_classifier)
     with pytest.raises(ValueError, match="`parts` must be one pair"):
         radar.calibrate_across([])
-    with pytest.raises(ValueError, match="`parts` belongs to variant 'occlusion'"):
+    with pytest.raises(
+        ValueError,
+        match="`parts` must be of variant 'occlusion', this detector's. Received: 'paper'",
+    ):
         radar.calibrate_across([(TaintRadarModel(small_classifier, top_k=2), images)])
 
 
@@ -276,22 +279,35 @@ def test_the_score_threshold_by_hand(small_classifier, images):
 
 
 @pytest.mark.parametrize(
-    ("variant", "setting"),
-    [("occlusion", "top_k"), ("occlusion", "rank_threshold"), ("paper", "score_threshold")],
+    ("variant", "setting", "why"),
+    [
+        ("occlusion", "top_k", "it belongs to variant 'paper', this detector's is 'occlusion'"),
+        ("cover", "rank_threshold", "the threshold of variant 'cover' is `score_threshold`"),
+        ("paper", "score_threshold", "the threshold of variant 'paper' is `rank_threshold`"),
+    ],
 )
-def test_a_setting_of_the_other_variant_is_refused(small_classifier, variant, setting):
-    other = "paper" if variant == "occlusion" else "occlusion"
-    message = f"`{setting}` belongs to variant '{other}'"
+def test_a_setting_of_another_variant_is_refused(small_classifier, variant, setting, why):
+    message = f"`{setting}` must be left out: {why}. Received: 1."
     with pytest.raises(ValueError, match=message):
         TaintRadarModel(small_classifier, variant=variant, **{setting: 1})
     with pytest.raises(ValueError, match=message):
         setattr(TaintRadarModel(small_classifier, variant=variant), setting, 1)
 
 
+@pytest.mark.parametrize("variant", ["occlusion", "bands", "cover"])
+def test_what_only_the_paper_has_is_refused(small_classifier, images, variant):
+    with pytest.raises(ValueError, match=f"`fill` must be left out.*'paper'.*'{variant}'"):
+        TaintRadarModel(small_classifier, variant=variant, fill="blur")
+    radar = TaintRadarModel(small_classifier, variant=variant)
+    assert radar.fill is None
+    with pytest.raises(ValueError, match=f"`k_max` must be left out: variant '{variant}'"):
+        radar.calibrate(images, 0.2, k_max=20)
+
+
 def test_a_threshold_in_nats_is_not_taken_for_a_share(small_classifier, images):
     nats = TaintRadarModel(small_classifier).calibrate(images, 0.2, verbose=0)
     shares = TaintRadarModel(small_classifier, variant="bands")
-    with pytest.raises(ValueError, match="`calibration` belongs to variant 'occlusion'"):
+    with pytest.raises(ValueError, match="`calibration` must be of variant 'bands'"):
         shares.calibration = nats
     assert shares.calibrate(images, 0.2, verbose=0).variant == "bands"
 
@@ -305,7 +321,7 @@ def test_settings_in_ranks_mean_the_papers_variant(small_classifier):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"variant": "papers"}, "`variant` must be occlusion or bands or cover or paper"),
+        ({"variant": "papers"}, "`variant` must be .*: occlusion, bands, cover, paper"),
         ({"score_threshold": float("nan")}, "`score_threshold` must be a finite number"),
         ({"top_k": 6}, "`top_k` must be a whole number from 1 to 5"),
         ({"top_k": 0}, "`top_k`"),
@@ -363,6 +379,74 @@ def test_bad_images_are_refused_everywhere(radar, images, spoil, message):
 def test_a_wrong_shape_inside_a_graph_is_refused(radar):
     with pytest.raises(ImageError, match="20x16, the classifier takes 24x16"):
         tf.function(lambda x: radar(x))(tf.zeros((2, 20, 16, 3)))
+
+
+# Habits of Keras users
+
+
+def test_steps_and_callbacks_of_predict(radar, images):
+    heard = []
+
+    class Listener(keras.callbacks.Callback):
+        def on_predict_begin(self, logs=None):
+            heard.append(self.model)
+
+        def on_predict_batch_end(self, batch, logs=None):
+            heard.append((batch, len(logs["outputs"]["label"])))
+
+        def on_predict_end(self, logs=None):
+            heard.append("end")
+
+    found = radar.predict(images, 2, 0, 3, [Listener()])
+    assert heard == [radar, (0, 2), (1, 2), (2, 2), "end"]
+    same(found, radar.predict(images[:6], verbose=0))
+    same(radar.predict(images, batch_size=2, steps=99, verbose=0), radar.predict(images, verbose=0))
+    same(radar.predict_on_batch(images), radar.predict(images, verbose=0))
+    with pytest.raises(ValueError, match="`steps` must be an integer of at least 1. Received: 0"):
+        radar.predict(images, steps=0)
+
+
+@pytest.mark.parametrize(
+    ("method", "instead"),
+    [
+        ("compile", r"radar\.classifier\.compile\(.*`calibrate"),
+        ("fit", r"radar\.classifier\.fit\(.*`calibrate"),
+        ("train_on_batch", r"radar\.classifier\.train_on_batch\("),
+        ("evaluate", r"tf_taintradar\.evaluate\(.*radar\.classifier\.evaluate\("),
+        ("test_on_batch", r"tf_taintradar\.evaluate\("),
+    ],
+)
+def test_what_a_detector_cannot_do_names_what_can(radar, images, method, instead):
+    with pytest.raises(NotImplementedError, match=instead):
+        getattr(radar, method)(images, np.zeros(7))
+
+
+def test_the_dtype_is_not_overwritten_in_silence(small_classifier):
+    for dtype in ("float32", keras.DTypePolicy("float32")):
+        assert TaintRadarModel(small_classifier, dtype=dtype).dtype_policy.name == "float32"
+    with pytest.raises(ValueError, match="`dtype` must be float32, or left out. Received: 'mixed"):
+        TaintRadarModel(small_classifier, dtype="mixed_float16")
+
+
+def test_a_config_without_a_calibration(radar, images):
+    config = radar.get_config()
+    del config["calibration"]
+    again = TaintRadarModel.from_config(config)
+    assert again.threshold == radar.threshold
+    least = TaintRadarModel.from_config({"classifier": config["classifier"]})
+    assert (least.variant, least.threshold) == ("occlusion", None)
+
+
+def test_the_former_name_of_predict_scores(radar, images):
+    same(radar.answer(images), radar.predict_scores(images))
+    assert "is_adversarial" not in radar.answer(images)
+
+
+def test_a_copy_with_other_settings(radar):
+    twin = radar.replaced(temperature=3.0)
+    assert (twin.temperature, twin.rule, twin.threshold) == (3.0, radar.rule, None)
+    assert twin.classifier is radar.classifier
+    assert radar.replaced(variant="cover").variant == "cover"
 
 
 # Saving

@@ -12,9 +12,9 @@ Images are raw RGB pixels 0..255, (batch, height, width, channels), unless somet
 
 from tf_taintradar import attacks, baselines, fills, vggface, video
 from tf_taintradar.calibration.record import Calibration
+from tf_taintradar.detection import Detection, rules
 from tf_taintradar.detection.diagnosis import Diagnosis
 from tf_taintradar.detection.explanation import Explanation
-from tf_taintradar.detection.rules import Detection
 from tf_taintradar.evaluation import evaluate
 from tf_taintradar.export.versions import export_savedmodel
 from tf_taintradar.model import TaintRadarModel
@@ -30,6 +30,7 @@ __all__ = [
     "evaluate",
     "export_savedmodel",
     "fills",
+    "rules",
     "vggface",
     "video",
 ]

@@ -1,8 +1,8 @@
 """TaintRadarModel: a Keras image classifier that knows when it is being fooled."""
 
-import functools
+import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import keras
@@ -10,29 +10,59 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from tf_taintradar.calibrating import Calibrating
-from tf_taintradar.calibration.record import Calibration
+from tf_taintradar.calibration.record import Calibration, check_target
 from tf_taintradar.classifier.opened import OpenedClassifier, open_classifier
-from tf_taintradar.detection.diagnosis import Diagnosis
+from tf_taintradar.classifier.precision import precision_of
+from tf_taintradar.detection.diagnosis import BLIND_SHARE, Diagnosis
 from tf_taintradar.detection.explanation import Explanation
 from tf_taintradar.detection.pipeline import Arrays, Pipeline, Tensors
-from tf_taintradar.detection.rules import OCCLUSION, PAPER, VARIANTS
-from tf_taintradar.fills import make_fill
+from tf_taintradar.detection.rule import Rule
+from tf_taintradar.detection.rules import (
+    DEFAULT,
+    Paper,
+    make_rule,
+    serialize_rule,
+    why_foreign,
+)
+from tf_taintradar.errors import BLIND, NO_THRESHOLD, BlindDetectorError, NotCalibratedError
+from tf_taintradar.export.savedmodel import check_replaceable, write_savedmodel
+from tf_taintradar.export.signatures import signatures
 from tf_taintradar.images.files import read_image
 from tf_taintradar.images.pixels import as_pixels, check_shape
-from tf_taintradar.saving import Saving
-from tf_taintradar.settings import FIXED
 from tf_taintradar.support.checks import require
+from tf_taintradar.support.files import replacing
+from tf_taintradar.support.untrainable import Untrainable
 
-_PAPER_TOP_K = 9
+_BOUND = ("classifier", "preprocessor", "feature_layer", "temperature", "map_threshold")
+_FIXED = (*_BOUND, "variant", "fill")
+SETTINGS = (*_FIXED, "score_threshold", "top_k", "rank_threshold", "class_names")
+"""The constructor's arguments, which are the detector's attributes and its config's keys, too."""
 
 
 @keras.saving.register_keras_serializable(package="tf_taintradar")
-class TaintRadarModel(Calibrating, Saving):
+class TaintRadarModel(Untrainable):
     """Wraps an image classifier; answers its predictions and whether an image attacks it.
 
     The classifier is not changed and needs no training. The words *region*, *fill* and *rank* are
     defined in the package's docstring.
+
+    Wrap a classifier, choose the threshold on benign images, ask:
+
+    >>> radar = TaintRadarModel(keras.applications.MobileNetV2(), preprocessor="tf")
+    >>> radar.calibrate("benign/", target_fpr=0.03)
+    >>> radar.predict("photos/")["is_adversarial"]
+
+    See why, and keep it:
+
+    >>> radar.explain("photos/cat.jpg").plot("why.png")
+    >>> radar.save("radar.keras")
+    >>> keras.models.load_model("radar.keras").calibration
+
+    Choose another rule, with settings of its own:
+
+    >>> from tf_taintradar import rules
+    >>> careful = TaintRadarModel(classifier, variant=rules.Cover(largest_patch=0.2, per_side=3))
+    >>> paper = TaintRadarModel(classifier, top_k=9, rank_threshold=2)
 
     Args:
         classifier: any Keras image classifier (b, H, W, c) -> (b, n), Functional or Sequential,
@@ -43,25 +73,28 @@ class TaintRadarModel(Calibrating, Saving):
             `preprocessing.make_preprocessor`, any Keras layer, or None if the classifier takes raw
             pixels.
         feature_layer: name of the layer whose output is the feature map; found automatically.
-        variant: how a region is removed and the decision found, see `detection.detect`:
-            "occlusion"; "bands", for aligned faces; "cover", for attackers who know the detector;
-            or "paper", which is also meant by giving `top_k` or `rank_threshold`.
-        score_threshold: of all but "paper": an image is adversarial if its score is above this.
-            `calibrate` sets it.
-        fill: of "paper": what is painted into a region: "noise" (the paper's choice for scenes),
-            "blur", a colour, an image (the paper's average face), or a fill of
+        variant: how a region is removed and the score found: the name of a rule of
+            `tf_taintradar.rules`, "occlusion" by default, or a rule with settings of its own.
+            Passing `top_k` or `rank_threshold` also selects "paper".
+        score_threshold: an image is adversarial if its score is above this. `calibrate` sets it.
+            Variant "paper" has `rank_threshold` instead.
+        fill: what variant "paper" paints into a region: "noise" (the default, the paper's choice
+            for scenes), "blur", a color, an image (the paper's average face), or a fill of
             `tf_taintradar.fills`.
-        top_k: of "paper": K, how many of the labels that gain most take part: by default the
+        top_k: K of variant "paper", how many of the labels that gain most take part: by default the
             paper's 9, or all labels if there are fewer. `calibrate` sets it.
-        rank_threshold: of "paper": an image is adversarial if its label falls by more ranks than
-            this. `calibrate` sets it; the paper's scene setting is top_k=9, rank_threshold=2.
+        rank_threshold: the threshold of variant "paper": an image is adversarial if its label drops
+            by more ranks than this. `calibrate` sets it; the paper's scene setting is top_k=9,
+            rank_threshold=2.
         temperature: T of Eq. 3, > 0.
         map_threshold: where a region ends, as a fraction of its map's maximum, in (0, 1].
         class_names: a name for each label, used in explanations.
+        kwargs: Keras's `name` and `trainable`. `dtype` can only be float32: the detector takes raw
+            pixels, whatever the classifier computes in.
 
     Raises:
         UnsupportedClassifierError: the classifier cannot be opened.
-        ValueError: another argument is out of range.
+        ValueError: another argument is out of range, or belongs to another variant.
 
     Call arguments:
         images: raw RGB pixels (b, H, W, c), uint8 or float, 0..255.
@@ -76,9 +109,9 @@ class TaintRadarModel(Calibrating, Saving):
         *,
         preprocessor: Any = None,
         feature_layer: str | None = None,
-        variant: str | None = None,
+        variant: Any = None,
         score_threshold: float | None = None,
-        fill: Any = "noise",
+        fill: Any = None,
         top_k: int | None = None,
         rank_threshold: int | None = None,
         temperature: float = 2.0,
@@ -86,31 +119,25 @@ class TaintRadarModel(Calibrating, Saving):
         class_names: Sequence[str] | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**{**kwargs, "dtype": "float32"})  # raw pixels, whatever the policy
+        dtype = keras.dtype_policies.get(kwargs.pop("dtype", None) or "float32")
+        require(dtype.name == "float32", "dtype", dtype.name, "float32, or left out")
+        super().__init__(dtype="float32", **kwargs)
         require(temperature > 0, "temperature", temperature, "a number above 0")
         require(0 < map_threshold <= 1, "map_threshold", map_threshold, "a number in (0, 1]")
         if variant is None:
-            variant = OCCLUSION if top_k is rank_threshold is None else PAPER
-        require(variant in VARIANTS, "variant", variant, " or ".join(VARIANTS))
+            variant = DEFAULT if top_k is rank_threshold is None else Paper.name
+        rule = make_rule(variant, fill=fill)
+        opened = open_classifier(classifier, feature_layer=feature_layer, preprocessor=preprocessor)
         self.classifier = classifier
         self.preprocessor = preprocessor
         self.feature_layer = feature_layer
-        self.variant = variant
-        self.fill = make_fill(fill)
         self.temperature = temperature
         self.map_threshold = map_threshold
-        opened = open_classifier(classifier, feature_layer=feature_layer, preprocessor=preprocessor)
-        self._pipeline = Pipeline(
-            opened,
-            variant=variant,
-            fill=self.fill,
-            temperature=temperature,
-            map_threshold=map_threshold,
-        )
-        self.class_names = class_names
-        self._top_k = min(_PAPER_TOP_K, opened.n_classes)
+        self._pipeline = Pipeline(opened, temperature=temperature, map_threshold=map_threshold)
+        self._rule = rule.adapted_to(opened)
         self._threshold: float | None = None
         self._calibration: Calibration | None = None
+        self.class_names = class_names
         given = {"top_k": top_k, "rank_threshold": rank_threshold}
         for name, value in {**given, "score_threshold": score_threshold}.items():
             if value is not None:
@@ -121,7 +148,7 @@ class TaintRadarModel(Calibrating, Saving):
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Refuses to change what compiled graphs already hold."""
-        if name in FIXED and name in self.__dict__:
+        if name in _FIXED and "_rule" in self.__dict__:
             raise AttributeError(
                 f"`{name}` cannot be changed; make a new TaintRadarModel(classifier, {name}=...)."
             )
@@ -132,28 +159,132 @@ class TaintRadarModel(Calibrating, Saving):
         """The classifier as the detector sees it: its feature map, its logits, its input shape."""
         return self._pipeline.classifier
 
+    @property
+    def rule(self) -> Rule:
+        """How a region is removed and the score found, with all settings."""
+        return self._rule
+
+    @property
+    def variant(self) -> str:
+        """The name of the rule."""
+        return self._rule.name
+
+    @property
+    def fill(self) -> Any:
+        """What variant "paper" paints into a region; None with the other variants."""
+        return getattr(self._rule, "fill", None)
+
+    @property
+    def top_k(self) -> int | None:
+        """K, how many of the labels that gain most take part; None with the other variants."""
+        return getattr(self._rule, "top_k", None)
+
+    @top_k.setter
+    def top_k(self, value: int) -> None:
+        expected = f"left out: {why_foreign('top_k', self._rule)}"
+        require("top_k" in self._rule.arguments, "top_k", value, expected)
+        self._rule = self._rule.replaced(top_k=value).adapted_to(self.opened)
+        self._calibration = None
+
+    @property
+    def threshold(self) -> float | None:
+        """An image is adversarial if its score is above this; None: not set yet."""
+        return self._threshold
+
+    @property
+    def rank_threshold(self) -> int | None:
+        """The threshold of variant "paper", in ranks; None: not set, or another variant."""
+        value = self._threshold_called("rank_threshold")
+        return None if value is None else int(value)
+
+    @rank_threshold.setter
+    def rank_threshold(self, value: int) -> None:
+        self._set_threshold("rank_threshold", value)
+
+    @property
+    def score_threshold(self) -> float | None:
+        """The threshold in the unit of the score, often nats; None: not set, or variant "paper"."""
+        return self._threshold_called("score_threshold")
+
+    @score_threshold.setter
+    def score_threshold(self, value: float) -> None:
+        self._set_threshold("score_threshold", value)
+
+    def _threshold_called(self, name: str) -> float | None:
+        return self._threshold if self._rule.threshold_name == name else None
+
+    def _set_threshold(self, name: str, value: Any) -> None:
+        expected = f"left out: the threshold of variant {self.variant!r} is "
+        expected += f"`{self._rule.threshold_name}`"
+        require(name == self._rule.threshold_name, name, value, expected)
+        self._threshold = self._rule.check_threshold(value, self.opened.n_classes)
+        self._calibration = None
+
+    @property
+    def class_names(self) -> list[str] | None:
+        """A name for each label, None if the classes have no names."""
+        return self._class_names
+
+    @class_names.setter
+    def class_names(self, value: Sequence[str] | None) -> None:
+        n_classes = self.opened.n_classes
+        fits = value is None or len(value) == n_classes
+        require(fits, "class_names", value, f"{n_classes} names, one for each label")
+        self._class_names = None if value is None else [str(name) for name in value]
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """The calibration in force, None before `calibrate` and after setting a value by hand.
+
+        Assigning one, as `Calibration.from_json` gives it, applies its settings.
+        """
+        return self._calibration
+
+    @calibration.setter
+    def calibration(self, value: Calibration) -> None:
+        require(isinstance(value, Calibration), "calibration", value, "a Calibration")
+        self._require_variant(value.variant, "calibration")
+        threshold = self._rule.check_threshold(value.threshold, self.opened.n_classes)
+        self._rule = self._rule.calibrated(value).adapted_to(self.opened)
+        self._threshold, self._calibration = threshold, value
+
+    def _require_variant(self, variant: str, argument: str) -> None:
+        expected = f"of variant {self.variant!r}, this detector's"
+        require(variant == self.variant, argument, variant, expected)
+
+    def _require_threshold(self) -> None:
+        if self._threshold is None:
+            raise NotCalibratedError(NO_THRESHOLD)
+
     # Use
 
     def call(self, images: Any) -> dict[str, tf.Tensor]:
         """The answer for a batch, in the graph; see `predict`."""
         self._require_threshold()
-        check_shape(images.shape, self._pipeline.classifier.input_shape)
+        check_shape(images.shape, self.opened.input_shape)
         if tf.executing_eagerly():
-            as_pixels(images, self._pipeline.classifier.input_shape)
+            as_pixels(images, self.opened.input_shape)
         return self._answer(tf.cast(images, tf.float32))
 
-    def _answer(self, images: Any) -> Tensors:
-        return self._decide(self._pipeline.answer(images, self._top_k))
-
-    def predict(self, x: Any, batch_size: int = 32, verbose: Any = "auto") -> Arrays:
+    def predict(
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        steps: int | None = None,
+        callbacks: Any = None,
+    ) -> Arrays:
         """The classifier's predictions and the verdict on each image.
 
         Args:
             x: n images: an array (n, H, W, c) of raw pixels 0..255, uint8 or float; a tf.data
                 dataset of such batches (labels beside them are ignored); a folder; or a list of
                 files. Files are resized to the classifier's input, arrays must have its size.
-            batch_size: how many images are computed at once. No image's answer depends on it.
+            batch_size: how many images are computed at once, 32 by default. No image's answer
+                depends on it.
             verbose: 0 for silence, 1 or "auto" for a progress bar.
+            steps: the number of batches after which to stop; by default all images are answered.
+            callbacks: Keras callbacks, whose `on_predict_...` methods are called.
 
         Returns:
             A dict of arrays: `predictions` (n, classes) as the classifier gives them; `label` (n,)
@@ -164,46 +295,281 @@ class TaintRadarModel(Calibrating, Saving):
         Raises:
             NotCalibratedError: there is no threshold yet.
             ImageError: an image has the wrong shape, type or value range, or cannot be read.
+            ValueError: `batch_size` or `steps` is out of range.
         """
         self._require_threshold()
-        return self._pipeline.over_batches(self._answer, x, batch_size=batch_size, verbose=verbose)
+        listening = keras.callbacks.CallbackList(callbacks, model=self)
+        return self._over_batches(
+            self._answer, x, batch_size, verbose, steps=steps, callbacks=listening
+        )
 
-    def score(self, x: Any, batch_size: int = 32, verbose: Any = 0) -> npt.NDArray[np.float32]:
+    def predict_on_batch(self, x: Any) -> Arrays:
+        """`predict` for one batch of images (b, H, W, c), computed at once."""
+        return self.predict(x, batch_size=max(1, len(x)), verbose=0)
+
+    def predict_scores(self, x: Any, batch_size: int | None = None, verbose: Any = 0) -> Arrays:
+        """What `predict` returns, without the decision; needs no threshold.
+
+        Args:
+            x: images in the forms of `predict`.
+            batch_size: how many images are computed at once, 32 by default.
+            verbose: 0 for silence, 1 or "auto" for a progress bar.
+
+        Raises:
+            ImageError: an image has the wrong shape, type or value range, or cannot be read.
+        """
+        return self._over_batches(self._predict_scores, x, batch_size, verbose)
+
+    answer = predict_scores
+    """The former name of `predict_scores`."""
+
+    def score(
+        self, x: Any, batch_size: int | None = None, verbose: Any = 0
+    ) -> npt.NDArray[np.float32]:
         """The score (n,) float32 of each image, larger is more suspicious; needs no threshold.
 
-        Arguments and errors as in `predict`.
+        Arguments and errors are those of `predict_scores`.
         """
-        return self.answer(x, batch_size, verbose)["score"]
-
-    def answer(self, x: Any, batch_size: int = 32, verbose: Any = 0) -> Arrays:
-        """What `predict` answers, all but the decision; needs no threshold. Arguments as there."""
-        step = functools.partial(self._pipeline.answer, top_k=self._top_k)
-        return self._pipeline.over_batches(step, x, batch_size=batch_size, verbose=verbose)
+        return self.predict_scores(x, batch_size, verbose)["score"]
 
     def explain(self, image: Any) -> Explanation:
         """Every intermediate result for one image: (H, W, c) raw pixels, or a file."""
-        shape = self._pipeline.classifier.input_shape
+        shape = self.opened.input_shape
         if isinstance(image, str | os.PathLike):
             image = read_image(image, shape)
         pixels = as_pixels(np.asarray(image)[None], shape, argument="image")
-        found = self._pipeline.record(pixels, self._top_k)
+        found = self._pipeline.record(pixels, self._rule)
         threshold = self._threshold
         flag = None if threshold is None else bool(found.score[0] > threshold)
-        return Explanation.of(found, is_adversarial=flag, class_names=self.class_names)
+        return self._rule.explain(found, is_adversarial=flag, class_names=self.class_names)
 
-    def diagnose(self, x: Any, batch_size: int = 32, verbose: Any = 0) -> Diagnosis:
-        """What the detector sees at its feature layer on images like these. Arguments as `predict`.
+    def diagnose(self, x: Any, batch_size: int | None = None, verbose: Any = 0) -> Diagnosis:
+        """What the detector sees at its feature layer on images like these.
 
         Empty negative maps on nearly all images mean that no label can be suppressed at this layer,
         which the paper's rule rests on; empty critical maps, that nothing at all is seen there.
+        Arguments and errors are those of `predict_scores`.
         """
-        step = functools.partial(self._pipeline.visibility, top_k=self._top_k)
-        seen = self._pipeline.over_batches(step, x, batch_size=batch_size, verbose=verbose)
+        seen = self._over_batches(self._visibility, x, batch_size, verbose)
         return Diagnosis(
-            feature_layer=self._pipeline.classifier.feature_layer,
-            feature_shape=self._pipeline.classifier.feature_shape,
+            feature_layer=self.opened.feature_layer,
+            feature_shape=self.opened.feature_shape,
             variant=self.variant,
-            top_k=self._top_k,
+            top_k=seen["empty_negative"].shape[1],
             n_images=len(seen["empty_critical"]),
+            blind_share=float(seen.pop("is_blind").mean()),
             **{name: float(values.mean()) for name, values in seen.items()},
         )
+
+    def _over_batches(
+        self, step: Any, x: Any, batch_size: int | None, verbose: Any, **more: Any
+    ) -> Arrays:
+        bar = {"batch_size": 32 if batch_size is None else batch_size, "verbose": verbose}
+        return self._pipeline.over_batches(step, x, **bar, **more)
+
+    def _predict_scores(self, images: Any) -> Tensors:
+        return self._pipeline.answer(images, self._rule)
+
+    def _visibility(self, images: Any) -> Tensors:
+        return self._pipeline.visibility(images, self._rule)
+
+    def _answer(self, images: Any) -> Tensors:
+        return self._decide(self._predict_scores(images))
+
+    def _decide(self, answer: Tensors) -> Tensors:
+        """The answer with the decision, step 9 of Figure 2."""
+        return {**answer, "is_adversarial": answer["score"] > self._threshold}
+
+    # Calibration
+
+    def calibrate(
+        self,
+        x: Any,
+        target_fpr: float = 0.06,
+        *,
+        k_max: int | None = None,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+    ) -> Calibration:
+        """Chooses the threshold on benign images alone; no attack is needed.
+
+        Args:
+            x: benign images like those that will be seen in use, whether the classifier gets them
+                right or not, but none that it was trained on: it is surer of those. Forms as in
+                `predict`.
+            target_fpr: the largest share of them that may be flagged, in (0, 1).
+            k_max: the largest K that variant "paper" tries, 20 by default; at most the number of
+                labels takes part. K is chosen by one sweep, see `choose_thresholds`.
+            batch_size: how many images are computed at once, 32 by default.
+            verbose: 0 for silence, 1 or "auto" for a progress bar.
+
+        Returns:
+            The calibration, also kept as `calibration` and saved with the model.
+
+        Raises:
+            ValueError: `target_fpr` or `k_max` is out of range, or `k_max` belongs to another
+                variant.
+            BlindDetectorError: nearly all maps are empty.
+            CalibrationError: too few images for the target, or no setting meets it.
+            ImageError: an image has the wrong shape, type or value range, or cannot be read.
+
+        Source: section VI-B.
+        """
+        settings: dict[str, Any] = {"k_max": k_max, "batch_size": batch_size, "verbose": verbose}
+        return self.calibrate_across([(self, x)], target_fpr, **settings)
+
+    def calibrate_across(
+        self,
+        parts: Iterable[tuple["TaintRadarModel", Any]],
+        target_fpr: float = 0.06,
+        *,
+        k_max: int | None = None,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+    ) -> Calibration:
+        """Chooses the threshold on the classifier's own training images, where there are no others.
+
+        Each part of them is judged by a detector whose classifier was trained without it, and the
+        threshold chosen on all judgements together.
+
+        Args:
+            parts: pairs of a detector of the same variant, whose classifier has the same labels,
+                and benign images that it was not trained on, in the forms of `predict`. Taken one
+                after the other.
+            target_fpr: the largest share of all images that may be flagged, in (0, 1).
+            k_max: the largest K that variant "paper" tries, 20 by default.
+            batch_size: how many images are computed at once, 32 by default.
+            verbose: 0 for silence, 1 or "auto" for a progress bar.
+
+        Returns:
+            The calibration, also kept as `calibration` and saved with the model.
+
+        Raises:
+            ValueError, BlindDetectorError, CalibrationError, ImageError: as `calibrate` raises
+                them; a detector of another variant is a ValueError.
+
+        Source: Vovk, "Cross-conformal predictors", Annals of Mathematics and Artificial
+        Intelligence 74, 2015.
+        """
+        check_target(target_fpr)
+        self._rule.widened(k_max)  # refuses what is out of range before the long work
+        answers = []
+        for radar, x in parts:
+            radar._require_variant(self.variant, "parts")
+            answers.append(radar._benign_answers(x, k_max, batch_size, verbose))
+        require(len(answers) > 0, "parts", answers, "one pair of detector and images or more")
+        seen = {name: np.concatenate([part[name] for part in answers]) for name in answers[0]}
+        if seen["is_blind"].mean() > BLIND_SHARE:
+            raise BlindDetectorError(BLIND.format(self.opened.feature_layer))
+        found = self._rule.calibrate(seen, target_fpr, self.opened.n_classes)
+        self.calibration = found
+        return found
+
+    def _benign_answers(
+        self, x: Any, k_max: int | None, batch_size: int | None, verbose: Any
+    ) -> Arrays:
+        rule = self._rule.widened(k_max)
+        return self._over_batches(
+            lambda images: self._pipeline.benign_answers(images, rule), x, batch_size, verbose
+        )
+
+    # Copies and files
+
+    def replaced(self, **settings: Any) -> "TaintRadarModel":
+        """A new detector with other settings, and without a threshold unless one is given.
+
+        Args:
+            settings: arguments of the constructor; the others are those of this detector, all but
+                the thresholds.
+        """
+        own = {name: getattr(self, name) for name in (*_BOUND, "class_names")}
+        return type(self)(**{**own, "variant": self._rule, **settings})
+
+    def save(self, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
+        """Writes the detector, its classifier and its calibration to one `.keras` file.
+
+        An older file of that name stays until the new one is complete. To read it back,
+        `import tf_taintradar`, then `keras.models.load_model(filepath)`.
+        """
+        if not overwrite or not str(filepath).endswith(".keras"):
+            super().save(filepath, overwrite=overwrite, **kwargs)  # Keras asks, or explains
+            return
+        with replacing(filepath) as partial:
+            super().save(partial, **kwargs)
+
+    def export(self, filepath: Any, format: str = "tf_saved_model", **kwargs: Any) -> None:
+        """Writes the detector as one SavedModel, which runs without Keras and without this package.
+
+        The folder holds each weight once, the decision with its threshold, and what
+        `signatures.signatures` lists. An older folder of that name stays until the new one is
+        complete: use this method for a single folder that you name yourself. For TensorFlow
+        Serving, which wants a numbered folder for each version, and for half precision, use
+        `tf_taintradar.export_savedmodel`.
+
+        Args:
+            filepath: the folder to write.
+            format: only "tf_saved_model".
+            **kwargs: Keras's `verbose`, which is ignored; nothing else.
+
+        Raises:
+            NotCalibratedError: there is no threshold yet.
+            ValueError: another format, or an argument that cannot be honoured.
+            FileExistsError: there is something else of that name, which would be lost.
+        """
+        require(format == "tf_saved_model", "format", format, '"tf_saved_model"')
+        unknown = set(kwargs) - {"verbose"}
+        require(not unknown, "kwargs", sorted(unknown), "nothing but `verbose`")
+        self._require_threshold()
+        check_replaceable(filepath)
+        with replacing(filepath) as partial:
+            write_savedmodel(
+                partial,
+                signatures(self._pipeline, self._rule, decide=self._decide),
+                weights=self.weights,  # `variables` has seeds, too, which no answer depends on
+                description=self._description(),
+            )
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments and the calibration, ready for JSON."""
+        serialize = keras.saving.serialize_keras_object
+        return {
+            **super().get_config(),
+            **{name: serialize(getattr(self, name)) for name in SETTINGS},
+            "variant": serialize_rule(self._rule),
+            "calibration": self._calibration and self._calibration.to_json(),
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "TaintRadarModel":
+        """The detector that `get_config` described; its classifier's weights are new."""
+        config = dict(config)
+        calibration = config.pop("calibration", None)
+        for name in config.keys() & {"classifier", "preprocessor", "fill"}:
+            config[name] = keras.saving.deserialize_keras_object(config[name])
+        if config.get("variant", Paper.name) != Paper.name:
+            config.pop("fill", None)  # before 0.2 every detector had one
+        radar = cls(**config)
+        if calibration is not None:
+            radar.calibration = Calibration.from_json(calibration)
+        return radar
+
+    def _description(self) -> dict[str, Any]:
+        opened = self.opened
+        parts = self.classifier if isinstance(self.classifier, Sequence) else [self.classifier]
+        return {
+            "classifier": " + ".join(part.name for part in parts),
+            "precision": precision_of(self.classifier),
+            "input_shape": opened.input_shape,
+            "n_classes": opened.n_classes,
+            "class_names": self.class_names,
+            "feature_layer": opened.feature_layer,
+            "feature_shape": opened.feature_shape,
+            "variant": self.variant,
+            "rule": self._rule.get_config(),
+            "threshold": self.threshold,
+            "fill": None if self.fill is None else repr(self.fill),
+            "temperature": self.temperature,
+            "map_threshold": self.map_threshold,
+            "top_k": self.top_k,
+            "calibration": self.calibration and json.loads(self.calibration.to_json()),
+        }

@@ -16,7 +16,7 @@ from tf_taintradar.attacks import (
 from tf_taintradar.attacks.adaptive import iou
 from tf_taintradar.attacks.descent import Adam
 from tf_taintradar.attacks.goal import Shot
-from tf_taintradar.detection.rules import VARIANTS
+from tf_taintradar.detection.rules import RULES
 from tf_taintradar.errors import NotCalibratedError
 
 LOW, HIGH = 0.01, 1e6  # thresholds of a detector that flags nearly all images, or none
@@ -64,7 +64,7 @@ def test_against_the_paper_it_is_the_target_once_the_region_is_filled(small_clas
         np.testing.assert_allclose(loss[i], miss + 2 * again, rtol=1e-3)
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", RULES)
 @pytest.mark.parametrize("threshold", [0, HIGH])
 def test_it_has_what_it_wants_only_if_it_is_not_seen(small_classifier, images, variant, threshold):
     radar = detector(small_classifier, variant, threshold=threshold)

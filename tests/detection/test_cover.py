@@ -13,9 +13,16 @@ from test_occlusion import BEFORE, WITHOUT, strength
 
 from tf_taintradar import TaintRadarModel
 from tf_taintradar.classifier.opened import open_classifier
-from tf_taintradar.detection.cover import Covers, cover, covered_score, covering_windows, decisive
+from tf_taintradar.detection.cover import (
+    Cover,
+    Covers,
+    cover,
+    covered_score,
+    covering_windows,
+    decisive,
+)
 from tf_taintradar.detection.occlusion import Occlusions
-from tf_taintradar.detection.rules import detect
+from tf_taintradar.detection.pipeline import detect
 from tf_taintradar.fills import Noise
 
 
@@ -66,7 +73,7 @@ def some_covers(falls, lacks) -> Covers:
 def test_the_windows_of_cells_that_decide():
     found = some_covers([[2.0, 8.0]], [[0, 1, 4.9, 0, 0, 0, 0, 0, 0]])
     np.testing.assert_allclose(covered_score(found), [5.0])
-    region, logits = decisive(found, (4, 4))
+    region, logits = decisive(found, Cover().sides((4, 4)), (4, 4))
     np.testing.assert_array_equal(region, found.windows[:, 1])
     np.testing.assert_array_equal(logits, found.window_logits[:, 1])
 
@@ -74,7 +81,7 @@ def test_the_windows_of_cells_that_decide():
 def test_the_window_of_pixels_that_decides():
     found = some_covers([[2.0, 8.0]], [[0, 1, 5.1, 0, 0, 0, 0, 0, 0]])
     np.testing.assert_allclose(covered_score(found), [5.1])
-    region, logits = decisive(found, (4, 4))
+    region, logits = decisive(found, Cover().sides((4, 4)), (4, 4))
     np.testing.assert_array_equal(region[0], covering_windows((4, 4))[2])
     np.testing.assert_array_equal(logits, found.covered_logits[:, 2])
 
@@ -105,11 +112,11 @@ def test_nothing_under_a_window_is_seen(small_classifier, images):
 def test_gradients_pass_the_worst_window(small_classifier, images):
     opened, pixels = open_classifier(small_classifier), tf.constant(images, tf.float32)
     label = tf.argmax(opened.logits(pixels), axis=-1, output_type=tf.int32)
-    nothing = Occlusions(*[tf.zeros((7, 1))] * 4)
+    given = opened, pixels, label, Occlusions(*[tf.zeros((7, 1))] * 4), Cover().sides((24, 16))
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(pixels)
-        hard = tf.reduce_max(cover(opened, pixels, label, nothing).lacks, axis=-1)
-        soft = tf.reduce_max(cover(opened, pixels, label, nothing, slope=1.0).lacks, axis=-1)
+        hard = tf.reduce_max(cover(*given).lacks, axis=-1)
+        soft = tf.reduce_max(cover(*given, slope=1.0).lacks, axis=-1)
     np.testing.assert_allclose(hard, soft, atol=1e-5)
     expected = tape.gradient(hard, pixels).numpy()
     np.testing.assert_allclose(tape.gradient(soft, pixels), expected, atol=1e-6)

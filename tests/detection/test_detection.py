@@ -16,9 +16,10 @@ import pytest
 import tensorflow as tf
 
 from tf_taintradar.classifier.opened import open_classifier
-from tf_taintradar.detection.critical import look
+from tf_taintradar.detection.critical import predict_with_critical_region
 from tf_taintradar.detection.paper import gather_evidence, rank_shifts
-from tf_taintradar.detection.rules import VARIANTS, detect
+from tf_taintradar.detection.pipeline import detect
+from tf_taintradar.detection.rules import RULES
 from tf_taintradar.fills import Constant, Noise
 
 HEAD = np.array([[0.1, -0.05, 0.0], [0.0, 0.05, 0.025]], np.float32)
@@ -53,9 +54,9 @@ SUSPECT[0, :2] = SUSPECT[1, 0] = True
 
 
 def test_step_1_forward():
-    sight = run(pencil_classifier(), attacked_image(), top_k=1).sight
-    np.testing.assert_allclose(sight.logits, [[2.28125, 1.859375, 1.5]], rtol=1e-6)
-    assert sight.label.numpy().tolist() == [0]
+    prediction = run(pencil_classifier(), attacked_image(), top_k=1).prediction
+    np.testing.assert_allclose(prediction.logits, [[2.28125, 1.859375, 1.5]], rtol=1e-6)
+    assert prediction.label.numpy().tolist() == [0]
 
 
 @pytest.mark.parametrize("temperature", [1.0, 2.0])
@@ -66,8 +67,8 @@ def test_step_2_critical_region(temperature):
     p = odds / odds.sum()
     alpha_red = ((1 - p[0]) * 0.1 + p[1] * 0.05) / (16 * temperature)
     expected = alpha_red * attacked_image()[0, ..., 0]
-    np.testing.assert_allclose(found.sight.critical_map[0], expected, rtol=1e-5)
-    np.testing.assert_array_equal(found.sight.critical_region[0], SUSPECT)
+    np.testing.assert_allclose(found.prediction.critical_map[0], expected, rtol=1e-5)
+    np.testing.assert_array_equal(found.prediction.critical_region[0], SUSPECT)
 
 
 def test_step_3_fill():
@@ -112,7 +113,7 @@ def test_an_empty_intersection_changes_nothing():
     found = detect(opened, tf.constant(images), variant="paper", fill=Noise(), top_k=4)
     assert not found.tainted_region.numpy().any()
     assert found.rank_shift.numpy().tolist() == [0]
-    np.testing.assert_array_equal(found.cleaned_logits, found.sight.logits)
+    np.testing.assert_array_equal(found.cleaned_logits, found.prediction.logits)
     np.testing.assert_array_equal(found.cleaned_images, images)
 
 
@@ -121,7 +122,7 @@ def test_no_label_is_special():
     order = [2, 1, 0]
     first = run(pencil_classifier(), attacked_image(), top_k=3)
     second = run(pencil_classifier(HEAD[:, order]), attacked_image(), top_k=3)
-    assert second.sight.label.numpy().tolist() == [2]
+    assert second.prediction.label.numpy().tolist() == [2]
     top_labels = [order[label] for label in second.evidence.top_labels[0]]
     assert top_labels == first.evidence.top_labels[0].numpy().tolist()
     np.testing.assert_array_equal(second.tainted_region, first.tainted_region)
@@ -136,7 +137,7 @@ def test_a_constant_added_to_all_logits_changes_nothing():
             np.testing.assert_array_equal(one, other)
 
 
-@pytest.fixture(params=VARIANTS)
+@pytest.fixture(params=RULES)
 def compiled(request, small_classifier):
     opened = open_classifier(small_classifier)
     settings = {"variant": request.param, "fill": Noise(), "top_k": 4}
@@ -162,7 +163,7 @@ def test_permuting_the_batch_permutes_the_answer(compiled, images):
     same(compiled(tf.gather(x, order)), expected)
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", RULES)
 def test_eager_graph_and_xla_agree(small_classifier, images, variant):
     opened = open_classifier(small_classifier)
     x = tf.constant(images, tf.float32)
@@ -178,9 +179,9 @@ def test_the_sweep_finds_what_detect_finds_for_every_k(small_classifier, images)
     opened, fill = open_classifier(small_classifier), Noise()
     x = tf.constant(images, tf.float32)
     view = {"temperature": 2.0, "map_threshold": 0.15}
-    sight, weights = look(opened, x, **view)
-    evidence = gather_evidence(opened, sight, weights, fill=fill, top_k=5, map_threshold=0.15)
-    shifts, areas = rank_shifts(opened, sight, evidence, fill=fill)
+    prediction, maps = predict_with_critical_region(opened, x, **view)
+    evidence = gather_evidence(opened, prediction, maps, fill=fill, top_k=5)
+    shifts, areas = rank_shifts(opened, prediction, evidence, fill=fill)
     assert np.ptp(areas.numpy(), axis=1).any(), "the regions never shrink: nothing is tested"
     for k in range(1, 6):
         found = detect(opened, x, variant="paper", fill=fill, top_k=k, **view)

@@ -13,16 +13,13 @@ import tensorflow as tf
 from test_detection import attacked_image, pencil_classifier, run
 
 from tf_taintradar.classifier.opened import open_classifier
+from tf_taintradar.detection.bands import lost_share
+from tf_taintradar.detection.occlusion import strength as strength_of
 from tf_taintradar.detection.occlusion import (
-    average_outside,
-    lost_share,
-    most_critical,
-    take_out,
-    to_pixels,
     worst_falls,
 )
-from tf_taintradar.detection.occlusion import strength as strength_of
-from tf_taintradar.detection.rules import detect
+from tf_taintradar.detection.pipeline import detect
+from tf_taintradar.detection.windows import average_outside, most_critical, take_out, to_pixels
 from tf_taintradar.fills import Constant
 
 BEFORE = [2.28125, 1.859375, 1.5]

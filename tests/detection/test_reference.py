@@ -12,9 +12,9 @@ import tensorflow as tf
 from tf_taintradar.classifier.opened import open_classifier
 from tf_taintradar.classifier.preprocessing import PixelScaling
 from tf_taintradar.detection.cam import binarize, class_activation_map, trace_head, upsample
+from tf_taintradar.detection.pipeline import detect
 from tf_taintradar.detection.ranks import largest_increases
 from tf_taintradar.detection.regions import fill_region, intersect
-from tf_taintradar.detection.rules import detect
 from tf_taintradar.fills import Noise
 
 NETWORKS = {
@@ -50,14 +50,14 @@ def iou(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
 
 def test_labels_and_logits(case):
     _, reference, found = case
-    sight = found[9].sight
-    np.testing.assert_array_equal(sight.label, reference["label"])
-    np.testing.assert_allclose(sight.logits, reference["logits"], atol=1e-3)
+    prediction = found[9].prediction
+    np.testing.assert_array_equal(prediction.label, reference["label"])
+    np.testing.assert_allclose(prediction.logits, reference["logits"], atol=1e-3)
 
 
 def test_critical_regions(case):
     _, reference, found = case
-    assert iou(found[9].sight.critical_region.numpy(), reference["critical"]).min() >= 0.97
+    assert iou(found[9].prediction.critical_region.numpy(), reference["critical"]).min() >= 0.97
 
 
 def test_top_labels_once_their_own_critical_region_is_filled(case):
@@ -77,7 +77,7 @@ def test_top_labels_up_to_near_ties(case):
     """
     _, reference, found = case
     evidence = found[9].evidence
-    increases = (evidence.filled_logits - found[9].sight.logits).numpy()
+    increases = (evidence.filled_logits - found[9].prediction.logits).numpy()
     missing = [
         set(theirs) - set(ours.numpy())
         for ours, theirs in zip(evidence.top_labels, reference["top"], strict=True)

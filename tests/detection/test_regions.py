@@ -6,9 +6,10 @@ import tensorflow as tf
 
 from tf_taintradar.classifier.opened import open_classifier
 from tf_taintradar.detection.cam import binarize
-from tf_taintradar.detection.occlusion import most_critical
+from tf_taintradar.detection.pipeline import detect
 from tf_taintradar.detection.regions import choose, intersect, is_inside, weight, where_reached
-from tf_taintradar.detection.rules import VARIANTS, detect
+from tf_taintradar.detection.rules import RULES
+from tf_taintradar.detection.windows import most_critical
 from tf_taintradar.fills import Noise
 
 RNG = np.random.default_rng(0)
@@ -93,7 +94,7 @@ def test_the_gradient_of_a_window_is_that_of_the_softmax_mean():
     assert np.abs(found).max() > 1e-3
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", RULES)
 def test_a_slope_changes_no_answer_and_lets_gradients_pass(small_classifier, images, variant):
     classifier = open_classifier(small_classifier)
     pixels = tf.constant(images, tf.float32)
@@ -107,7 +108,7 @@ def test_a_slope_changes_no_answer_and_lets_gradients_pass(small_classifier, ima
             logits = found.cleaned_logits
             if variant != "paper":  # what is removed may be a window whose place is fixed
                 logits = found.evidence.window_logits[:, -1]
-            of_label = tf.gather(logits, found.sight.label, batch_dims=1)
+            of_label = tf.gather(logits, found.prediction.label, batch_dims=1)
         return found, tape.gradient(of_label, pixels)
 
     hard = tf.function(lambda pixels: detect(classifier, pixels, **settings))(pixels)

@@ -6,7 +6,7 @@ import pytest
 from small_detector import build_small_classifier, draw_images
 
 from tf_taintradar import TaintRadarModel
-from tf_taintradar.detection.rules import VARIANTS
+from tf_taintradar.detection.rules import RULES
 from tf_taintradar.evaluation import SelfTest, selftest
 from tf_taintradar.evaluation.metrics import Rate
 from tf_taintradar.evaluation.selftest import _advice
@@ -22,7 +22,7 @@ GOOD = SelfTest(
 )
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", RULES)
 def test_a_new_detector_gets_a_threshold_for_the_test_alone(variant):
     radar = TaintRadarModel(build_small_classifier(), variant=variant)
     found = selftest(radar, draw_images(60), n_attacked=4, target_fpr=0.1, verbose=0)

@@ -10,14 +10,12 @@ from tf_taintradar.attacks.descent import Adam
 from tf_taintradar.attacks.goal import Shot
 from tf_taintradar.attacks.patch import AdversarialPatch
 from tf_taintradar.classifier.opened import open_classifier
-from tf_taintradar.detection.critical import look
-from tf_taintradar.detection.rules import BANDS, COVER, OCCLUSION, PAPER, detect
+from tf_taintradar.detection.critical import predict_with_critical_region
+from tf_taintradar.detection.pipeline import detect
 from tf_taintradar.errors import NO_THRESHOLD, NotCalibratedError
 from tf_taintradar.model import TaintRadarModel
 
 _MARGIN = 0.5  # nats of the score below its threshold, for what rounding to pixels brings back
-_NAT = {OCCLUSION: 1.0, BANDS: 0.05, COVER: 1.0}
-"""About what a nat is in the unit of the score."""
 
 
 class AdaptivePatch(AdversarialPatch):
@@ -28,9 +26,9 @@ class AdaptivePatch(AdversarialPatch):
     default every step minimises what the classifier lacks of the target, plus `weight` times what
     the detector sees:
 
-    - variants "occlusion", "bands" and "cover": how far the score lies above its threshold;
-    - variant "paper": the cross-entropy of the target once the tainted region is filled, so that
-      the label keeps its rank.
+    - how far the score lies above its threshold;
+    - or, where no gradient passes the score (variant "paper"), the cross-entropy of the target once
+      the tainted region is filled, so that the label keeps its rank.
 
     It has succeeded on an image if the classifier answers the target and the detector does not
     flag it: `result.success & ~radar.predict(result.images)["is_adversarial"]`.
@@ -82,19 +80,18 @@ class AdaptivePatch(AdversarialPatch):
         found = detect(
             self._classifier,
             shot.images,
-            variant=self.radar.variant,
-            fill=self.radar.fill,
-            top_k=self.radar.top_k or 1,
+            variant=self.radar.rule,
             temperature=self.radar.temperature,
             map_threshold=self.radar.map_threshold,
             slope=self.slope(shot.step),
         )
-        miss, wanted = self.miss(found.sight.logits, shot.labels)
-        if self.radar.variant == PAPER:
+        miss, wanted = self.miss(found.prediction.logits, shot.labels)
+        nat = self.radar.rule.nat
+        if nat is None:
             seen, _ = self.miss(found.cleaned_logits, shot.labels)
             is_evaded = found.score <= self._threshold
         else:
-            nats_above = (found.score - self._threshold) / _NAT[self.radar.variant]
+            nats_above = (found.score - self._threshold) / nat
             seen = tf.nn.relu(nats_above + 2 * _MARGIN)
             is_evaded = nats_above <= -_MARGIN
         return miss + self.weight * seen, wanted * tf.cast(is_evaded, tf.float32)
@@ -142,15 +139,15 @@ class MisleadingPatch(AdaptivePatch):
 
     def objective(self, shot: Shot) -> tuple[tf.Tensor, tf.Tensor]:
         """What the classifier lacks of the target, and where the detector looks."""
-        sight, _ = look(
+        prediction, _ = predict_with_critical_region(
             self._classifier,
             shot.images,
             temperature=self.radar.temperature,
             map_threshold=self.radar.map_threshold,
             slope=self.slope(shot.step),
         )
-        miss, wanted = self.miss(sight.logits, shot.labels)
-        return miss + self.weight * self._seen(sight.critical_region, shot), wanted
+        miss, wanted = self.miss(prediction.logits, shot.labels)
+        return miss + self.weight * self._seen(prediction.critical_region, shot), wanted
 
     def _seen(self, region: tf.Tensor, shot: Shot) -> tf.Tensor:
         """(b,) float32 in [0, 1]."""

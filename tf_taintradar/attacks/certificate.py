@@ -8,10 +8,8 @@ import tensorflow as tf
 
 from tf_taintradar.attacks.checks import check_target, wanted_labels
 from tf_taintradar.classifier.opened import open_classifier
-from tf_taintradar.detection.cover import covering_windows
-from tf_taintradar.detection.explanation import CoverExplanation
+from tf_taintradar.detection.cover import CoverExplanation
 from tf_taintradar.detection.occlusion import strength
-from tf_taintradar.detection.rules import COVER
 from tf_taintradar.errors import NO_THRESHOLD, NotCalibratedError
 from tf_taintradar.images.pixels import as_pixels
 from tf_taintradar.model import TaintRadarModel
@@ -47,10 +45,11 @@ def certify(
     Source: certified detection, as in Xiang et al., "PatchCleanser", USENIX Security 2022, with
     a calibrated score in place of a change of the label.
     """
-    if radar.variant != COVER:
+    windows = radar.rule.covering_windows(radar.opened.input_shape[:2])
+    if windows is None:
         raise ValueError(
-            f"`radar` must be of variant {COVER!r}, this one's is {radar.variant!r}: of others "
-            "nothing can be said for certain."
+            "`radar` must have a rule with covering windows, such as variant 'cover'. Received: "
+            f"variant {radar.variant!r}, of which nothing can be said for certain."
         )
     if radar.threshold is None:
         raise NotCalibratedError(NO_THRESHOLD)
@@ -67,7 +66,6 @@ def certify(
     clean = np.array([one.label for one in found], np.int32)
     target = check_target(target_class, opened.n_classes)
     wanted = wanted_labels(target, clean)
-    windows = covering_windows(pixels.shape[1:3])
     is_covered = ~(places[:, None] & ~windows).any(axis=(2, 3))
     lacks = np.stack([_lacks(one.covered_logits) for one in found])  # (n, windows, labels)
     surest = np.where(is_covered[..., None], lacks, -np.inf).max(axis=1)

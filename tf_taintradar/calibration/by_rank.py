@@ -7,7 +7,7 @@ import dataclasses
 import logging
 import math
 import pathlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -41,10 +41,17 @@ class RankCalibration(Calibration):
             threshold = column; zero for larger thresholds.
     """
 
+    kind: ClassVar[str] = "RankCalibration"
+
     top_k: int
     rank_threshold: int
     empty_share: float
     fpr_grid: npt.NDArray[np.float64]
+
+    @property
+    def variant(self) -> str:
+        """The paper's."""
+        return "paper"
 
     @property
     def threshold(self) -> float:

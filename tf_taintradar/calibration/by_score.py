@@ -1,9 +1,10 @@
 """From scores on benign images to the threshold that meets a target false positive rate."""
 
 import dataclasses
+import json
 import math
 import pathlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,7 @@ from tf_taintradar.calibration.record import (
     wilson_interval,
 )
 from tf_taintradar.errors import CalibrationError
+from tf_taintradar.support.checks import require
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,18 +29,28 @@ class ScoreCalibration(Calibration):
 
     Attributes:
         score_threshold: an image is flagged when its score is above this.
-        variant: whose scores these are, see `detection.detect`.
         scores: (n_images,) float64, the scores of the calibration images, largest first.
+        variant: the name of the rule whose scores these are.
+        settings: the settings of that rule, ready for JSON; None in records of before 0.2.
     """
+
+    kind: ClassVar[str] = "ScoreCalibration"
 
     score_threshold: float
     scores: npt.NDArray[np.float64]
     variant: str = "occlusion"  # of records that do not name it
+    settings: dict[str, Any] | None = None
 
     @property
     def threshold(self) -> float:
         """The score threshold."""
         return self.score_threshold
+
+    def check_settings(self, settings: dict[str, Any]) -> None:
+        """Raises ValueError unless the record was made with these settings of its rule."""
+        expected = json.loads(json.dumps(settings))
+        fits = self.settings is None or self.settings == expected
+        require(fits, "calibration", self.settings, f"one of a rule with the settings {expected}")
 
     def plot(self, path: str | pathlib.Path | None = None) -> "Figure":
         """Draws the false positive rate over the threshold; writes the picture to `path` if given.
@@ -50,12 +62,27 @@ class ScoreCalibration(Calibration):
 
 
 def choose_threshold(
-    scores: npt.NDArray[np.floating], target_fpr: float, *, variant: str
+    scores: npt.NDArray[np.floating],
+    target_fpr: float,
+    *,
+    variant: str,
+    settings: dict[str, Any] | None = None,
 ) -> ScoreCalibration:
     """The smallest threshold that keeps the false positive rate below the target, soundly.
 
-    `variant` is kept beside it; other arguments, errors and source as in `smallest_threshold`.
-    Warns if so few images leave the rate uncertain.
+    Logs a warning if the images are so few that the rate stays uncertain.
+
+    Args:
+        scores: (n,) floats, one for each benign image.
+        target_fpr: the largest rate of benign images that may be flagged, in (0, 1).
+        variant: the name of the rule whose scores these are, kept in the record.
+        settings: the settings of that rule, kept in the record.
+
+    Raises:
+        ValueError: `target_fpr` is outside (0, 1).
+        CalibrationError: too few images for the target.
+
+    Source: see `smallest_threshold`.
     """
     threshold, n = smallest_threshold(scores, target_fpr), len(scores)
     ordered = np.sort(np.asarray(scores, np.float64))[::-1]
@@ -68,6 +95,7 @@ def choose_threshold(
         score_threshold=threshold,
         scores=ordered,
         variant=variant,
+        settings=None if settings is None else json.loads(json.dumps(settings)),
     )
     warn_if_uncertain(calibration)
     return calibration

@@ -5,7 +5,7 @@ import json
 import logging
 import math
 import pathlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -24,11 +24,14 @@ class Calibration:
     `RankCalibration` is the one of variant "paper", `ScoreCalibration` that of the others.
 
     Attributes:
+        kind: what `to_json` calls this kind of record.
         target_fpr: the false positive rate asked for, in (0, 1).
         fpr: share of the calibration images that these settings flag; never above `target_fpr`.
         fpr_interval: its 95 % confidence interval (Wilson).
         n_images: number of calibration images.
     """
+
+    kind: ClassVar[str]
 
     target_fpr: float
     fpr: float
@@ -36,9 +39,17 @@ class Calibration:
     n_images: int
 
     @property
+    def variant(self) -> str:
+        """The name of the rule that the record is for."""
+        raise NotImplementedError
+
+    @property
     def threshold(self) -> float:
         """An image is flagged when its score is above this."""
         raise NotImplementedError
+
+    def check_settings(self, settings: dict[str, Any]) -> None:
+        """Raises ValueError unless the record was made with these settings of its rule."""
 
     def plot(self, path: str | pathlib.Path | None = None) -> "Figure":
         """Draws the false positive rate over the settings; writes the picture to `path` if given.
@@ -63,7 +74,7 @@ class Calibration:
         """The record as JSON text; `from_json` reads it back."""
         values = dataclasses.asdict(self).items()
         plain = {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in values}
-        return json.dumps({"kind": type(self).__name__, **plain})
+        return json.dumps({"kind": self.kind, **plain})
 
     @classmethod
     def from_json(cls, text: str) -> "Calibration":
@@ -72,7 +83,7 @@ class Calibration:
         Raises:
             CalibrationError: the text is not such a record.
         """
-        kinds = {kind.__name__: kind for kind in Calibration.__subclasses__()}
+        kinds = {kind.kind: kind for kind in Calibration.__subclasses__()}
         try:
             values: dict[str, Any] = json.loads(text)
             kind = kinds[values.pop("kind")]

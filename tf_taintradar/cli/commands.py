@@ -63,7 +63,7 @@ def calibrate(
     folder: options.Folder,
     output: options.Detector,
     target_fpr: options.TargetFpr = 0.06,
-    k_max: options.KMax = 20,
+    k_max: options.KMax = None,
     batch_size: options.BatchSize = 32,
     plot: options.Plot = None,
     report: options.Report = None,

@@ -75,7 +75,10 @@ Picture = Annotated[
 TargetFpr = Annotated[
     float, typer.Option(help="The largest share of benign images that may be flagged.")
 ]
-KMax = Annotated[int, typer.Option(min=1, help="The largest K that is tried.")]
+KMax = Annotated[
+    int | None,
+    typer.Option(min=1, help="The largest K that variant paper tries; by default 20."),
+]
 Plot = Annotated[
     Path | None,
     typer.Option(help="Draw the false positive rate over K and threshold.", dir_okay=False),

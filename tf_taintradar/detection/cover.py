@@ -1,4 +1,4 @@
-"""Variant "cover": windows painted over one after another, whatever the critical map says.
+"""The rule for attackers who know the detector: windows of pixels painted over one by one.
 
 An attacker who knows the detector draws the critical map elsewhere, and moves the evidence into
 cells that stay. Nobody can do so here: the windows' places are fixed, one of them covers whatever
@@ -9,26 +9,33 @@ without attacking; see `attacks.certify`.
 b images (H, W, c), n labels, v windows.
 """
 
-from typing import NamedTuple
+import dataclasses
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
 from tf_taintradar.classifier.opened import OpenedClassifier
+from tf_taintradar.detection.critical import ActivationMaps, Prediction
+from tf_taintradar.detection.detection import Detection
+from tf_taintradar.detection.explanation import Explanation, Panel
 from tf_taintradar.detection.occlusion import (
+    Occlusion,
+    OcclusionExplanation,
     Occlusions,
-    average_outside,
     deepest,
     strength,
+    without,
     worst_falls,
 )
 from tf_taintradar.detection.regions import Slope, fill_region
+from tf_taintradar.detection.rule import Rule
+from tf_taintradar.detection.windows import average_outside, grid, stretches
+from tf_taintradar.support.checks import check_integer, require
 
-LARGEST_PATCH = 0.3
-"""The side of the largest patch that is covered for certain, as a fraction of the image's sides."""
-
-_PER_SIDE = 4  # windows down, and across
+Sides = tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]
+"""The rows (v, H) and the columns (v, W) of v windows."""
 
 
 class Covers(NamedTuple):
@@ -48,21 +55,111 @@ class Covers(NamedTuple):
     covered_logits: tf.Tensor
     lacks: tf.Tensor
 
+    @property
+    def occlusions(self) -> Occlusions:
+        """What happens without the windows of cells."""
+        return Occlusions(self.windows, self.window_logits, self.falls, self.strength)
+
+
+@dataclasses.dataclass(frozen=True)
+class Cover(Rule):
+    """Paints over windows of pixels at fixed positions, one of which covers any patch.
+
+    It does what `Occlusion` does as well. The score is the larger of that rule's and what the label
+    lacks under the worst window, see `covered_score`. One more forward pass for each window.
+
+    Args:
+        largest_patch: the side of the largest patch that is covered for certain, as a fraction of
+            the image's sides, in (0, 1).
+        per_side: how many windows lie side by side, down and across, at least 1. More of them are
+            smaller, and cost more.
+
+    Raises:
+        ValueError: an argument is out of range.
+    """
+
+    name = "cover"
+    purpose = "for attackers who know the detector; 16 more forward passes"
+
+    largest_patch: float = 0.3
+    per_side: int = 4
+
+    def __post_init__(self) -> None:
+        fits = isinstance(self.largest_patch, int | float) and 0 < self.largest_patch < 1
+        require(fits, "largest_patch", self.largest_patch, "a fraction in (0, 1)")
+        object.__setattr__(self, "per_side", check_integer("per_side", self.per_side, 1))
+
+    def detect(
+        self,
+        classifier: OpenedClassifier,
+        prediction: Prediction,
+        maps: ActivationMaps,
+        *,
+        slope: Slope = None,
+    ) -> Detection:
+        """Steps 3 to 8; see `Rule.detect`."""
+        # 3, 4, 5  what the label loses without windows of cells, and lacks under windows of pixels
+        occlusions = Occlusion().detect(classifier, prediction, maps, slope=slope).evidence
+        size = classifier.input_shape[:2]
+        sides = self.sides(size)
+        images, label = prediction.images, prediction.label
+        found = cover(classifier, images, label, occlusions, sides, slope)
+        # 6, 7, 8  the window that makes the score, the image without it, how far the label falls
+        return without(prediction, *decisive(found, sides, size), found, covered_score(found))
+
+    def explain(self, detection: Detection, **about: Any) -> Explanation:
+        """See `Rule.explain`; with the windows of both kinds."""
+        windows = self.covering_windows(detection.prediction.images.shape[1:3])
+        return CoverExplanation.of(detection, covering_windows=windows, **about)
+
+    def covering_windows(self, size: tuple[int, int]) -> npt.NDArray[np.bool_]:
+        """The windows, so placed that each patch of `largest_patch` lies within one of them.
+
+        Args:
+            size: (H, W) of the images.
+
+        Returns:
+            (v, H, W) bool, rectangles of pixels, row by row; v is `per_side` squared, fewer on an
+            image of a few pixels.
+
+        Source: the covering masks of Xiang et al., "PatchCleanser", USENIX Security 2022.
+        """
+        rows, columns = self.sides(size)
+        return rows[:, :, None] & columns[:, None]
+
+    def sides(self, size: tuple[int, int]) -> Sides:
+        """The rows and the columns of each window on images (H, W), see `covering_windows`."""
+        return grid(*(self._stretches(length) for length in size))
+
+    def _stretches(self, length: int) -> npt.NDArray[np.bool_]:
+        """The rows or columns (k, length) of the windows, along one axis."""
+        patch = max(1, round(self.largest_patch * length))
+        side = patch + -(-(length - patch) // self.per_side)
+        starts = np.linspace(0, length - side, self.per_side).round().astype(int)
+        return stretches(length, side, np.unique(starts))
+
+
+def covering_windows(size: tuple[int, int]) -> npt.NDArray[np.bool_]:
+    """The windows (v, H, W) of `Cover` with its default settings on images (H, W)."""
+    return Cover().covering_windows(size)
+
 
 def cover(
     classifier: OpenedClassifier,
     images: tf.Tensor,
     label: tf.Tensor,
     found: Occlusions,
+    sides: Sides,
     slope: Slope = None,
 ) -> Covers:
-    """Paints over each of the covering windows in turn, and asks the classifier again.
+    """Paints over each of the windows in turn, and asks the classifier again.
 
     Args:
         classifier: see `open_classifier`.
         images: (b, H, W, c) float32, raw pixels 0..255.
         label: (b,) int32, the predicted labels.
         found: what the windows of the feature map say.
+        sides: the windows.
         slope: for attackers: with one, gradients pass the window under which the label lacks most.
             The score needs no others, and they would cost as many backward passes.
 
@@ -70,7 +167,7 @@ def cover(
         That, and what the label lacks under each window. The mean colour outside a window takes
         its place: it holds nothing of what is under it.
     """
-    sides = tuple(map(tf.constant, _sides(classifier.input_shape[:2])))
+    windows = tuple(map(tf.constant, sides))
 
     def under(window: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
         region = _region(*window)  # of all images, or of each its own
@@ -78,7 +175,7 @@ def cover(
 
     # one window at a time: all of them at once would take as many times the memory
     of_window = tf.TensorSpec((None, classifier.n_classes), tf.float32)
-    logits = tf.map_fn(under, sides, parallel_iterations=1, fn_output_signature=of_window)
+    logits = tf.map_fn(under, windows, parallel_iterations=1, fn_output_signature=of_window)
     logits = tf.transpose(logits, (1, 0, 2))
     if slope is not None:
         logits = tf.stop_gradient(logits)
@@ -86,26 +183,11 @@ def cover(
         again = under(tuple(tf.gather(side, worst) for side in sides))
         is_worst = tf.one_hot(worst, logits.shape[1], True, False, dtype=tf.bool)
         logits = tf.where(is_worst[..., tf.newaxis], again[:, tf.newaxis], logits)
-    return Covers(*found, logits, -strength(logits, label))
-
-
-def covering_windows(size: tuple[int, int]) -> npt.NDArray[np.bool_]:
-    """The windows, so placed that each patch of `LARGEST_PATCH` lies within one of them.
-
-    Args:
-        size: (H, W) of the images.
-
-    Returns:
-        (v, H, W) bool, rectangles of pixels, row by row; 16, fewer on an image of a few pixels.
-
-    Source: the covering masks of Xiang et al., "PatchCleanser", USENIX Security 2022.
-    """
-    rows, columns = _sides(size)
-    return rows[:, :, None] & columns[:, None]
+    return Covers(*found, covered_logits=logits, lacks=-strength(logits, label))
 
 
 def covered_score(found: Covers) -> tf.Tensor:
-    """The score of variant "cover", in nats: the larger of two.
+    """The score of `Cover`, in nats: the larger of two.
 
     What the label lacks under the window where it lacks most, which no attacker can lower; and the
     score of variant "occlusion", which finds patches that no window covers, too. Unlike a fall,
@@ -121,11 +203,12 @@ def covered_score(found: Covers) -> tf.Tensor:
     return tf.maximum(worst_falls(found.falls), tf.reduce_max(found.lacks, axis=-1))
 
 
-def decisive(found: Covers, size: tuple[int, int]) -> tuple[tf.Tensor, tf.Tensor]:
+def decisive(found: Covers, sides: Sides, size: tuple[int, int]) -> tuple[tf.Tensor, tf.Tensor]:
     """The window that makes the score, of pixels or of cells.
 
     Args:
         found: of b images.
+        sides: the windows of pixels.
         size: (H, W) of the images.
 
     Returns:
@@ -133,8 +216,8 @@ def decisive(found: Covers, size: tuple[int, int]) -> tuple[tf.Tensor, tf.Tensor
     """
     worst = tf.argmax(found.lacks, axis=-1, output_type=tf.int32)
     is_covered = tf.reduce_max(found.lacks, axis=-1) >= covered_score(found)
-    region, logits = deepest(Occlusions(*found[: len(Occlusions._fields)]), size)
-    covered = _region(*(tf.gather(sides, worst) for sides in _sides(size)))
+    region, logits = deepest(found.occlusions, size)
+    covered = _region(*(tf.gather(side, worst) for side in sides))
     covered_logits = tf.gather(found.covered_logits, worst, batch_dims=1)
     return (
         tf.where(is_covered[:, None, None], covered, region),
@@ -148,16 +231,21 @@ def _region(rows: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
     return tf.reshape(region, (-1, *region.shape[-2:]))
 
 
-def _sides(size: tuple[int, int]) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    """The rows (v, H) and the columns (v, W) of each window."""
-    down, across = (_stretches(length) for length in size)
-    return np.repeat(down, len(across), axis=0), np.tile(across, (len(down), 1))
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class CoverExplanation(OcclusionExplanation):
+    """Every intermediate result of variant "cover" for one image: those of "occlusion", and more.
 
+    Attributes:
+        covering_windows: (v, H, W) bool, see `Cover.covering_windows`.
+        covered_logits: (v, n) float32, the logits with each of them painted over.
+        lacks: (v,) float32, what the label lacks then of being certain, in nats.
+    """
 
-def _stretches(length: int) -> npt.NDArray[np.bool_]:
-    """The rows or columns (4 or fewer, length) of the windows, along one axis."""
-    patch = max(1, round(LARGEST_PATCH * length))
-    side = patch + -(-(length - patch) // _PER_SIDE)
-    starts = np.linspace(0, length - side, _PER_SIDE).round().astype(int)
-    pixels, first = np.arange(length), np.unique(starts)[:, None]
-    return (pixels >= first) & (pixels < first + side)
+    covering_windows: npt.NDArray[np.bool_]
+    covered_logits: npt.NDArray[np.float32]
+    lacks: npt.NDArray[np.float32]
+
+    def _way(self) -> list[Panel]:
+        worst = int(self.lacks.argmax())
+        covered = f"covered\nlacks {self.lacks[worst]:.1f} nats"
+        return [*super()._way(), (self.image, covered, self.covering_windows[worst])]

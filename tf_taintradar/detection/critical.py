@@ -1,8 +1,9 @@
-"""Steps 1 and 2 of Figure 2: what the classifier sees in an image, and what its answer rests on.
+"""Steps 1 and 2 of Figure 2: what the classifier answers, and what its answer rests on.
 
 b images (H, W, c), n labels, feature map (h, w, channels).
 """
 
+import dataclasses
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -18,14 +19,14 @@ from tf_taintradar.detection.cam import (
 from tf_taintradar.detection.regions import Slope
 
 
-class Sight(NamedTuple):
+class Prediction(NamedTuple):
     """The prediction, and what it rests on.
 
     Attributes:
         images: (b, H, W, c) float32, raw pixels 0..255.
         features: (b, h, w, channels) float32, the feature map.
         logits: (b, n) float32.
-        label: (b,) int32, the predicted label.
+        label: (b,) int32, the predicted labels.
         critical_map: (b, h, w) float32, >= 0: what supports the label or suppresses the others.
         critical_region: (b, H, W), see `regions`.
     """
@@ -38,15 +39,42 @@ class Sight(NamedTuple):
     critical_region: tf.Tensor
 
 
-def look(
+@dataclasses.dataclass(frozen=True, eq=False)
+class ActivationMaps:
+    """Makes class activation maps of one forward pass, and regions of the maps.
+
+    Attributes:
+        features: (b, h, w, channels) float32, the feature map.
+        channel_weights: the gradients over the head, see `cam.trace_head`.
+        size: (H, W) of the images.
+        map_threshold: where a region ends, as a fraction of its map's maximum, in (0, 1].
+        slope: of a sigmoid for gradients, see `regions`.
+    """
+
+    features: tf.Tensor
+    channel_weights: ChannelWeights
+    size: tuple[int, int]
+    map_threshold: float
+    slope: Slope = None
+
+    def of(self, weightings: tf.Tensor) -> tf.Tensor:
+        """The signed maps (b, k, h, w) float32 of k weightings (k, b, n) of the logits."""
+        return class_activation_map(self.features, self.channel_weights(weightings))
+
+    def regions(self, maps: tf.Tensor) -> tf.Tensor:
+        """The regions (b, k, H, W) of maps (b, k, h, w) float32, >= 0; see `cam.binarize`."""
+        return binarize(upsample(maps, self.size), self.map_threshold, self.slope)
+
+
+def predict_with_critical_region(
     classifier: OpenedClassifier,
     images: tf.Tensor,
     *,
-    temperature: float,
-    map_threshold: float,
+    temperature: float = 2.0,
+    map_threshold: float = 0.15,
     slope: Slope = None,
-) -> tuple[Sight, ChannelWeights]:
-    """The prediction and its critical region, and the gradients that further maps need.
+) -> tuple[Prediction, ActivationMaps]:
+    """The prediction with its critical region, and what makes further maps.
 
     Args:
         classifier: see `open_classifier`.
@@ -55,16 +83,18 @@ def look(
         map_threshold: where a region ends, as a fraction of its map's maximum, in (0, 1].
         slope: of a sigmoid for gradients, see `regions`.
 
-    Returns:
-        What is seen, and the function of `cam.trace_head`.
+    Source: Figure 2, steps 1 and 2; Eq. 1 to 4.
     """
     # 1  forward
     features = classifier.features(images)
     logits, channel_weights = trace_head(classifier.head, features)
     label = tf.argmax(logits, axis=-1, output_type=tf.int32)
     # 2  critical region: the gradient of log softmax(Z / T) at the label, Eq. 3
+    maps = ActivationMaps(
+        features, channel_weights, classifier.input_shape[:2], map_threshold, slope
+    )
     one_hot = tf.one_hot(label, classifier.n_classes)
     pull = (one_hot - tf.nn.softmax(logits / temperature)) / temperature
-    critical = tf.nn.relu(class_activation_map(features, channel_weights(pull[None])))
-    region = binarize(upsample(critical, classifier.input_shape[:2]), map_threshold, slope)
-    return Sight(images, features, logits, label, critical[:, 0], region[:, 0]), channel_weights
+    critical = tf.nn.relu(maps.of(pull[None]))
+    region = maps.regions(critical)[:, 0]
+    return Prediction(images, features, logits, label, critical[:, 0], region), maps

@@ -2,8 +2,6 @@
 
 import dataclasses
 
-from tf_taintradar.detection.rules import PAPER
-
 BLIND_SHARE = 0.95  # share of images without evidence above which a detector sees nothing
 
 
@@ -14,9 +12,10 @@ class Diagnosis:
     Attributes:
         feature_layer: name of the layer whose output is the feature map.
         feature_shape: (h, w, channels) of the feature map.
-        variant: how the detector removes and decides, see `detection.detect`.
+        variant: the name of the detector's rule, see `detection.rules`.
         top_k: K, the number of labels that take part in the negative maps.
         n_images: how many images were looked at.
+        blind_share: share of the maps which the rule needs that are zero everywhere.
         empty_critical: share of images whose critical map is zero everywhere.
         empty_negative: share of negative maps that are zero everywhere.
         empty_tainted: share of images whose tainted region is empty.
@@ -30,6 +29,7 @@ class Diagnosis:
     variant: str
     top_k: int
     n_images: int
+    blind_share: float
     empty_critical: float
     empty_negative: float
     empty_tainted: float
@@ -39,9 +39,8 @@ class Diagnosis:
 
     @property
     def is_blind(self) -> bool:
-        """Whether nearly all maps that the variant needs are empty: it sees nothing there."""
-        empty = self.empty_negative if self.variant == PAPER else self.empty_critical
-        return empty > BLIND_SHARE
+        """Whether nearly all maps that the rule needs are empty: it sees nothing there."""
+        return self.blind_share > BLIND_SHARE
 
     def __str__(self) -> str:
         height, width, channels = self.feature_shape

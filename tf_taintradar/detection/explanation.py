@@ -8,26 +8,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
+from typing_extensions import Self
 
 from tf_taintradar import plot
-from tf_taintradar.detection.cover import Covers, covering_windows
-from tf_taintradar.detection.occlusion import to_pixels
-from tf_taintradar.detection.paper import Evidence
-from tf_taintradar.detection.rules import Detection
+from tf_taintradar.detection.detection import Detection
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_NEGATIVES_SHOWN = 3
 Panel = tuple[npt.NDArray[Any], str, npt.NDArray[np.bool_] | None]
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Explanation:
-    """What all explanations of one image (H, W, c) with n labels have in common, as arrays.
+    """Why one image (H, W, c) with n labels is flagged, or is not: all that was found, as arrays.
 
-    `OcclusionExplanation`, `CoverExplanation` and `PaperExplanation` add what leads to the tainted
-    region.
+    A rule with evidence of its own has a subclass, which adds what leads to the tainted region.
 
     Attributes:
         image: (H, W, c) float32, raw pixels 0..255.
@@ -59,37 +55,21 @@ class Explanation:
     is_adversarial: bool | None = None
     class_names: Sequence[str] | None = None
 
-    @staticmethod
-    def of(
-        detection: Detection,
-        *,
-        is_adversarial: bool | None = None,
-        class_names: Sequence[str] | None = None,
-    ) -> "Explanation":
-        """The explanation of a detection on a batch of one image."""
-        first = tf.nest.map_structure(lambda tensor: tensor.numpy()[0], detection)
-        sight, evidence = first.sight._asdict(), first.evidence._asdict()
-        if isinstance(first.evidence, Evidence):
-            kind: type[Explanation] = PaperExplanation
-            evidence["filled_image"] = evidence.pop("filled_images")
-        else:
-            is_cover = isinstance(first.evidence, Covers)
-            kind = CoverExplanation if is_cover else OcclusionExplanation
-            evidence["strength"] = float(evidence["strength"])
-        return kind(
-            image=sight.pop("images"),
-            label=int(sight.pop("label")),
-            **{name: value for name, value in sight.items() if name != "features"},
-            **evidence,
-            tainted_region=first.tainted_region,
-            cleaned_image=first.cleaned_images,
-            cleaned_logits=first.cleaned_logits,
-            recovered_label=int(first.recovered_label),
-            rank_shift=int(first.rank_shift),
-            score=float(first.score),
-            is_adversarial=is_adversarial,
-            class_names=class_names,
-        )
+    @classmethod
+    def of(cls, detection: Detection, **about: Any) -> Self:
+        """The explanation of a detection on a batch of one image.
+
+        Args:
+            detection: what a rule found.
+            about: the fields that are not in it: `is_adversarial`, `class_names`, and those of a
+                subclass that are not in the evidence.
+        """
+        first = {name: _first(tensor) for name, tensor in detection.fields().items()}
+        for plural in ("images", "cleaned_images", "filled_images"):
+            first[plural.removesuffix("s")] = first.pop(plural, None)
+        known = {field.name for field in dataclasses.fields(cls)}
+        found = {name: value for name, value in first.items() if name in known}
+        return cls(**found, **about)
 
     def name_of(self, label: int) -> str:
         """The name of a label; its number if the classes have no names."""
@@ -112,8 +92,8 @@ class Explanation:
         return plot.saved(figure, path)
 
     def _way(self) -> list[Panel]:
-        """The panels between the critical and the tainted region."""
-        raise NotImplementedError
+        """The panels between the critical and the tainted region: steps 3 to 5."""
+        return []
 
     def _region_title(self) -> str:
         return f"tainted region\n{self.tainted_region.mean():.1%} of image"
@@ -133,90 +113,13 @@ class Explanation:
         return f"{self.name_of(self.label)}: {verdict[self.is_adversarial]} ({self._fall()})"
 
     def _fall(self) -> str:
+        return f"score {self.score:.3g}; {self._ranks()}"
+
+    def _ranks(self) -> str:
         return f"falls by {self.rank_shift} of {len(self.logits) - 1} ranks"
 
 
-@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
-class OcclusionExplanation(Explanation):
-    """Every intermediate result of variants "occlusion" and "bands" for one image.
-
-    Attributes:
-        windows: (s, h, w) bool, the most critical window of each size, in cells.
-        window_logits: (s, n) float32, the logits without each window.
-        falls: (s,) float32, how far the label falls without each, in nats; `score` is the mean
-            of the two deepest, or of all as a share of what the label had.
-        strength: what the label had, in nats; see `occlusion.strength`.
-    """
-
-    windows: npt.NDArray[np.bool_]
-    window_logits: npt.NDArray[np.float32]
-    falls: npt.NDArray[np.float32]
-    strength: float
-
-    def _way(self) -> list[Panel]:
-        size = self.image.shape[:2]
-        regions = to_pixels(tf.constant(self.windows), size).numpy()
-        return [
-            (self.image, f"without it\nfalls by {fall:.1f} nats", region)
-            for region, fall in zip(regions, self.falls, strict=True)
-        ]
-
-    def _fall(self) -> str:
-        return f"score {self.score:.3g}; {super()._fall()}"
-
-
-@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
-class CoverExplanation(OcclusionExplanation):
-    """Every intermediate result of variant "cover" for one image: those of "occlusion", and more.
-
-    Attributes:
-        covered_logits: (v, n) float32, the logits with each of `cover.covering_windows` painted
-            over.
-        lacks: (v,) float32, what the label lacks then of being certain, in nats.
-    """
-
-    covered_logits: npt.NDArray[np.float32]
-    lacks: npt.NDArray[np.float32]
-
-    def _way(self) -> list[Panel]:
-        worst = int(self.lacks.argmax())
-        region = covering_windows(self.image.shape[:2])[worst]
-        return [
-            *super()._way(),
-            (self.image, f"covered\nlacks {self.lacks[worst]:.1f} nats", region),
-        ]
-
-
-@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
-class PaperExplanation(Explanation):
-    """Every intermediate result of Figure 2, of variant "paper", for one image.
-
-    Attributes:
-        filled_image: (H, W, c) float32, the image with its critical region filled.
-        filled_logits: (n,) float32.
-        top_labels: (K,) int32, the labels that gain most by it, largest gain first.
-        logit_increases: (K,) float32.
-        negative_maps: (K, h, w) float32, >= 0.
-        negative_regions: (K, H, W) bool.
-    """
-
-    filled_image: npt.NDArray[np.float32]
-    filled_logits: npt.NDArray[np.float32]
-    top_labels: npt.NDArray[np.int32]
-    logit_increases: npt.NDArray[np.float32]
-    negative_maps: npt.NDArray[np.float32]
-    negative_regions: npt.NDArray[np.bool_]
-
-    def _way(self) -> list[Panel]:
-        shown = range(min(_NEGATIVES_SHOWN, len(self.top_labels)))
-        return [
-            (self.filled_image, f"filled\n{self._answer(self.filled_logits)}", None),
-            *((self.image, self._negative_title(i), self.negative_regions[i]) for i in shown),
-        ]
-
-    def _negative_title(self, i: int) -> str:
-        name = self.name_of(int(self.top_labels[i]))
-        return f"holds down\n{name} ({self.logit_increases[i]:+.1f})"
-
-    def _region_title(self) -> str:
-        return f"intersection of {len(self.top_labels)}\n{self.tainted_region.mean():.1%} of image"
+def _first(tensor: tf.Tensor) -> Any:
+    """The first row as an array, or as a Python number."""
+    row = np.asarray(tensor)[0]
+    return row if row.ndim else row.item()

@@ -1,6 +1,7 @@
-"""The algorithm bound to one classifier and its settings, compiled once for every batch size."""
+"""The algorithm bound to one classifier, compiled once for every rule and batch size."""
 
 import functools
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -11,56 +12,102 @@ import tensorflow as tf
 
 from tf_taintradar.classifier.graph import compiled
 from tf_taintradar.classifier.opened import OpenedClassifier
-from tf_taintradar.detection.critical import Sight, look
-from tf_taintradar.detection.paper import Evidence, gather_evidence, rank_shifts
-from tf_taintradar.detection.rules import Detection, detect
-from tf_taintradar.fills import Fill
+from tf_taintradar.detection.critical import predict_with_critical_region
+from tf_taintradar.detection.detection import Detection
+from tf_taintradar.detection.paper import Paper
+from tf_taintradar.detection.regions import Slope
+from tf_taintradar.detection.rule import Rule, is_zero
+from tf_taintradar.detection.rules import DEFAULT, make_rule
 from tf_taintradar.images.files import count_images, iterate_batches
 from tf_taintradar.images.pixels import Shape
+from tf_taintradar.support.checks import check_integer
 
 Tensors = dict[str, tf.Tensor]
 Arrays = dict[str, npt.NDArray[Any]]
 
 
-class Pipeline:
-    """What a detector computes. Every method is one graph, the same for every batch size.
+def detect(
+    classifier: OpenedClassifier,
+    images: tf.Tensor,
+    *,
+    variant: str | Rule = DEFAULT,
+    temperature: float = 2.0,
+    map_threshold: float = 0.15,
+    slope: Slope = None,
+    fill: Any = None,
+    top_k: int | None = None,
+) -> Detection:
+    """Finds the region that the prediction hangs on, and how far the label drops without it.
 
-    All of them take images (b, H, W, c) float32, raw pixels 0..255, and K.
+    No row depends on another row of the batch.
 
     Args:
         classifier: see `open_classifier`.
-        variant: how a region is removed and the decision found, see `detect`.
-        fill: what is painted into a region.
+        images: (b, H, W, c) float32, raw pixels 0..255.
+        variant: how a region is removed and the score found: the name of a rule of
+            `detection.rules`, or a rule.
+        temperature: T > 0 of Eq. 3; above 1 it keeps the gradient from vanishing on sure labels.
+        map_threshold: where a region ends, as a fraction of its map's maximum, in (0, 1].
+        slope: for attackers who know the detector: every answer stays the same, and gradients of
+            the logits and of the score pass through the regions; see `regions`.
+        fill: what `Paper` paints into a region; other rules have no use for it.
+        top_k: K of `Paper`; other rules have no use for it.
+
+    Returns:
+        The detection of each image.
+
+    Raises:
+        ValueError: there is no such rule, or a setting is out of range.
+
+    Source: Figure 2, steps 1 to 8; step 9, the decision, is the caller's: score > threshold.
+    """
+    own = {"fill": fill, "top_k": top_k} if variant == Paper.name else {}
+    rule = make_rule(variant, **own)
+    # 1, 2  forward, critical region
+    prediction, maps = predict_with_critical_region(
+        classifier, images, temperature=temperature, map_threshold=map_threshold, slope=slope
+    )
+    # 3 to 8  the rule's own
+    return rule.detect(classifier, prediction, maps, slope=slope)
+
+
+class Pipeline:
+    """What a detector computes. Every method is one graph, the same for every batch size.
+
+    All of them take images (b, H, W, c) float32, raw pixels 0..255, and a rule.
+
+    Args:
+        classifier: see `open_classifier`.
         temperature: T of Eq. 3.
         map_threshold: where a region ends, as a fraction of its map's maximum.
     """
 
     def __init__(
-        self,
-        classifier: OpenedClassifier,
-        *,
-        variant: str,
-        fill: Fill,
-        temperature: float,
-        map_threshold: float,
+        self, classifier: OpenedClassifier, *, temperature: float, map_threshold: float
     ) -> None:
         self.classifier = classifier
-        self._variant = variant
-        self._fill = fill
-        self._view = {"temperature": temperature, "map_threshold": map_threshold}
+        self._view: dict[str, Any] = {"temperature": temperature, "map_threshold": map_threshold}
         self._compiled = functools.cache(self._compile)
 
-    def record(self, images: Any, top_k: int) -> Detection:
+    def record(self, images: Any, rule: Rule) -> Detection:
         """Every intermediate result."""
-        return self._compiled(self._record, top_k)(images)
+        return self._compiled(self._record, rule)(images)
 
-    def answer(self, images: Any, top_k: int) -> Tensors:
+    def answer(self, images: Any, rule: Rule) -> Tensors:
         """What `TaintRadarModel.predict` answers, all but the decision."""
-        return self._compiled(self._answer, top_k)(images)
+        return self._compiled(self._answer, rule)(images)
 
-    def explain(self, images: Any, top_k: int) -> Tensors:
-        """What `answer` says, and all else that `Detection` and its `Evidence` hold, by name."""
-        return self._compiled(self._explain, top_k)(images)
+    def explain(self, images: Any, rule: Rule) -> Tensors:
+        """What `answer` says, and all else that `Detection` and its evidence hold, by name."""
+        return self._compiled(self._explain, rule)(images)
+
+    def visibility(self, images: Any, rule: Rule) -> Tensors:
+        """What can be seen on each image: empty maps (bool) and the areas of the regions."""
+        return self._compiled(self._visibility, rule)(images)
+
+    def benign_answers(self, images: Any, rule: Rule) -> Tensors:
+        """What `Rule.calibrate` needs of benign images."""
+        return self._compiled(self._benign_answers, rule)(images)
 
     def classify(self, images: Any) -> Tensors:
         """`predictions` and `label` of the plain classifier, in one forward pass."""
@@ -70,90 +117,55 @@ class Pipeline:
             "label": tf.argmax(logits, axis=-1, output_type=tf.int32),
         }
 
-    def visibility(self, images: Any, top_k: int) -> Tensors:
-        """What can be seen on each image: empty maps (bool) and the areas of the regions."""
-        return self._compiled(self._visibility, top_k)(images)
-
-    def sweep(self, images: Any, k_max: int) -> Tensors:
-        """`rank_shifts` and `areas` (b, k_max) for every K up to k_max; `is_blind` (b, k_max)."""
-        return self._compiled(self._sweep, k_max)(images)
-
-    def scores(self, images: Any, top_k: int) -> Tensors:
-        """`score` (b,); `is_blind` (b,), whether the critical map is zero everywhere."""
-        return self._compiled(self._scores, top_k)(images)
-
     def over_batches(
         self, step: Callable[[npt.NDArray[np.float32]], Tensors], x: Any, **bar: Any
     ) -> Arrays:
         """`over_batches` for images of this classifier."""
         return over_batches(step, x, self.classifier.input_shape, **bar)
 
-    def _compile(self, method: Callable[..., Any], top_k: int) -> Callable[[Any], Any]:
-        return compiled(functools.partial(method, top_k=top_k), self.classifier.input_shape)
+    def _compile(self, method: Callable[..., Any], rule: Rule) -> Callable[[Any], Any]:
+        return compiled(functools.partial(method, rule=rule), self.classifier.input_shape)
 
-    def _record(self, images: tf.Tensor, top_k: int) -> Detection:
-        return detect(
-            self.classifier,
-            images,
-            variant=self._variant,
-            fill=self._fill,
-            top_k=top_k,
-            **self._view,
-        )
+    def _record(self, images: tf.Tensor, rule: Rule) -> Detection:
+        return detect(self.classifier, images, variant=rule, **self._view)
 
-    def _answer(self, images: tf.Tensor, top_k: int) -> Tensors:
-        return self._summary(self._record(images, top_k))
+    def _answer(self, images: tf.Tensor, rule: Rule) -> Tensors:
+        return self._summary(self._record(images, rule))
 
-    def _explain(self, images: tf.Tensor, top_k: int) -> Tensors:
-        found = self._record(images, top_k)
-        fields = {**found.sight._asdict(), **found.evidence._asdict(), **found._asdict()}
-        inner = ("sight", "evidence", "images", "features")
-        shown = {name: value for name, value in fields.items() if name not in inner}
+    def _explain(self, images: tf.Tensor, rule: Rule) -> Tensors:
+        found = self._record(images, rule)
+        fields = found.fields()
+        shown = {name: fields[name] for name in fields if name not in ("images", "features")}
         return {**shown, **self._summary(found)}
 
     def _summary(self, found: Detection) -> Tensors:
         return {
-            "predictions": self.classifier.predictions(found.sight.logits),
-            "label": found.sight.label,
+            "predictions": self.classifier.predictions(found.prediction.logits),
+            "label": found.prediction.label,
             "rank_shift": found.rank_shift,
             "score": found.score,
             "recovered_label": found.recovered_label,
         }
 
-    def _visibility(self, images: tf.Tensor, top_k: int) -> Tensors:
-        found = self._record(images, top_k)
-        sight, evidence = found.sight, found.evidence
-        if not isinstance(evidence, Evidence):
-            sight, evidence = self._evidence(images, top_k)
+    def _visibility(self, images: tf.Tensor, rule: Rule) -> Tensors:
+        prediction, maps = predict_with_critical_region(self.classifier, images, **self._view)
+        found = rule.detect(self.classifier, prediction, maps)
+        own = set(rule.arguments) & set(Paper.arguments)
+        paper = Paper(**{name: getattr(rule, name) for name in own})
+        evidence = paper.evidence(self.classifier, prediction, maps)
         return {
-            "empty_critical": _is_zero(sight.critical_map),
-            "empty_negative": _is_zero(evidence.negative_maps),
+            "is_blind": rule.is_blind(self.classifier, prediction, maps),
+            "empty_critical": is_zero(prediction.critical_map),
+            "empty_negative": is_zero(evidence.negative_maps),
             "empty_tainted": ~tf.reduce_any(found.tainted_region, axis=(1, 2)),
-            "critical_area": _area(sight.critical_region),
+            "critical_area": _area(prediction.critical_region),
             "negative_area": _area(evidence.negative_regions),
             "tainted_area": _area(found.tainted_region),
         }
 
-    def _sweep(self, images: tf.Tensor, top_k: int) -> Tensors:
-        sight, evidence = self._evidence(images, top_k)
-        shifts, areas = rank_shifts(self.classifier, sight, evidence, fill=self._fill)
-        blind = _is_zero(evidence.negative_maps)
-        return {"rank_shifts": shifts, "areas": areas, "is_blind": blind}
-
-    def _scores(self, images: tf.Tensor, top_k: int) -> Tensors:
-        found = self._record(images, top_k)
-        return {"score": found.score, "is_blind": _is_zero(found.sight.critical_map)}
-
-    def _evidence(self, images: tf.Tensor, top_k: int) -> tuple[Sight, Evidence]:
-        sight, channel_weights = look(self.classifier, images, **self._view)
-        return sight, gather_evidence(
-            self.classifier,
-            sight,
-            channel_weights,
-            fill=self._fill,
-            top_k=top_k,
-            map_threshold=self._view["map_threshold"],
-        )
+    def _benign_answers(self, images: tf.Tensor, rule: Rule) -> Tensors:
+        found = predict_with_critical_region(self.classifier, images, **self._view)
+        return rule.benign_answers(self.classifier, *found)
 
 
 def over_batches(
@@ -163,6 +175,8 @@ def over_batches(
     *,
     batch_size: int,
     verbose: Any,
+    steps: int | None = None,
+    callbacks: keras.callbacks.CallbackList | None = None,
 ) -> Arrays:
     """Runs a step over all images and joins its answers.
 
@@ -173,22 +187,29 @@ def over_batches(
         input_shape: (H, W, c).
         batch_size: the most images in one step.
         verbose: 0 for silence, 1 or "auto" for a progress bar.
+        steps: the most batches; None: all.
+        callbacks: their `on_predict_...` methods are called.
 
     Raises:
-        ImageError: as `iterate_batches` raises it.
-        ValueError: likewise.
+        ImageError: an image has the wrong shape, type or value range, or cannot be read.
+        ValueError: `batch_size` or `steps` is out of range.
     """
-    bar = keras.utils.Progbar(count_images(x), verbose=int(verbose not in (0, "0")))
+    if steps is not None:
+        check_integer("steps", steps, 1)
+    told = callbacks or keras.callbacks.CallbackList()
+    batches = itertools.islice(iterate_batches(x, input_shape, batch_size), steps)
+    n = count_images(x)
+    n = n if n is None or steps is None else min(n, steps * batch_size)
+    bar = keras.utils.Progbar(n, verbose=int(verbose not in (0, "0")))
     parts: list[Tensors] = []
-    for batch in iterate_batches(x, input_shape, batch_size):
+    told.on_predict_begin()
+    for i, batch in enumerate(batches):
+        told.on_predict_batch_begin(i)
         parts.append(step(batch))
+        told.on_predict_batch_end(i, {"outputs": parts[-1]})
         bar.add(len(batch))
+    told.on_predict_end()
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-
-def _is_zero(maps: tf.Tensor) -> tf.Tensor:
-    """Whether each map (..., h, w) is zero everywhere."""
-    return tf.reduce_all(maps == 0, axis=(-2, -1))
 
 
 def _area(regions: tf.Tensor) -> tf.Tensor:

@@ -1,35 +1,35 @@
 """The defences of an evaluation: this package's detector and its rivals, asked in the same way."""
 
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from tf_taintradar import baselines
 from tf_taintradar.detection.pipeline import Arrays
-from tf_taintradar.detection.rules import BANDS, COVER, OCCLUSION, PAPER
+from tf_taintradar.detection.rules import DEFAULT, RULES
 from tf_taintradar.model import TaintRadarModel
 
 _MOST_OVERLAYS = 100  # of SentiNet's paper
 
 
-def _radar(variant: str) -> Callable[[TaintRadarModel, int], Any]:
+_OWN = "taintradar"  # the names of this package's rules begin with it
+Make = Callable[[TaintRadarModel, int], Any]
+
+
+def detector_name(variant: str) -> str:
+    """What an evaluation calls a detector of this variant."""
+    return _OWN if variant == DEFAULT else f"{_OWN}-{variant}"
+
+
+def _radar(variant: str) -> Make:
     def make(radar: TaintRadarModel, n_fit: int) -> TaintRadarModel:
-        return TaintRadarModel(
-            radar.classifier,
-            preprocessor=radar.preprocessor,
-            feature_layer=radar.feature_layer,
-            temperature=radar.temperature,
-            map_threshold=radar.map_threshold,
-            fill=radar.fill,
-            variant=variant,
-        )
+        return radar.replaced(variant=variant, class_names=None)
 
     return make
 
 
-def _rival(kind: Callable[..., Any]) -> Callable[[TaintRadarModel, int], Any]:
+def _rival(kind: Callable[..., Any]) -> Make:
     def make(radar: TaintRadarModel, n_fit: int) -> Any:
         return kind(radar.classifier, preprocessor=radar.preprocessor)
 
@@ -43,19 +43,32 @@ def _sentinet(radar: TaintRadarModel, n_fit: int) -> baselines.SentiNet:
     )
 
 
-DEFENCES: Mapping[str, Callable[[TaintRadarModel, int], Any]] = MappingProxyType(
-    {
-        "taintradar": _radar(OCCLUSION),
-        "taintradar-bands": _radar(BANDS),
-        "taintradar-cover": _radar(COVER),
-        "taintradar-paper": _radar(PAPER),
-        "sentinet": _sentinet,
-        "local-gradients-smoothing": _rival(baselines.LocalGradientsSmoothing),
-        "watermarking": _rival(baselines.DigitalWatermarking),
-        "patchcleanser": _rival(baselines.PatchCleanser),
-        "jujutsu": _rival(baselines.Jujutsu),
-    }
-)
+_RIVALS: Mapping[str, Make] = {
+    "sentinet": _sentinet,
+    "local-gradients-smoothing": _rival(baselines.LocalGradientsSmoothing),
+    "watermarking": _rival(baselines.DigitalWatermarking),
+    "patchcleanser": _rival(baselines.PatchCleanser),
+    "jujutsu": _rival(baselines.Jujutsu),
+}
+
+
+class _Defences(Mapping[str, Make]):
+    """A detector of each rule that is registered, then the rivals."""
+
+    def _all(self) -> dict[str, Make]:
+        return {**{detector_name(name): _radar(name) for name in RULES}, **_RIVALS}
+
+    def __getitem__(self, name: str) -> Make:
+        return self._all()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+
+DEFENCES: Mapping[str, Make] = _Defences()
 """By name: makes the defence of a detector's classifier, for so many images to fit it on."""
 
 
@@ -119,6 +132,6 @@ def describe(defence: Any) -> str:
     """The defence and its settings in one line, the same in every process."""
     if not isinstance(defence, TaintRadarModel):
         return type(defence).__name__ if repr(defence).startswith("<") else repr(defence)
-    names = ("variant", "feature_layer", "temperature", "map_threshold")
+    names = ("feature_layer", "temperature", "map_threshold")
     shown = [f"{name}={getattr(defence, name)!r}" for name in names]
-    return f"TaintRadarModel({', '.join([*shown, f'fill={type(defence.fill).__name__}'])})"
+    return f"TaintRadarModel({', '.join([f'variant={defence.rule}', *shown])})"

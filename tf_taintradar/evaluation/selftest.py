@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tf_taintradar.detection.rules import BANDS, COVER, OCCLUSION, PAPER
-from tf_taintradar.evaluation.defences import make_defence
+from tf_taintradar.detection.rules import DEFAULT, Paper
 from tf_taintradar.evaluation.metrics import FEW, Rate
 from tf_taintradar.evaluation.run import evaluate
 from tf_taintradar.evaluation.threats import Threat
@@ -22,12 +21,6 @@ _THREATS: Mapping[str, Threat] = MappingProxyType(
     }
 )
 _NAME = "detector"
-_BY_VARIANT = {
-    OCCLUSION: "taintradar",
-    BANDS: "taintradar-bands",
-    COVER: "taintradar-cover",
-    PAPER: "taintradar-paper",
-}
 _ENOUGH = 0.9  # of the attacks that succeed should be flagged
 _WORKS = 0.5  # of the attacks should succeed, else they say little
 
@@ -92,7 +85,7 @@ def selftest(
     is_calibrated = radar.threshold is not None
     if radar.calibration is not None:
         target_fpr = radar.calibration.target_fpr
-    defence = _Scores(radar) if is_calibrated else make_defence(_BY_VARIANT[radar.variant], radar)
+    defence = _Scores(radar) if is_calibrated else radar.replaced()
     found = evaluate(
         radar,
         images,
@@ -156,10 +149,10 @@ def _advice(seen: SelfTest, variant: str) -> list[str]:
 
 
 def _more(variant: str) -> str:
-    if variant == PAPER:
+    if variant == Paper.name:
         return (
             "The paper's rule suits networks with large fully connected layers: calibrate one with "
-            "variant='occlusion', the default."
+            f"variant={DEFAULT!r}, the default."
         )
     return (
         "See what the detector looks at with `taintradar diagnose` and `taintradar explain`; name "

@@ -11,6 +11,7 @@ from typing import Any
 import tensorflow as tf
 
 from tf_taintradar.detection.pipeline import Pipeline, Tensors
+from tf_taintradar.detection.rule import Rule
 from tf_taintradar.images.decoding import decode_images
 
 UNKNOWN = {
@@ -27,7 +28,7 @@ Endpoint = tuple[Callable[[tf.Tensor], Tensors], tf.TensorSpec]
 
 
 def signatures(
-    pipeline: Pipeline, *, top_k: int, decide: Callable[[Tensors], Tensors]
+    pipeline: Pipeline, rule: Rule, *, decide: Callable[[Tensors], Tensors]
 ) -> dict[str, Endpoint]:
     """The functions of a SavedModel, each with the type of its only argument.
 
@@ -41,17 +42,17 @@ def signatures(
       if the classifier's images are neither grey nor RGB.
     - `classify`: `images` (b, H, W, c) uint8; `predictions` and `label` alone, one forward pass.
     - `explain`: `images` (b, H, W, c) uint8; the answers, and all other fields of
-      `Evidence` and `Detection` but the images themselves.
+      `Detection` and its evidence but the images themselves.
 
     Args:
         pipeline: what the detector computes.
-        top_k: K.
+        rule: how a region is removed and the score found.
         decide: adds `is_adversarial` to an answer.
     """
     shape = pipeline.classifier.input_shape
 
     def answer(images: tf.Tensor) -> Tensors:
-        return decide(pipeline.answer(images, top_k))
+        return decide(pipeline.answer(images, rule))
 
     def guarded(images: tf.Tensor, valid: tf.Tensor) -> Tensors:
         return {**_hide(_of_any_size(answer)(images), ~valid), "valid": valid}
@@ -64,7 +65,7 @@ def signatures(
         return guarded(*decode_images(image_bytes, shape))
 
     def explain(images: tf.Tensor) -> Tensors:
-        return decide(pipeline.explain(images, top_k))
+        return decide(pipeline.explain(images, rule))
 
     pixels = tf.TensorSpec((None, *shape), tf.uint8, "images")
     served: dict[str, Endpoint] = {

@@ -6,7 +6,6 @@ from typing import Any
 
 from tf_taintradar.classifier.precision import at_precision
 from tf_taintradar.export.savedmodel import versions_in
-from tf_taintradar.settings import SETTINGS
 
 
 def export_savedmodel(
@@ -17,6 +16,9 @@ def export_savedmodel(
     precision: str = "float32",
 ) -> pathlib.Path:
     """Writes the detector to `path/version`, where TensorFlow Serving finds it by itself.
+
+    Use it for TensorFlow Serving, which wants a numbered folder for each version, and for half
+    precision; `radar.export` writes a single folder that you name yourself.
 
     The folder appears by one renaming of a finished one: a server that watches `path` never sees
     half a version, and older versions stay as they are.
@@ -58,8 +60,7 @@ def with_precision(radar: Any, precision: str) -> Any:
     classifier = at_precision(radar.classifier, precision)
     if classifier is radar.classifier:
         return radar
-    settings = {name: getattr(radar, name) for name in SETTINGS}
-    twin = type(radar)(**{**settings, "classifier": classifier})
+    twin = radar.replaced(classifier=classifier, **{radar.rule.threshold_name: radar.threshold})
     if radar.calibration is not None:
         twin.calibration = radar.calibration
     return twin

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from tf_taintradar import plot
 from tf_taintradar.calibration.by_score import smallest_threshold
-from tf_taintradar.detection.rules import BANDS, PAPER, VARIANTS
+from tf_taintradar.detection.rules import Bands, make_rule
 from tf_taintradar.evaluation.metrics import Rate
 from tf_taintradar.export.versions import export_savedmodel
 from tf_taintradar.faces.average import average_face
@@ -74,7 +74,7 @@ def train_face_detector(
     output: str | os.PathLike[str],
     *,
     preprocessor: Any = "vggface",
-    variant: str = BANDS,
+    variant: Any = Bands.name,
     fine_tuned: str | None = None,
     tuning_rate: float = 1e-5,
     calibrate_on: Literal["test", "folds"] = "test",
@@ -127,7 +127,7 @@ def train_face_detector(
     """
     out = Path(output)
     require(calibrate_on in ("test", "folds"), "calibrate_on", calibrate_on, '"test" or "folds"')
-    require(variant in VARIANTS, "variant", variant, " or ".join(VARIANTS))
+    make_rule(variant)  # before the long work
     if fine_tuned is not None:
         check_layer(network, fine_tuned)
     common: dict[str, Any] = {"preprocessor": preprocessor, "batch_size": batch_size}
@@ -190,8 +190,8 @@ class _Course:
 
     def wrap(self, learnt: Transfer) -> TaintRadarModel:
         """The detector, without a threshold."""
-        fill: Any = "noise"
-        if self.variant == PAPER:
+        fill: Any = None
+        if "fill" in make_rule(self.variant).arguments:
             shape = learnt.classifier.input_shape[1:]
             fill = average_face(learnt.train.files, shape, cache=self._cache)
         return TaintRadarModel(

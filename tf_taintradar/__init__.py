@@ -10,6 +10,10 @@ label falls once the *tainted region*, the one that holds all other labels down,
 Images are raw RGB pixels 0..255, (batch, height, width, channels), unless something else is said.
 """
 
+import importlib
+import sys
+from typing import Any
+
 from tf_taintradar import attacks, baselines, fills, vggface, video
 from tf_taintradar.calibration.record import Calibration
 from tf_taintradar.detection import Detection, rules
@@ -34,3 +38,50 @@ __all__ = [
     "vggface",
     "video",
 ]
+
+_FORMER = {
+    "applications": "opening",
+    "cam": "detection.cam",
+    "cover": "detection.cover",
+    "decoding": "images.decoding",
+    "dense": "classifier.dense",
+    "diagnosis": "detection.diagnosis",
+    "explanation": "detection.explanation",
+    "feature_layer": "classifier.feature_layer",
+    "files": "support.files",
+    "glasses": "faces.glasses",
+    "graph": "classifier.graph",
+    "image_files": "images.files",
+    "logits": "classifier.logits",
+    "occlusion": "detection.occlusion",
+    "opencv": "support.opencv",
+    "paper": "detection.paper",
+    "pipeline": "detection.pipeline",
+    "precision": "classifier.precision",
+    "preprocessing": "classifier.preprocessing",
+    "rank_calibration": "calibration.by_rank",
+    "ranks": "detection.ranks",
+    "regions": "detection.regions",
+    "savedmodel": "export.savedmodel",
+    "score_calibration": "calibration.by_score",
+    "settings": "support.checks",
+    "signatures": "export.signatures",
+    "store": "support.resumable",
+    "vggface.average": "faces.average",
+    "vggface.batches": "faces.batches",
+    "vggface.features": "faces.features",
+    "vggface.subjects": "faces.subjects",
+    "vggface.transfer": "faces.transfer",
+    "vggface.tuning": "faces.tuning",
+}
+"""Where modules stood before 0.2, and where they stand: both ways of importing them work."""
+
+for _old, _new in _FORMER.items():
+    sys.modules[f"{__name__}.{_old}"] = importlib.import_module(f"{__name__}.{_new}")
+fills.fill_region = sys.modules[f"{__name__}.regions"].fill_region  # type: ignore[attr-defined]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _FORMER:
+        return sys.modules[f"{__name__}.{name}"]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

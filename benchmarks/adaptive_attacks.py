@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 import typer
+from curves import overlap_curves
 from patch_sets import (
     IMAGES,
     LABELS,
@@ -145,7 +146,7 @@ def draw(rows: list[Row], folder: Path) -> None:
             if row.network == network and row.weight is not None:
                 curves.setdefault(row.attack.split(",")[0], {})[row.weight] = row.overlap
         lines = {aim: (list(found), list(found.values())) for aim, found in curves.items()}
-        figure = plot.overlap_curves(lines, title=f"{network}: misleading the critical region")
+        figure = overlap_curves(lines, title=f"{network}: misleading the critical region")
         plot.saved(figure, folder / f"overlap-{network}.png")
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 import typer
+from curves import removal_curves
 from patch_sets import (
     ATTACKS,
     IMAGES,
@@ -112,7 +113,7 @@ def draw(curves: list[Curve], folder: Path) -> None:
         FALL: {curve.images: curve.falls for curve in curves},
     }
     network = curves[0].network
-    figure = plot.removal_curves(curves[0].areas, effects, title=f"{network}: removed and lost")
+    figure = removal_curves(curves[0].areas, effects, title=f"{network}: removed and lost")
     plot.saved(figure, folder / f"removal-{network}.png")
 
 

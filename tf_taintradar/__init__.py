@@ -22,6 +22,7 @@ from tf_taintradar.detection.explanation import Explanation
 from tf_taintradar.evaluation import evaluate
 from tf_taintradar.export.versions import export_savedmodel
 from tf_taintradar.model import TaintRadarModel
+from tf_taintradar.support.version import __version__
 
 __all__ = [
     "Calibration",
@@ -29,6 +30,7 @@ __all__ = [
     "Diagnosis",
     "Explanation",
     "TaintRadarModel",
+    "__version__",
     "attacks",
     "baselines",
     "evaluate",

@@ -1,4 +1,7 @@
-"""Pictures from plain arrays. Every function returns a matplotlib Figure; pyplot is left alone."""
+"""Pictures from plain arrays. Every function returns a matplotlib Figure; pyplot is left alone.
+
+Drawing needs matplotlib, which the extra `plot` installs.
+"""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -7,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from tf_taintradar.support.extras import import_extra
 from tf_taintradar.support.files import replacing
 
 if TYPE_CHECKING:
@@ -14,6 +18,21 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _OUTLINE = "#ff2d55"
+
+
+def require_matplotlib() -> None:
+    """Raises MissingExtraError if matplotlib is not installed; call it before long work."""
+    new_figure(1, 1)
+
+
+def new_figure(width: float, height: float) -> "Figure":
+    """An empty figure of a size in inches.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    figure = import_extra("matplotlib.figure", feature="Drawing", extra="plot")
+    return figure.Figure(figsize=(width, height), layout="constrained")
 
 
 def panels(
@@ -32,7 +51,7 @@ def panels(
             which is laid over it as a heat map, or None.
         headline: a title for the whole row.
     """
-    figure = _figure(2.6 * len(images), 3.6)
+    figure = new_figure(2.6 * len(images), 3.6)
     axes = figure.subplots(1, len(images), squeeze=False)[0]
     for axis, image, title, overlay in zip(axes, images, titles, overlays, strict=True):
         axis.imshow(_displayable(image))
@@ -61,9 +80,9 @@ def rate_surface(
 
     Source: the paper's Figure 3.
     """
+    figure = new_figure(6.4, 4.2)
     from matplotlib.ticker import MaxNLocator
 
-    figure = _figure(6.4, 4.2)
     axis = figure.subplots()
     k_max, n_thresholds = grid.shape
     ks, thresholds = np.arange(1, k_max + 1), np.arange(n_thresholds)
@@ -92,7 +111,7 @@ def fpr_curve(scores: npt.NDArray[np.float64], target_fpr: float, *, chosen: flo
         target_fpr: drawn as a horizontal line.
         chosen: the threshold that is marked.
     """
-    figure = _figure(6.4, 4.2)
+    figure = new_figure(6.4, 4.2)
     axis = figure.subplots()
     rates = np.arange(len(scores)) / len(scores)
     axis.step(scores, rates, where="pre", color="#1f4e9c")
@@ -117,7 +136,7 @@ def roc_curves(
         curves: by name, the scores (n,) of benign images and (m,) of attacked ones.
         title: of the picture.
     """
-    figure = _figure(6.4, 4.8)
+    figure = new_figure(6.4, 4.8)
     axis = figure.subplots()
     for name, (benign, attacked) in curves.items():
         thresholds = np.append(np.sort(benign)[::-1], -np.inf)
@@ -138,80 +157,12 @@ def roc_curves(
     return figure
 
 
-def removal_curves(
-    areas: npt.NDArray[np.floating],
-    effects: Mapping[str, Mapping[str, npt.NDArray[np.floating]]],
-    *,
-    title: str = "",
-) -> "Figure":
-    """What happens to the predicted label as more and more of an image is taken away.
-
-    Args:
-        areas: (s,) the removed shares of the image, ascending, in [0, 1].
-        effects: for each quantity, which gets its own axes, and each kind of images: (n, s) floats.
-            The line is the median image, the band the middle 80 % of them.
-        title: of the picture.
-
-    Source: the paper's Figure 1.
-    """
-    figure = _figure(5.4 * len(effects), 4.2)
-    for axis, (quantity, kinds) in zip(
-        figure.subplots(1, len(effects), squeeze=False)[0], effects.items(), strict=True
-    ):
-        for name, values in kinds.items():
-            low, middle, high = np.quantile(values, (0.1, 0.5, 0.9), axis=0)
-            (line,) = axis.plot(100 * areas, middle, marker=".", label=f"{name} ({len(values)})")
-            axis.fill_between(100 * areas, low, high, color=line.get_color(), alpha=0.12)
-        if max(values.max() for values in kinds.values()) > 100:  # ranks, not nats
-            axis.set_yscale("symlog", linthresh=10)
-        axis.grid(alpha=0.3)
-        axis.set_xlabel("removed, % of the image")
-        axis.set_ylabel(quantity)
-    figure.legend(
-        *axis.get_legend_handles_labels(), loc="outside lower center", ncols=6, fontsize=8
-    )
-    figure.suptitle(title, fontsize=11)
-    return figure
-
-
-def overlap_curves(
-    curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], *, title: str = ""
-) -> "Figure":
-    """Whether attackers can draw the critical region away from their patch.
-
-    Args:
-        curves: by name, the weights lambda (m,) >= 0 and the mean intersection over union (m,) of
-            critical region and patch, in [0, 1].
-        title: of the picture.
-
-    Source: section VII-A of the paper, which plots IoU against lambda.
-    """
-    figure = _figure(6.4, 4.2)
-    axis = figure.subplots()
-    for name, (weights, overlaps) in curves.items():
-        axis.plot(weights, overlaps, marker="o", label=name)
-    axis.set_xscale("symlog", linthresh=1)
-    axis.set_ylim(0, 1)
-    axis.grid(alpha=0.3)
-    axis.set_xlabel("lambda, the weight of misleading")
-    axis.set_ylabel("IoU of critical region and patch")
-    axis.set_title(title)
-    axis.legend()
-    return figure
-
-
 def saved(figure: "Figure", path: str | os.PathLike[str] | None) -> "Figure":
     """Writes the figure to `path` (PNG, PDF, ... by suffix), whole or not at all; returns it."""
     if path is not None:
         with replacing(path) as partial:
             figure.savefig(partial, dpi=110, format=None if partial.suffix else "png")
     return figure
-
-
-def _figure(width: float, height: float) -> "Figure":
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), layout="constrained")
 
 
 def _displayable(image: npt.NDArray) -> npt.NDArray[np.uint8]:

@@ -72,5 +72,5 @@ def test_single_pixels_are_no_cluster(brightest_colour):
 
 def test_without_opencv_it_says_how_to_get_it(brightest_colour, monkeypatch):
     monkeypatch.setitem(sys.modules, "cv2", None)
-    with pytest.raises(ImportError, match=r"pip install 'tf_taintradar\[baselines\]'"):
+    with pytest.raises(ImportError, match=r'pip install "tf_taintradar\[baselines\]"'):
         DigitalWatermarking(brightest_colour)

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from tf_taintradar import TaintRadarModel
 from tf_taintradar.cli import app
-from tf_taintradar.cli.app import Program
+from tf_taintradar.cli.program import Program
 
 ROOT = pathlib.Path(__file__).parents[2]
 COMMANDS = ["detect", "calibrate", "explain", "diagnose", "demo"]
@@ -256,6 +256,23 @@ def test_diagnose_names_the_layer():
     result = run("diagnose", "radar.keras", "photos")
     assert (result.exit_code, result.stderr) == (0, "")
     assert "feature layer `last`, 8 x 8 x 8; 20 images, variant paper, K = 2" in result.stdout
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["calibrate", "radar.keras", "photos", "--output", "{}.keras", "--plot", "{}.png"],
+        ["explain", "radar.keras", "photos/00.png", "--output", "{}.png"],
+        ["evaluate", "radar.keras", "photos", "--output", "{}"],
+        ["demo", "--output", "{}"],
+    ],
+    ids=lambda command: command[0],
+)
+def test_a_command_that_draws_names_the_extra(command, monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    result = run(*(part.format(tmp_path / "new") for part in command))
+    assert_one_line_error(result, 'matplotlib: pip install "tf_taintradar[plot]"')
+    assert list(tmp_path.iterdir()) == []
 
 
 # The program

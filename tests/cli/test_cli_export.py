@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 
 import keras
 import numpy as np
@@ -50,6 +51,15 @@ def test_a_version_is_written_and_answers_as_the_detector(tmp_path):
     expected = keras.saving.load_model("radar.keras").predict(images(), verbose=0)
     for name, values in expected.items():
         np.testing.assert_allclose(answers[name], values, rtol=0, atol=1e-6, err_msg=name)
+
+
+def test_without_the_extra_serving_it_warns_in_one_line(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "tensorflow_serving.apis.prediction_log_pb2", None)
+    result = run("radar.keras", tmp_path / "radar")
+    assert (result.exit_code, result.stdout) == (0, f"SavedModel: {tmp_path / 'radar' / '1'}\n")
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("Warning: Exported without warm-up requests")
+    assert line.endswith('pip install "tf_taintradar[serving]"')
 
 
 def test_the_settings_of_a_plain_classifier_are_given(tmp_path):

@@ -1,10 +1,25 @@
 """What goes to a server and what comes back, over either protocol."""
 
+import inspect
+
 import numpy as np
 import pytest
 
 from tf_taintradar.errors import ImageError, ServingError
 from tf_taintradar.serving import GrpcClient, RestClient
+from tf_taintradar.serving.client import Client, Options
+
+
+def test_both_clients_take_every_option_of_the_base():
+    """`Options` types what the constructors hand on; a name missing there would not be checked."""
+    taken = inspect.signature(Client).parameters.values()
+    assert {one.name for one in taken if one.kind is one.KEYWORD_ONLY} == {*Options.__annotations__}
+    for client in (RestClient("http://localhost:1", "demo"), GrpcClient("localhost:1", "demo")):
+        assert (client.version, client.label, client.batch_size) == (None, None, 8)
+        assert (client.timeout, client.retries) == (10.0, 3)
+        client.close()
+    with pytest.raises(TypeError, match="time_out"):
+        RestClient("http://localhost:1", "demo", time_out=3)
 
 
 def test_arrays(server, connect, direct, pixels, check):

@@ -62,7 +62,7 @@ def test_errors(tmp_path, monkeypatch):
         with pytest.raises(ImageError, match="Cannot open"):
             next(read_frames(source))
     monkeypatch.setitem(sys.modules, "cv2", None)
-    with pytest.raises(ImportError, match=r"pip install 'tf_taintradar\[video\]'"):
+    with pytest.raises(ImportError, match=r'pip install "tf_taintradar\[video\]"'):
         next(read_frames(tmp_path / "text.mp4"))
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tf_taintradar.cli import options, tables
-from tf_taintradar.cli.app import app
-from tf_taintradar.cli.opening import open_detector
+from tf_taintradar.cli.opening import with_detector
+from tf_taintradar.cli.program import app
 from tf_taintradar.cli.quiet import progress_on_stderr
 
 if TYPE_CHECKING:
@@ -52,7 +52,9 @@ class Counts:
 
 
 @app.command()
+@with_detector("preprocessor", "class_names")
 def attack(
+    radar: "TaintRadarModel",
     model: options.Model,
     images: options.Files,
     output: Annotated[Path, typer.Option(help="The new folder for images, patches and record.")],
@@ -80,8 +82,6 @@ def attack(
     seed: int = 0,
     batch_size: options.BatchSize = 16,
     as_json: options.Json = False,
-    preprocessor: options.Preprocessor = None,
-    class_names: options.ClassNames = None,
 ) -> None:
     """Attacks a classifier, and tells whether its detector notices.
 
@@ -89,7 +89,6 @@ def attack(
 
     Example: `taintradar attack radar.keras photos/ --target 7 --kind partial --output attacked/`
     """
-    radar = open_detector(model, preprocessor, None, class_names)
     from tf_taintradar.attacks import Penalties
     from tf_taintradar.support.files import require_new_folder
 

@@ -2,29 +2,28 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tf_taintradar.cli import options, tables
-from tf_taintradar.cli.app import app
-from tf_taintradar.cli.opening import make_folders, open_detector, require_threshold
+from tf_taintradar.cli.opening import make_folders, require_threshold, with_detector
+from tf_taintradar.cli.program import app
 from tf_taintradar.cli.quiet import import_tensorflow, progress_on_stderr, warnings_on_stderr
 from tf_taintradar.support.files import replacing
 
+if TYPE_CHECKING:
+    from tf_taintradar.model import TaintRadarModel
+
 
 @app.command()
+@with_detector(*options.DETECTOR)
 def detect(
+    radar: "TaintRadarModel",
     model: options.Model,
     files: options.Files,
     as_json: options.Json = False,
     batch_size: options.BatchSize = 32,
-    top_k: options.TopK = None,
-    rank_threshold: options.RankThreshold = None,
-    preprocessor: options.Preprocessor = None,
-    feature_layer: options.FeatureLayer = None,
-    class_names: options.ClassNames = None,
-    variant: options.Variant = None,
 ) -> None:
     """Tells which images attack the classifier.
 
@@ -32,9 +31,6 @@ def detect(
 
     Example: `taintradar detect radar.keras photos/ --json > answers.json`
     """
-    radar = open_detector(
-        model, preprocessor, feature_layer, class_names, variant, top_k, rank_threshold
-    )
     require_threshold(radar, model)
     from tf_taintradar.cli import rows
 
@@ -58,7 +54,9 @@ def detect(
 
 
 @app.command()
+@with_detector("preprocessor", "feature_layer", "class_names", "variant")
 def calibrate(
+    radar: "TaintRadarModel",
     model: options.Model,
     folder: options.Folder,
     output: options.Detector,
@@ -67,16 +65,15 @@ def calibrate(
     batch_size: options.BatchSize = 32,
     plot: options.Plot = None,
     report: options.Report = None,
-    preprocessor: options.Preprocessor = None,
-    feature_layer: options.FeatureLayer = None,
-    class_names: options.ClassNames = None,
-    variant: options.Variant = None,
 ) -> None:
     """Chooses a detector's settings on benign images alone, and saves the detector.
 
     Example: `taintradar calibrate classifier.keras benign/ --preprocessor tf --output radar.keras`
     """
-    radar = open_detector(model, preprocessor, feature_layer, class_names, variant)
+    if plot is not None:
+        from tf_taintradar.plot import require_matplotlib
+
+        require_matplotlib()  # before the work
     make_folders(output, plot, report)
     with warnings_on_stderr(), progress_on_stderr() as verbose:
         calibration = radar.calibrate(
@@ -95,24 +92,17 @@ def calibrate(
 
 
 @app.command()
+@with_detector(*options.DETECTOR)
 def explain(
+    radar: "TaintRadarModel",
     model: options.Model,
     image: options.Image,
     output: options.Picture,
-    top_k: options.TopK = None,
-    rank_threshold: options.RankThreshold = None,
-    preprocessor: options.Preprocessor = None,
-    feature_layer: options.FeatureLayer = None,
-    class_names: options.ClassNames = None,
-    variant: options.Variant = None,
 ) -> None:
     """Draws why one image is flagged, or is not.
 
     Example: `taintradar explain radar.keras photo.jpg --output why.png`
     """
-    radar = open_detector(
-        model, preprocessor, feature_layer, class_names, variant, top_k, rank_threshold
-    )
     make_folders(output)
     explanation = radar.explain(image)
     explanation.plot(output)
@@ -124,49 +114,42 @@ def explain(
 
 
 @app.command()
+@with_detector("preprocessor", "feature_layer")
 def diagnose(
+    radar: "TaintRadarModel",
     model: options.Model,
     folder: options.Folder,
     batch_size: options.BatchSize = 32,
-    preprocessor: options.Preprocessor = None,
-    feature_layer: options.FeatureLayer = None,
 ) -> None:
     """Reports what a detector can see at all: its feature layer, and the regions found there.
 
     Example: `taintradar diagnose VGG16 benign/`
     """
-    radar = open_detector(model, preprocessor, feature_layer)
     with progress_on_stderr() as verbose:
         diagnosis = radar.diagnose(folder, batch_size=batch_size, verbose=verbose)
     typer.echo(str(diagnosis))
 
 
 @app.command()
+@with_detector(*options.DETECTOR)
 def export(
+    radar: "TaintRadarModel",
     model: options.Model,
     folder: Annotated[Path, typer.Argument(help="The folder of all versions of this detector.")],
     version: Annotated[int | None, typer.Option(min=1, help="By default the next one.")] = None,
     precision: Annotated[
         str, typer.Option(help="float32, float16 or bfloat16: what the classifier computes in.")
     ] = "float32",
-    top_k: options.TopK = None,
-    rank_threshold: options.RankThreshold = None,
-    preprocessor: options.Preprocessor = None,
-    feature_layer: options.FeatureLayer = None,
-    class_names: options.ClassNames = None,
-    variant: options.Variant = None,
 ) -> None:
     """Writes a detector as one SavedModel, for TensorFlow Serving.
 
     Example: `taintradar export radar.keras savedmodels/radar`
     """
-    radar = open_detector(
-        model, preprocessor, feature_layer, class_names, variant, top_k, rank_threshold
-    )
     require_threshold(radar, model)
     from tf_taintradar.export.versions import export_savedmodel
 
-    path = export_savedmodel(radar, folder, version=version, precision=precision)
+    with warnings_on_stderr():
+        path = export_savedmodel(radar, folder, version=version, precision=precision)
     typer.echo(f"SavedModel: {path}")
 
 
@@ -200,7 +183,9 @@ def demo(
     import_tensorflow()
     from tf_taintradar.demo.show import detector_file, show
     from tf_taintradar.opening import load_detector
+    from tf_taintradar.plot import require_matplotlib
 
+    require_matplotlib()  # before the work
     typer.echo("Making a patch for all scenes, then patches for single ones.", err=True)
     with progress_on_stderr() as verbose:
         outcomes = show(load_detector(str(detector_file())), output, verbose=verbose)

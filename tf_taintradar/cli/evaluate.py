@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tf_taintradar.cli import options, tables
-from tf_taintradar.cli.app import app
 from tf_taintradar.cli.attack import find_label
-from tf_taintradar.cli.opening import open_detector
+from tf_taintradar.cli.opening import with_detector
+from tf_taintradar.cli.program import app
 from tf_taintradar.cli.quiet import progress_on_stderr, warnings_on_stderr
 
 if TYPE_CHECKING:
@@ -29,7 +29,9 @@ Target = Annotated[
 
 
 @app.command()
+@with_detector("preprocessor", "feature_layer", "class_names")
 def evaluate(
+    radar: "TaintRadarModel",
     model: options.Model,
     images: options.Files,
     output: Annotated[Path, typer.Option(help="The folder for the report and what led to it.")],
@@ -56,9 +58,6 @@ def evaluate(
     n_attacked: Annotated[int, typer.Option(min=1, help="How many images are attacked.")] = 40,
     seed: int = 0,
     batch_size: options.BatchSize = 16,
-    preprocessor: options.Preprocessor = None,
-    feature_layer: options.FeatureLayer = None,
-    class_names: options.ClassNames = None,
 ) -> None:
     """Attacks a classifier in several ways and tells which defence holds, in one table.
 
@@ -67,10 +66,11 @@ def evaluate(
 
     Example: `taintradar evaluate radar.keras photos/ --labels labels.csv --output report/`
     """
-    radar = open_detector(model, preprocessor, feature_layer, class_names)
     from tf_taintradar.evaluation import evaluate as run
     from tf_taintradar.evaluation.report import tables as tables_of
+    from tf_taintradar.plot import require_matplotlib
 
+    require_matplotlib()  # before the work
     given: dict[str, Any] = {"attacks": attack, "defences": defence, "target_fprs": target_fpr}
     if target is not None:
         given["target_class"] = find_label(target, radar.class_names)
@@ -93,7 +93,9 @@ def evaluate(
 
 
 @app.command()
+@with_detector("preprocessor", "feature_layer", "class_names", "variant")
 def selftest(
+    radar: "TaintRadarModel",
     model: options.Model,
     images: options.Files,
     labels: Labels = None,
@@ -104,10 +106,6 @@ def selftest(
     seed: int = 0,
     batch_size: options.BatchSize = 16,
     as_json: options.Json = False,
-    preprocessor: options.Preprocessor = None,
-    feature_layer: options.FeatureLayer = None,
-    class_names: options.ClassNames = None,
-    variant: options.Variant = None,
 ) -> None:
     """Attacks the detector's own classifier on your images, and tells how well the detector holds.
 
@@ -116,7 +114,6 @@ def selftest(
 
     Example: `taintradar selftest radar.keras photos/`
     """
-    radar = open_detector(model, preprocessor, feature_layer, class_names, variant)
     from tf_taintradar.evaluation import selftest as run
 
     files, truth = _listed(radar, images, labels)

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 import typer
 
 from tf_taintradar.cli import options, tables
-from tf_taintradar.cli.app import app
 from tf_taintradar.cli.opening import open_detector
+from tf_taintradar.cli.program import app
 from tf_taintradar.cli.quiet import import_tensorflow, progress_on_stderr, warnings_on_stderr
 
 
@@ -84,7 +84,7 @@ def vggface_train(
             model = VGGFace(weights=loaded, classes=classes, width=width)
             scaling: Any = preprocessor or "vggface"
         else:
-            opened = open_detector(network, preprocessor, None)
+            opened = open_detector(network, preprocessor=preprocessor)
             model, scaling = opened.classifier, opened.preprocessor
         made = train_face_detector(
             folder,

@@ -1,23 +1,56 @@
 """What the commands begin with: the detector, and room for what they write."""
 
+import inspect
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from tf_taintradar.cli import options
 from tf_taintradar.cli.quiet import import_tensorflow, progress_on_stderr
 from tf_taintradar.errors import NotCalibratedError
 
 if TYPE_CHECKING:
     from tf_taintradar.model import TaintRadarModel
 
+Command = Callable[..., None]
+
+
+def with_detector(*names: str) -> Callable[[Command], Command]:
+    """Adds the options that describe a detector to a command, and passes it the opened detector.
+
+    The command takes `model`, an argument of the command line, and `radar`, the detector opened
+    from it. The added options follow the command's own.
+
+    Args:
+        names: keys of `options.DETECTOR`, in the order of the help text.
+    """
+
+    def decorate(command: Command) -> Command:
+        def run(**given: Any) -> None:
+            settings = {name: given.pop(name) for name in names}
+            command(radar=open_detector(given["model"], **settings), **given)
+
+        own = dict(inspect.signature(command).parameters)
+        del own["radar"]
+        parameters = [*own.values(), *map(_option, names)]
+        run.__name__, run.__doc__ = command.__name__, command.__doc__
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {one.name: one.annotation for one in parameters}
+        return run
+
+    return decorate
+
+
+def _option(name: str) -> inspect.Parameter:
+    kind, annotation = inspect.Parameter.KEYWORD_ONLY, options.DETECTOR[name]
+    return inspect.Parameter(name, kind, default=None, annotation=annotation)
+
 
 def open_detector(
     model: str,
-    preprocessor: str | None,
-    feature_layer: str | None,
+    *,
     class_names: Path | None = None,
-    variant: str | None = None,
-    top_k: int | None = None,
-    rank_threshold: int | None = None,
+    **settings: Any,
 ) -> "TaintRadarModel":
     """The detector that the arguments of a command mean; see `opening.load_detector`."""
     import_tensorflow()
@@ -25,15 +58,7 @@ def open_detector(
 
     names = None if class_names is None else read_class_names(class_names)
     with progress_on_stderr():  # of a download
-        return load_detector(
-            model,
-            preprocessor=preprocessor,
-            feature_layer=feature_layer,
-            class_names=names,
-            variant=variant,
-            top_k=top_k,
-            rank_threshold=rank_threshold,
-        )
+        return load_detector(model, class_names=names, **settings)
 
 
 def require_threshold(radar: "TaintRadarModel", model: str) -> None:

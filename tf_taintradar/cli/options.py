@@ -84,3 +84,12 @@ Plot = Annotated[
     typer.Option(help="Draw the false positive rate over K and threshold.", dir_okay=False),
 ]
 Report = Annotated[Path | None, typer.Option(help="Write the calibration as JSON.", dir_okay=False)]
+DETECTOR = {
+    "top_k": TopK,
+    "rank_threshold": RankThreshold,
+    "preprocessor": Preprocessor,
+    "feature_layer": FeatureLayer,
+    "class_names": ClassNames,
+    "variant": Variant,
+}
+"""The options that describe a detector; see `opening.with_detector`."""

@@ -116,7 +116,11 @@ def show(
 
     Returns:
         Benign, universal, partial: the counts of each.
+
+    Raises:
+        ImportError: matplotlib is not installed.
     """
+    plot.require_matplotlib()  # before the work
     output.mkdir(parents=True, exist_ok=True)
     images, truth = draw_scenes(n_images, seed=seed)
     benign = _look("benign", radar, images, truth)
@@ -157,9 +161,7 @@ def _draw(radar: TaintRadarModel, groups: Sequence[_Group], output: Path) -> Non
 
 def _contact_sheet(groups: Sequence[_Group]) -> "Figure":
     """A row for each kind of images, a column for each scene; what is flagged has a red title."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(1.6 * _SHOWN, 2.1 * len(groups)), layout="constrained")
+    figure = plot.new_figure(1.6 * _SHOWN, 2.1 * len(groups))
     for row, group in zip(figure.subplots(len(groups), _SHOWN), groups, strict=True):
         for axis in row:
             axis.set_axis_off()

@@ -1,9 +1,9 @@
 """Writes a detector as one SavedModel: graphs, weights, requests to warm up with, a description."""
 
 import hashlib
-import importlib.metadata
 import io
 import json
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,9 +13,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 from PIL import Image
-from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
 from tf_taintradar.export.signatures import Endpoint
+from tf_taintradar.support.extras import MissingExtraError, import_extra
+from tf_taintradar.support.version import __version__
 
 BATCH_SIZES = (1, 2, 4, 8, 16, 32)
 """The batch sizes that a server is set to, and warmed up with."""
@@ -24,6 +25,7 @@ MODEL_FILE, METADATA_FILE = "saved_model.pb", "assets/metadata.json"
 """What a SavedModel's folder holds, beside its weights."""
 
 _GREY = 128
+_LOG = logging.getLogger(__name__)
 
 
 def versions_in(base: Path) -> dict[int, Path]:
@@ -62,7 +64,8 @@ def write_savedmodel(
 
     Args:
         folder: where `saved_model.pb`, `variables/`, `assets/metadata.json` and
-            `assets.extra/tf_serving_warmup_requests` go.
+            `assets.extra/tf_serving_warmup_requests` go; the last one only if
+            tensorflow-serving-api is installed.
         endpoints: see `signatures.signatures`.
         weights: those of the detector, for their checksum.
         description: what else `metadata.json` says, ready for JSON.
@@ -79,8 +82,9 @@ def write_savedmodel(
         "batch_sizes": BATCH_SIZES,
         "weights": _sum_up(weights),
         "versions": {
-            package: importlib.metadata.version(package)
-            for package in ("tf_taintradar", "tensorflow", "keras")
+            "tf_taintradar": __version__,
+            "tensorflow": tf.__version__,
+            "keras": keras.__version__,
         },
     }
     file = folder / METADATA_FILE
@@ -112,12 +116,23 @@ def _write_warmup(path: Path, endpoints: dict[str, Endpoint]) -> None:
     """One request for each signature and batch size, so that no client waits for the first run.
 
     Each is a grey image, kept as a single number, which stands for all elements of its tensor.
+    Without tensorflow-serving-api, logs a warning instead.
     """
+    try:
+        prediction_log = import_extra(
+            "tensorflow_serving.apis.prediction_log_pb2", feature="Writing them", extra="serving"
+        )
+    except MissingExtraError as error:
+        _LOG.warning(
+            "Exported without warm-up requests: a server is slow to answer the first ones. %s",
+            error,
+        )
+        return
     path.parent.mkdir()
     with tf.io.TFRecordWriter(str(path)) as writer:
         for name, (_, spec) in sorted(endpoints.items()):
             for batch_size in BATCH_SIZES:
-                log = PredictionLog()
+                log = prediction_log.PredictionLog()
                 request = log.predict_log.request
                 request.model_spec.signature_name = name
                 value = _grey_png() if spec.dtype == tf.string else _GREY

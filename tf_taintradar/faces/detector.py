@@ -124,7 +124,9 @@ def train_face_detector(
         CalibrationError: too few photographs to calibrate on for the target, which is said at once.
         ImageError, UnsupportedClassifierError, ValueError: as in `vggface.transfer` and
             `vggface.fine_tune`, or `calibrate_on` is neither.
+        ImportError: matplotlib is not installed.
     """
+    plot.require_matplotlib()  # before the long work, as all checks
     out = Path(output)
     require(calibrate_on in ("test", "folds"), "calibrate_on", calibrate_on, '"test" or "folds"')
     make_rule(variant)  # before the long work

@@ -5,6 +5,8 @@
 them, whichever protocol carries them. `write_serving_config` turns a folder of exported detectors
 into one that `tensorflow/serving` can be pointed at. `examples/serving/README.md` leads to a
 first answer.
+
+The clients need the extra `serving`; everything else works without it.
 """
 
 from tf_taintradar.serving.client import Signature

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 from tf_taintradar.errors import ServingError
 from tf_taintradar.images.pixels import Shape
@@ -25,6 +25,16 @@ class Signature(NamedTuple):
     outputs: Mapping[str, tuple[int, ...]]
 
 
+class Options(TypedDict, total=False):
+    """The keyword arguments that both clients hand on to `Client`, which has their defaults."""
+
+    version: int | None
+    label: str | None
+    timeout: float
+    retries: int
+    batch_size: int
+
+
 class Client(abc.ABC):
     """A detector on a server; `RestClient` and `GrpcClient` say how to reach it."""
 
@@ -32,11 +42,12 @@ class Client(abc.ABC):
         self,
         server: str,
         model: str,
-        version: int | None,
-        label: str | None,
-        timeout: float,
-        retries: int,
-        batch_size: int,
+        *,
+        version: int | None = None,
+        label: str | None = None,
+        timeout: float = 10.0,
+        retries: int = 3,
+        batch_size: int = 8,
     ) -> None:
         if version is not None and label is not None:
             raise ValueError("Pass `version` or `label`, not both: each picks one version.")

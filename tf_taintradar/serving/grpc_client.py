@@ -6,17 +6,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-import grpc
 import tensorflow as tf
-from tensorflow_serving.apis import (
-    get_model_metadata_pb2,
-    predict_pb2,
-    prediction_service_pb2_grpc,
-)
+from typing_extensions import Unpack
 
 from tf_taintradar.errors import ServingError
 from tf_taintradar.serving.batches import Request
-from tf_taintradar.serving.client import Client, Signature
+from tf_taintradar.serving.client import Client, Options, Signature
+from tf_taintradar.support.extras import import_extra
 
 _MOST_RETRIES = 4  # gRPC itself makes no more than five attempts
 _UNLIMITED = -1
@@ -33,14 +29,17 @@ class GrpcClient(Client):
         model: The name in models.config.
         version: The version to ask. By default the newest that is loaded.
         label: The version label to ask instead, e.g. "stable".
-        timeout: Seconds to wait for one answer, all attempts together.
-        retries: How often a request is sent again when the server is unavailable, 0 to 4: after
-            about 0.2, 0.4, 0.8 and 1.6 seconds. That is safe: asking changes nothing on the server.
-        batch_size: The most images in one request; not above the server's max_batch_size.
+        timeout: Seconds to wait for one answer, all attempts together, by default 10.
+        retries: How often a request is sent again when the server is unavailable, 0 to 4, by
+            default 3: after about 0.2, 0.4, 0.8 and 1.6 seconds. That is safe: asking changes
+            nothing on the server.
+        batch_size: The most images in one request, by default 8; not above the server's
+            max_batch_size.
         credentials: `grpc.ChannelCredentials`, e.g. of `grpc.ssl_channel_credentials()`; by default
             nothing is encrypted.
 
     Raises:
+        ImportError: tensorflow-serving-api is not installed; the extra `serving` brings it.
         ValueError: An argument is out of its range, or both `version` and `label` are given.
     """
 
@@ -49,28 +48,30 @@ class GrpcClient(Client):
         address: str,
         model: str,
         *,
-        version: int | None = None,
-        label: str | None = None,
-        timeout: float = 10.0,
-        retries: int = 3,
-        batch_size: int = 8,
         credentials: Any = None,
+        **options: Unpack[Options],
     ) -> None:
-        super().__init__(address, model, version, label, timeout, retries, batch_size)
-        if retries > _MOST_RETRIES:
-            raise ValueError(f"gRPC sends again at most {_MOST_RETRIES} times; received {retries}.")
-        options = _options(retries)
+        super().__init__(address, model, **options)
+        if self.retries > _MOST_RETRIES:
+            raise ValueError(
+                f"gRPC sends again at most {_MOST_RETRIES} times; received {self.retries}."
+            )
+        grpc = _import("grpc")
+        service = _import("tensorflow_serving.apis.prediction_service_pb2_grpc")
+        settings = _channel_options(self.retries)
         if credentials is None:
-            self._channel = grpc.insecure_channel(address, options)
+            self._channel = grpc.insecure_channel(address, settings)
         else:
-            self._channel = grpc.secure_channel(address, credentials, options)
-        self._stub = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
+            self._channel = grpc.secure_channel(address, credentials, settings)
+        self._stub = service.PredictionServiceStub(self._channel)
 
     def close(self) -> None:
         """Closes the connections; the client is of no use afterwards."""
         self._channel.close()
 
     def _predict(self, request: Request) -> Mapping[str, Any]:
+        from tensorflow_serving.apis import predict_pb2
+
         message = predict_pb2.PredictRequest()
         self._address(message.model_spec)
         message.model_spec.signature_name = request.signature
@@ -82,6 +83,8 @@ class GrpcClient(Client):
         return {name: tf.make_ndarray(found) for name, found in outputs.items()}
 
     def _describe(self) -> dict[str, Signature]:
+        from tensorflow_serving.apis import get_model_metadata_pb2
+
         message = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
         self._address(message.model_spec)
         answer = self._call(self._stub.GetModelMetadata, message)
@@ -97,6 +100,8 @@ class GrpcClient(Client):
         }
 
     def _call(self, method: Any, message: Any) -> Any:
+        import grpc
+
         try:
             return method(message, timeout=self.timeout)
         except grpc.RpcError as error:
@@ -111,6 +116,10 @@ class GrpcClient(Client):
             spec.version_label = self.label
 
 
+def _import(module: str) -> Any:
+    return import_extra(module, feature="GrpcClient", extra="serving")
+
+
 def _shapes(tensors: Any) -> dict[str, tuple[int, ...]]:
     """The shapes by name, from TensorInfo."""
     return {
@@ -118,7 +127,7 @@ def _shapes(tensors: Any) -> dict[str, tuple[int, ...]]:
     }
 
 
-def _options(retries: int) -> list[tuple[str, Any]]:
+def _channel_options(retries: int) -> list[tuple[str, Any]]:
     """The channel's options: limits, and when gRPC sends a request again."""
     options: list[tuple[str, Any]] = [
         ("grpc.max_send_message_length", _UNLIMITED),

@@ -9,14 +9,12 @@ from typing import Any
 from urllib.parse import quote
 
 import numpy as np
-import requests
-import requests.adapters
-from urllib3.exceptions import ReadTimeoutError
-from urllib3.util import Retry
+from typing_extensions import Unpack
 
 from tf_taintradar.errors import ServingError
 from tf_taintradar.serving.batches import Request
-from tf_taintradar.serving.client import Client, Signature
+from tf_taintradar.serving.client import Client, Options, Signature
+from tf_taintradar.support.extras import import_extra
 
 _CODES = {
     400: "INVALID_ARGUMENT",
@@ -40,32 +38,26 @@ class RestClient(Client):
         model: The name in models.config.
         version: The version to ask. By default the newest that is loaded.
         label: The version label to ask instead, e.g. "stable".
-        timeout: Seconds to wait for one answer. A request that took longer is not sent again.
-        retries: How often a request is sent again when the connection fails, or the server or
-            something before it answers 429, 502, 503 or 504; after 0, 0.4, 0.8, 1.6 ... seconds.
-            That is safe: asking changes nothing on the server.
-        batch_size: The most images in one request; not above the server's max_batch_size.
+        timeout: Seconds to wait for one answer, by default 10. A request that took longer is not
+            sent again.
+        retries: How often, by default 3 times, a request is sent again when the connection fails,
+            or the server or something before it answers 429, 502, 503 or 504; after 0, 0.4, 0.8,
+            1.6 ... seconds. That is safe: asking changes nothing on the server.
+        batch_size: The most images in one request, by default 8; not above the server's
+            max_batch_size.
 
     Raises:
+        ImportError: requests is not installed; the extra `serving` brings it.
         ValueError: An argument is out of its range, or both `version` and `label` are given.
     """
 
-    def __init__(
-        self,
-        url: str,
-        model: str,
-        *,
-        version: int | None = None,
-        label: str | None = None,
-        timeout: float = 10.0,
-        retries: int = 3,
-        batch_size: int = 8,
-    ) -> None:
-        super().__init__(url.rstrip("/"), model, version, label, timeout, retries, batch_size)
-        self._session = requests.Session()
-        adapter = requests.adapters.HTTPAdapter(max_retries=_retry(retries))
-        for scheme in ("http://", "https://"):
-            self._session.mount(scheme, adapter)
+    def __init__(self, url: str, model: str, **options: Unpack[Options]) -> None:
+        super().__init__(url.rstrip("/"), model, **options)
+        for module in ("requests", "urllib3"):
+            import_extra(module, feature="RestClient", extra="serving")
+        from tf_taintradar.serving.rest_session import new_session
+
+        self._session = new_session(self.retries)
 
     def close(self) -> None:
         """Closes the connections; the client is of no use afterwards."""
@@ -98,7 +90,8 @@ class RestClient(Client):
 
     def _send(self, method: str, what: str, body: str | None = None) -> Any:
         """The server's JSON answer."""
-        errors = requests.exceptions
+        from requests import exceptions as errors
+
         try:
             response = self._session.request(
                 method, self._url() + what, data=body, timeout=self.timeout
@@ -141,24 +134,3 @@ def _shapes(tensors: Any) -> dict[str, tuple[int, ...]]:
         name: tuple(int(axis["size"]) for axis in info["tensor_shape"]["dim"])
         for name, info in tensors.items()
     }
-
-
-class _RetryButNotSlow(Retry):
-    """A server that takes too long does not get faster by more requests."""
-
-    def increment(self, *args: Any, **kwargs: Any) -> Any:
-        if isinstance(kwargs.get("error"), ReadTimeoutError):
-            raise kwargs["error"]
-        return super().increment(*args, **kwargs)
-
-
-def _retry(retries: int) -> Retry:
-    """When urllib3 sends a request again, and after how long."""
-    return _RetryButNotSlow(
-        total=retries,
-        backoff_factor=0.2,
-        status_forcelist=(429, 502, 503, 504),
-        allowed_methods=None,  # POST, too
-        raise_on_status=False,
-        respect_retry_after_header=False,  # it may exceed any time limit of the caller
-    )

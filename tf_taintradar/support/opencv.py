@@ -1,22 +1,10 @@
-"""OpenCV, which only some parts need."""
+"""OpenCV, which only the baselines and the reading of videos need."""
 
 from typing import Any
 
+from tf_taintradar.support.extras import import_extra
+
 
 def import_cv2(feature: str, extra: str) -> Any:
-    """The module cv2.
-
-    Args:
-        feature: what it is needed for, for the error.
-        extra: which extra of this package brings it.
-
-    Raises:
-        ImportError: it is not installed; the text says how to get it.
-    """
-    try:
-        import cv2
-    except ImportError as error:
-        raise ImportError(
-            f"{feature} needs OpenCV: pip install 'tf_taintradar[{extra}]'."
-        ) from error
-    return cv2
+    """The module `cv2`; see `import_extra` for the arguments and the error."""
+    return import_extra("cv2", feature=feature, extra=extra)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from tf_taintradar.errors import ImageError
 from tf_taintradar.images.files import find_images, fit, read_image
 from tf_taintradar.images.pixels import Shape
-from tf_taintradar.support.opencv import import_cv2
+from tf_taintradar.support.extras import import_extra
 
 Frame = npt.NDArray[np.uint8]
 
@@ -41,7 +41,7 @@ def read_frames(source: Any, input_shape: Shape | None = None) -> Iterator[Frame
 
 
 def _video_frames(source: Any, input_shape: Shape | None) -> Iterator[Frame]:
-    cv2 = import_cv2("Reading a video", "video")
+    cv2 = import_extra("cv2", feature="Reading a video", extra="video")
     is_camera = isinstance(source, int)
     capture = cv2.VideoCapture(source if is_camera else os.fspath(source))
     try:

@@ -1,12 +1,13 @@
 """The program itself: its name, its help, its version and how it ends."""
 
-import importlib.metadata
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from tf_taintradar.errors import TaintRadarError
+from tf_taintradar.support.extras import MissingExtraError
+from tf_taintradar.support.version import __version__
 
 
 class Program(TyperGroup):
@@ -18,7 +19,7 @@ class Program(TyperGroup):
             return super().invoke(ctx)
         except BrokenPipeError:  # the reader has seen enough: typer ends quietly
             raise
-        except (TaintRadarError, ValueError, OSError) as error:
+        except (TaintRadarError, MissingExtraError, ValueError, OSError) as error:
             typer.echo(f"Error: {' '.join(str(error).split())}", err=True)
             raise typer.Exit(2) from error
         except KeyboardInterrupt:
@@ -34,20 +35,10 @@ app = typer.Typer(
 )
 
 
-def main() -> None:
-    """The command `taintradar`."""
-    app(prog_name="taintradar")
-
-
 def _version(wanted: bool) -> None:
-    if not wanted:
-        return
-    try:
-        version = importlib.metadata.version("tf_taintradar")
-    except importlib.metadata.PackageNotFoundError:
-        version = "(not installed)"
-    typer.echo(f"taintradar {version}")
-    raise typer.Exit
+    if wanted:
+        typer.echo(f"taintradar {__version__}")
+        raise typer.Exit
 
 
 @app.callback()

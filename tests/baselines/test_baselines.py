@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from tf_taintradar import baselines
-from tf_taintradar.baselines.base import overtaken_by
 from tf_taintradar.errors import ImageError, NotFittedError
 
 FITTED = [baselines.SentiNet, baselines.Jujutsu]
@@ -14,11 +13,6 @@ FEW = {baselines.SentiNet: {"n_overlays": 4}, baselines.Jujutsu: {"n_hosts": 3}}
 
 def make(defence, classifier, benign):
     return defence(classifier, **FEW.get(defence, {})).fit(benign)
-
-
-def test_a_label_is_overtaken_by_the_best_other_one():
-    logits = np.array([[3.0, 1.0, 2.5], [0.0, 4.0, 4.0], [1.0, 7.0, 2.0]], np.float32)
-    np.testing.assert_allclose(overtaken_by(logits, [0, 1, 2]), [-0.5, 0.0, 5.0])
 
 
 @pytest.mark.parametrize("defence", [*MADE, *FITTED])

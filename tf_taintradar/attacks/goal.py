@@ -5,6 +5,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tf_taintradar.attacks.pasting import Pose
+from tf_taintradar.detection.ranks import own_and_others
 
 
 class Shot(NamedTuple):
@@ -39,6 +40,5 @@ def miss(logits: tf.Tensor, labels: tf.Tensor, *, is_targeted: bool) -> tuple[tf
     of_label = tf.gather(tf.nn.softmax(logits), labels, batch_dims=1)
     if is_targeted:
         return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits), of_label
-    is_label = tf.one_hot(labels, logits.shape[-1], on_value=True, off_value=False)
-    others = tf.reduce_logsumexp(tf.where(is_label, logits.dtype.min, logits), axis=-1)
-    return tf.gather(logits, labels, batch_dims=1) - others, 1 - of_label
+    own, others = own_and_others(logits, labels)
+    return own - tf.reduce_logsumexp(others, axis=-1), 1 - of_label

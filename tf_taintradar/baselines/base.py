@@ -1,4 +1,4 @@
-"""What all rival defences share: a classifier, batches, and the lead of other labels."""
+"""What all rival defences share: a classifier, and batches."""
 
 from typing import Any, TypeVar
 
@@ -10,6 +10,7 @@ from typing_extensions import Self
 from tf_taintradar.classifier.graph import compiled
 from tf_taintradar.classifier.opened import OpenedClassifier, open_classifier
 from tf_taintradar.detection.pipeline import Arrays, Tensors, over_batches
+from tf_taintradar.detection.ranks import lead
 from tf_taintradar.errors import NotFittedError
 
 Fitted = TypeVar("Fitted")
@@ -97,25 +98,9 @@ class Baseline:
         label = tf.argmax(logits, axis=-1, output_type=tf.int32)
         return {
             "label": label,
-            "score": overtaken_by(cleaned, label),
+            "score": -lead(cleaned, label),
             "recovered_label": tf.argmax(cleaned, axis=-1, output_type=tf.int32),
         }
-
-
-def overtaken_by(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-    """How far the best other label is before each row's label: above 0 if it is not first.
-
-    Args:
-        logits: (b, n) float32.
-        labels: (b,) int32.
-
-    Returns:
-        (b,) float32, in nats.
-    """
-    logits = tf.convert_to_tensor(logits)
-    is_label = tf.one_hot(labels, logits.shape[-1], on_value=True, off_value=False)
-    best_other = tf.reduce_max(tf.where(is_label, logits.dtype.min, logits), axis=-1)
-    return best_other - tf.gather(logits, labels, batch_dims=1)
 
 
 def require_fitted(fitted: Fitted | None, defence: Baseline) -> Fitted:

@@ -7,9 +7,10 @@ import numpy.typing as npt
 import tensorflow as tf
 from typing_extensions import Self
 
-from tf_taintradar.baselines.base import Baseline, overtaken_by, require_fitted
+from tf_taintradar.baselines.base import Baseline, require_fitted
 from tf_taintradar.baselines.smoothgrad import smooth_gradients
 from tf_taintradar.detection.pipeline import Tensors
+from tf_taintradar.detection.ranks import lead
 from tf_taintradar.images.pixels import as_pixels
 from tf_taintradar.support.checks import require
 
@@ -134,6 +135,6 @@ class Jujutsu(Baseline):
         mixed = hosts.images.numpy().copy()
         for host, (top, left) in zip(mixed, hosts.corners.numpy(), strict=True):
             host[top : top + height, left : left + width] = piece
-        leads = -overtaken_by(self._logits(mixed), tf.fill((len(mixed),), label)).numpy()
+        leads = lead(self._logits(mixed), tf.fill((len(mixed),), label)).numpy()
         others = hosts.labels.numpy() != label
         return float(leads[others].mean() if others.any() else leads.mean())

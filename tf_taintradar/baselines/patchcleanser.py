@@ -6,8 +6,9 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from tf_taintradar.baselines.base import Baseline, overtaken_by
+from tf_taintradar.baselines.base import Baseline
 from tf_taintradar.detection.pipeline import Tensors
+from tf_taintradar.detection.ranks import lead
 from tf_taintradar.support.checks import require
 
 
@@ -60,7 +61,7 @@ class PatchCleanser(Baseline):
         def look(mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             hidden = tf.where(mask[..., tf.newaxis], self.colour, images)
             under = classifier.logits(hidden)
-            return overtaken_by(under, label), tf.argmax(under, axis=-1, output_type=tf.int32)
+            return -lead(under, label), tf.argmax(under, axis=-1, output_type=tf.int32)
 
         leads, labels = tf.map_fn(
             look, tf.constant(self.masks), fn_output_signature=(tf.float32, tf.int32)

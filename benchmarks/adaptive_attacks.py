@@ -171,13 +171,11 @@ class Bench:
         self, kinds: list[str], weights: list[float], common: dict[str, Any], bpda: dict[str, Any]
     ) -> Iterator[tuple[str, float | None, AdversarialPatch]]:
         """Name, lambda and attack, made when their turn comes."""
-        plain = {"preprocessor": self.network.preprocessor, **common}
         wanted: dict[str, Any] = {"target_class": self.target, **common}
         for kind in kinds:
             if kind in UNAWARE:
-                patch = AdversarialPatch(
-                    self.network.classifier, target_class=self._targets(kind), **plain
-                )
+                target = self._targets(kind)
+                patch = AdversarialPatch(self.radar.opened, target_class=target, **common)
                 yield kind, None, patch
             elif kind == "bpda":
                 yield kind, None, AdaptivePatch(self.radar, **wanted, **bpda)

@@ -194,10 +194,11 @@ def test_settings_out_of_range(small_classifier, attack, settings, message):
         attack(detector(small_classifier), target_class=0, **settings)
 
 
-def test_the_detector_s_own_feature_layer_is_attacked(small_classifier):
+def test_what_the_detector_has_opened_is_attacked(small_classifier):
     first = small_classifier.layers[2].name
     radar = TaintRadarModel(small_classifier, feature_layer=first, score_threshold=1.0)
     attack = AdaptivePatch(radar, target_class=0)
+    assert attack._classifier is radar.opened
     assert attack._classifier.feature_layer == first
 
 

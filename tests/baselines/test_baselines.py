@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tf_taintradar import baselines
+from tf_taintradar import TaintRadarModel, baselines
 from tf_taintradar.errors import ImageError, NotFittedError
 
 FITTED = [baselines.SentiNet, baselines.Jujutsu]
@@ -46,6 +46,16 @@ def test_some_need_benign_images_first(small_classifier, images, defence):
         defence(small_classifier).score(images)
     with pytest.raises(ValueError, match="`images` must be at least"):
         defence(small_classifier).fit(images[:2])
+
+
+@pytest.mark.parametrize("defence", [*MADE, *FITTED])
+def test_an_opened_classifier_is_defended_as_the_model_is(small_classifier, images, defence):
+    benign = np.concatenate([images, images[:, ::-1]])
+    radar = TaintRadarModel(small_classifier)
+    expected = make(defence, small_classifier, benign).score(images)
+    np.testing.assert_array_equal(make(defence, radar.opened, benign).score(images), expected)
+    with pytest.raises(ValueError, match="`preprocessor` must be left out"):
+        defence(radar.opened, preprocessor="unit")
 
 
 @pytest.mark.parametrize("defence", [*MADE, *FITTED])

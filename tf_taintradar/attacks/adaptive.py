@@ -9,7 +9,6 @@ from tf_taintradar.attacks.checks import check_integer
 from tf_taintradar.attacks.descent import Adam
 from tf_taintradar.attacks.goal import Shot
 from tf_taintradar.attacks.patch import AdversarialPatch
-from tf_taintradar.classifier.opened import open_classifier
 from tf_taintradar.detection.critical import look
 from tf_taintradar.detection.rules import BANDS, COVER, OCCLUSION, PAPER, detect
 from tf_taintradar.errors import NO_THRESHOLD, NotCalibratedError
@@ -70,11 +69,8 @@ class AdaptivePatch(AdversarialPatch):
         self._threshold = radar.threshold
         self.weight = weight
         self.growth = check_integer("growth", growth, 1)
-        opened = open_classifier(
-            radar.classifier, feature_layer=radar.feature_layer, preprocessor=radar.preprocessor
-        )
         super().__init__(
-            opened, optimizer=Adam(), steps=steps, learning_rate=learning_rate, **settings
+            radar.opened, optimizer=Adam(), steps=steps, learning_rate=learning_rate, **settings
         )
 
     def objective(self, shot: Shot) -> tuple[tf.Tensor, tf.Tensor]:

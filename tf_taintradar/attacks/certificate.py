@@ -7,7 +7,6 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from tf_taintradar.attacks.checks import check_target, wanted_labels
-from tf_taintradar.classifier.opened import open_classifier
 from tf_taintradar.detection.cover import covering_windows
 from tf_taintradar.detection.explanation import CoverExplanation
 from tf_taintradar.detection.occlusion import strength
@@ -54,10 +53,7 @@ def certify(
         )
     if radar.threshold is None:
         raise NotCalibratedError(NO_THRESHOLD)
-    opened = open_classifier(
-        radar.classifier, feature_layer=radar.feature_layer, preprocessor=radar.preprocessor
-    )
-    pixels = as_pixels(images, opened.input_shape)
+    pixels = as_pixels(images, radar.opened.input_shape)
     places = np.asarray(painted) != 0
     if places.shape != pixels.shape[:3]:
         raise ValueError(
@@ -65,7 +61,7 @@ def certify(
         )
     found = [cast(CoverExplanation, radar.explain(image)) for image in pixels]
     clean = np.array([one.label for one in found], np.int32)
-    target = check_target(target_class, opened.n_classes)
+    target = check_target(target_class, radar.opened.n_classes)
     wanted = wanted_labels(target, clean)
     windows = covering_windows(pixels.shape[1:3])
     is_covered = ~(places[:, None] & ~windows).any(axis=(2, 3))

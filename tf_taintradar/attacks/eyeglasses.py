@@ -25,9 +25,11 @@ class EyeglassesAttack(PatchAttack):
         result = attack.universal(photographs_of_one_person)
 
     Args:
-        classifier: any Keras image classifier that `TaintRadarModel` takes.
+        classifier: any Keras image classifier that `TaintRadarModel` takes, or one that is opened
+            already: `radar.opened`, or the result of `open_classifier`.
         target_class: as in `AdversarialPatch`.
-        preprocessor: raw pixels -> the classifier's input, as `TaintRadarModel` takes it.
+        preprocessor: raw pixels -> the classifier's input, as `TaintRadarModel` takes it; None for
+            an opened classifier, which has its own.
         eye_line, width: where the glasses sit and how wide they are; see `masks.eyeglasses_mask`.
         penalties: what the glasses pay for colours that cannot be printed and for rough edges.
         stop_probability: in (0, 1]; the glasses are finished when what the attacker wants has this

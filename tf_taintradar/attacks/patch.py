@@ -12,7 +12,7 @@ from tf_taintradar.attacks.masks import make_mask
 from tf_taintradar.attacks.pasting import Pasting, Transformations, TransformedPasting
 from tf_taintradar.attacks.penalties import Penalties
 from tf_taintradar.attacks.placement import Place, Placement
-from tf_taintradar.classifier.opened import OpenedClassifier, open_classifier
+from tf_taintradar.classifier.opened import open_classifier
 
 
 class AdversarialPatch(PatchAttack):
@@ -24,11 +24,12 @@ class AdversarialPatch(PatchAttack):
         elsewhere = attack.apply(result.patches, other_images)  # elsewhere.success_rate
 
     Args:
-        classifier: any Keras image classifier that `TaintRadarModel` takes, or what
-            `open_classifier` made of it.
+        classifier: any Keras image classifier that `TaintRadarModel` takes, or one that is opened
+            already: `radar.opened`, or the result of `open_classifier`.
         target_class: the label that the attacker wants, from 0; or one for each image, see
             `likely_targets`; None: any but the one that the classifier gives the clean image.
-        preprocessor: raw pixels -> the classifier's input, as `TaintRadarModel` takes it.
+        preprocessor: raw pixels -> the classifier's input, as `TaintRadarModel` takes it; None for
+            an opened classifier, which has its own.
         diameter: the longer side of the patch as a fraction of the image's smaller side, in (0, 1].
             Of several, each step draws one for each patch; the finished patch has the largest, and
             `resize_patches` makes others of it.
@@ -80,9 +81,7 @@ class AdversarialPatch(PatchAttack):
         batch_size: int = 16,
         seed: int = 0,
     ) -> None:
-        opened = classifier
-        if not isinstance(classifier, OpenedClassifier):
-            opened = open_classifier(classifier, preprocessor=preprocessor)
+        opened = open_classifier(classifier, preprocessor=preprocessor)
         image_size = opened.input_shape[:2]
         sizes = _in_pixels(diameter, image_size)
         n_patches = check_integer("n_patches", n_patches, 1)

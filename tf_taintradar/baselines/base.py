@@ -8,7 +8,7 @@ import tensorflow as tf
 from typing_extensions import Self
 
 from tf_taintradar.classifier.graph import compiled
-from tf_taintradar.classifier.opened import OpenedClassifier, open_classifier
+from tf_taintradar.classifier.opened import open_classifier
 from tf_taintradar.detection.pipeline import Arrays, Tensors, over_batches
 from tf_taintradar.detection.ranks import lead
 from tf_taintradar.errors import NotFittedError
@@ -20,18 +20,18 @@ class Baseline:
     """A defence that says how suspicious an image is.
 
     Args:
-        classifier: any Keras image classifier that `TaintRadarModel` takes, or what
-            `open_classifier` made of it.
-        preprocessor: raw pixels -> the classifier's input, as `TaintRadarModel` takes it.
+        classifier: any Keras image classifier that `TaintRadarModel` takes, or one that is opened
+            already: `radar.opened`, or the result of `open_classifier`.
+        preprocessor: raw pixels -> the classifier's input, as `TaintRadarModel` takes it; None for
+            an opened classifier, which has its own.
 
     Raises:
         UnsupportedClassifierError: the classifier cannot be opened.
+        ValueError: `preprocessor` is given for an opened classifier.
     """
 
     def __init__(self, classifier: Any, *, preprocessor: Any = None) -> None:
-        if not isinstance(classifier, OpenedClassifier):
-            classifier = open_classifier(classifier, preprocessor=preprocessor)
-        self._classifier: OpenedClassifier = classifier
+        self._classifier = open_classifier(classifier, preprocessor=preprocessor)
 
     def __repr__(self) -> str:
         """The defence with its settings."""

@@ -13,7 +13,6 @@ import tensorflow as tf
 
 from tf_taintradar.attacks.checks import check_target
 from tf_taintradar.classifier.graph import compiled
-from tf_taintradar.classifier.opened import open_classifier
 from tf_taintradar.detection.pipeline import Arrays
 from tf_taintradar.evaluation.defences import ask, describe, prepare
 from tf_taintradar.evaluation.threats import Attacked, Threat
@@ -38,18 +37,14 @@ class Bench:
     def __init__(
         self, radar: TaintRadarModel, images: Any, labels: Any, seed: int, batch_size: int
     ) -> None:
-        opened = open_classifier(
-            radar.classifier, feature_layer=radar.feature_layer, preprocessor=radar.preprocessor
-        )
-        self.opened, self.seed, self.batch_size = opened, seed, batch_size
+        self.opened, self.seed, self.batch_size = radar.opened, seed, batch_size
         self._weights = checksum(*(weight.numpy() for weight in radar.weights))
-        batches = [np.rint(b) for b in iterate_batches(images, opened.input_shape, batch_size)]
+        shape = self.opened.input_shape
+        batches = [np.rint(b) for b in iterate_batches(images, shape, batch_size)]
         self.images: Pixels = np.concatenate(batches).astype(np.uint8)
         n = len(self.images)
         require(n >= 8, "images", f"{n} images", "at least 8, better 500")
-        self._labels = compiled(
-            lambda x: tf.argmax(opened.logits(x), -1, tf.int32), opened.input_shape
-        )
+        self._labels = compiled(lambda x: tf.argmax(radar.opened.logits(x), -1, tf.int32), shape)
         self.answers = self.labels_of(self.images)
         self.truth = self.answers if labels is None else np.asarray(labels)
         require(self.truth.shape == (n,), "labels", self.truth.shape, f"of shape ({n},)")

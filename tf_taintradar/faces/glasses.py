@@ -70,14 +70,13 @@ def wear(
         seed: of the attack.
         verbose: 1 for a progress bar.
     """
-    n_subjects = radar.classifier.output_shape[-1]
+    n_subjects = radar.opened.n_classes
     bar = keras.utils.Progbar(n_wearers, verbose=verbose, unit_name="pair")
     results = []
     for wearer in range(n_wearers):
         attack = EyeglassesAttack(
-            radar.classifier,
+            radar.opened,
             target_class=(wearer + 1) % n_subjects if kind == IMPERSONATION else None,
-            preprocessor=radar.preprocessor,
             steps=steps,
             seed=seed,
         )
@@ -124,4 +123,4 @@ def read_faces(
         for file, label in zip(photographs.files, photographs.labels, strict=True)
         if label == subject
     ]
-    return np.stack([read_image(file, radar.classifier.input_shape[1:]) for file in files])
+    return np.stack([read_image(file, radar.opened.input_shape) for file in files])

@@ -168,7 +168,7 @@ def test_a_target_for_each_image(small_classifier, images):
     np.testing.assert_array_equal(result.success, result.labels == targets)
     assert result.success_rate == 1
     assert "target_class=array of 7" in repr(result)
-    with pytest.raises(ValueError, match="one for each image; there are 7 labels and 2 images"):
+    with pytest.raises(ValueError, match="one for each image. Received: 7 labels for 2 images"):
         attack.partial(images[:2], verbose=0)
 
 
@@ -180,7 +180,7 @@ def test_a_detector_without_a_threshold(small_classifier):
 @pytest.mark.parametrize(
     "attack, settings, message",
     [
-        (AdaptivePatch, {"weight": -1}, "`weight` must be 0 or more; received -1"),
+        (AdaptivePatch, {"weight": -1}, "`weight` must be 0 or more. Received: -1"),
         (AdaptivePatch, {"growth": 0}, "`growth` must be an integer of at least 1"),
         (AdaptivePatch, {"diameter": 2}, "`diameter` must be a fraction"),
         (MisleadingPatch, {"aim": "left"}, '`aim` must be "away", "small" or a region'),

@@ -65,8 +65,8 @@ def test_gradients_are_finite_on_a_plain_printable_patch():
 @pytest.mark.parametrize(
     "settings, message",
     [
-        ({"smoothness": -1}, "`smoothness` must be 0 or more; received -1"),
-        ({"printability": float("nan")}, "`printability` must be 0 or more; received nan"),
+        ({"smoothness": -1}, "`smoothness` must be 0 or more. Received: -1"),
+        ({"printability": float("nan")}, "`printability` must be 0 or more. Received: nan"),
         ({"colours": ()}, "`colours` must be RGB colours"),
         ({"colours": ((0, 0),)}, "`colours` must be RGB colours"),
         ({"colours": ((0, 0, 256),)}, "`colours` must be RGB colours"),

@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tf_taintradar.attacks.checks import check_integer
 from tf_taintradar.attacks.descent import Adam
 from tf_taintradar.attacks.goal import Shot
 from tf_taintradar.attacks.patch import AdversarialPatch
@@ -13,6 +12,7 @@ from tf_taintradar.detection.critical import look
 from tf_taintradar.detection.rules import BANDS, COVER, OCCLUSION, PAPER, detect
 from tf_taintradar.errors import NO_THRESHOLD, NotCalibratedError
 from tf_taintradar.model import TaintRadarModel
+from tf_taintradar.support.checks import check_integer, check_not_negative, require
 
 _MARGIN = 0.5  # nats of the score below its threshold, for what rounding to pixels brings back
 _NAT = {OCCLUSION: 1.0, BANDS: 0.05, COVER: 1.0}
@@ -63,8 +63,7 @@ class AdaptivePatch(AdversarialPatch):
     ) -> None:
         if radar.threshold is None:
             raise NotCalibratedError(NO_THRESHOLD)
-        if not weight >= 0:
-            raise ValueError(f"`weight` must be 0 or more; received {weight!r}.")
+        check_not_negative("weight", weight)
         self.radar = radar
         self._threshold = radar.threshold
         self.weight = weight
@@ -127,14 +126,12 @@ class MisleadingPatch(AdaptivePatch):
         self._region = None
         if not isinstance(aim, str):
             region = np.asarray(aim)
-            if region.shape != self.image_shape[:2] or not region.any():
-                raise ValueError(
-                    f"`aim` must be a region of shape {self.image_shape[:2]} that is not empty; "
-                    f"received an array of shape {region.shape}."
-                )
+            fits = region.shape == self.image_shape[:2] and bool(region.any())
+            expected = f"a region of shape {self.image_shape[:2]} that is not empty"
+            require(fits, "aim", region.shape, expected)
             self._region = tf.constant(region != 0, tf.float32)[tf.newaxis]
-        elif aim not in ("away", "small"):
-            raise ValueError(f'`aim` must be "away", "small" or a region (H, W); received {aim!r}.')
+        else:
+            require(aim in ("away", "small"), "aim", aim, '"away", "small" or a region (H, W)')
 
     def objective(self, shot: Shot) -> tuple[tf.Tensor, tf.Tensor]:
         """What the classifier lacks of the target, and where the detector looks."""

@@ -7,15 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from tf_taintradar.attacks.checks import (
-    Target,
-    check_integer,
-    check_probability,
-    check_target,
-    wanted_labels,
-)
 from tf_taintradar.attacks.descent import Descent, Momentum, Optimizer
-from tf_taintradar.attacks.goal import Shot, miss
+from tf_taintradar.attacks.goal import Shot, Target, check_target_class, miss, wanted_labels
 from tf_taintradar.attacks.judge import Judge, groups_of
 from tf_taintradar.attacks.masks import Mask
 from tf_taintradar.attacks.pasting import Corners, Pasting, Pose
@@ -25,6 +18,7 @@ from tf_taintradar.attacks.result import AttackResult
 from tf_taintradar.classifier.opened import OpenedClassifier
 from tf_taintradar.errors import ImageError
 from tf_taintradar.images.pixels import as_pixels
+from tf_taintradar.support.checks import check_integer, check_positive, is_in_unit_interval, require
 
 _TRAINING, _FINAL = 0, 1  # the two streams of random numbers drawn from one seed
 
@@ -74,22 +68,22 @@ class PatchAttack:
         batch_size: int,
         seed: int,
     ) -> None:
-        self.target_class = check_target(target_class, classifier.n_classes)
+        can_stop = stop_probability is None or is_in_unit_interval(stop_probability)
+        expected = "above 0 and at most 1, or None"
+        require(can_stop, "stop_probability", stop_probability, expected)
+        check_positive("learning_rate", learning_rate)
+        self.target_class = check_target_class(target_class, classifier.n_classes)
         self.penalties = penalties or Penalties()
-        self.stop_probability = check_probability(stop_probability)
+        self.stop_probability = stop_probability
         self.steps = check_integer("steps", steps, 1)
-        if not learning_rate > 0:
-            raise ValueError(f"`learning_rate` must be positive; received {learning_rate!r}.")
         self.learning_rate = learning_rate
         self.batch_size = check_integer("batch_size", batch_size, 1)
         self.seed = check_integer("seed", seed, 0)
         self.image_shape = classifier.input_shape
         self.patch_shape = (*mask.shape, classifier.input_shape[-1])
-        if self.penalties.printability and self.patch_shape[-1] != 3:
-            raise ValueError(
-                "`printability` is about RGB colours; the classifier's images have "
-                f"{self.patch_shape[-1]} channels. Leave it at 0."
-            )
+        printability, n_channels = self.penalties.printability, self.patch_shape[-1]
+        expected = f"0 for images of {n_channels} channels: it is about RGB colors"
+        require(n_channels == 3 or not printability, "printability", printability, expected)
         self._classifier = classifier
         self._mask = mask
         self._placement = placement
@@ -164,7 +158,7 @@ class PatchAttack:
             expected = ", ".join(map(str, self.patch_shape))
             raise ImageError(
                 f"`patches` must have shape (1, {expected}), or ({len(pixels)}, {expected}) for "
-                f"{len(pixels)} images; received {shape}. Take the `patches` of this attack's "
+                f"{len(pixels)} images. Received: {shape}. Take the `patches` of this attack's "
                 "result, or bring others to that size with `attacks.resize_patches`."
             )
         finished = as_pixels(patches, self.patch_shape, argument="patches")

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from tf_taintradar.attacks.checks import check_target, wanted_labels
+from tf_taintradar.attacks.goal import check_target_class, wanted_labels
 from tf_taintradar.detection.cover import covering_windows
 from tf_taintradar.detection.explanation import CoverExplanation
 from tf_taintradar.detection.occlusion import strength
@@ -57,11 +57,12 @@ def certify(
     places = np.asarray(painted) != 0
     if places.shape != pixels.shape[:3]:
         raise ValueError(
-            f"`painted` must have shape {pixels.shape[:3]}, as the images; received {places.shape}."
+            f"`painted` must have shape {pixels.shape[:3]}, as the images. Received: "
+            f"{places.shape}."
         )
     found = [cast(CoverExplanation, radar.explain(image)) for image in pixels]
     clean = np.array([one.label for one in found], np.int32)
-    target = check_target(target_class, radar.opened.n_classes)
+    target = check_target_class(target_class, radar.opened.n_classes)
     wanted = wanted_labels(target, clean)
     windows = covering_windows(pixels.shape[1:3])
     is_covered = ~(places[:, None] & ~windows).any(axis=(2, 3))

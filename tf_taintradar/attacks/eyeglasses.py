@@ -3,7 +3,7 @@
 from typing import Any
 
 from tf_taintradar.attacks.base import PatchAttack
-from tf_taintradar.attacks.checks import short_target
+from tf_taintradar.attacks.goal import short_target
 from tf_taintradar.attacks.masks import eyeglasses_mask
 from tf_taintradar.attacks.penalties import Penalties
 from tf_taintradar.attacks.placement import Placement

@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from tf_taintradar.attacks.checks import Target
+from tf_taintradar.attacks.goal import Target
 from tf_taintradar.attacks.masks import Mask
 from tf_taintradar.attacks.pasting import Corners, Pasting
 from tf_taintradar.attacks.result import AttackResult

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw
 
 from tf_taintradar.errors import ImageError
+from tf_taintradar.support.checks import require
 
 Mask = npt.NDArray[np.uint8]
 Polygon = list[tuple[float, float]]
@@ -56,8 +57,8 @@ def make_mask(shape: Any, diameter: int) -> Mask:
         mask = _resized(_painted(shape), diameter)
     if not mask.any():
         raise ValueError(
-            f"`shape` paints no pixel at {diameter} pixels; received {_short(shape)}. Make the "
-            "patch larger, or take a shape that is not 0 somewhere."
+            f"`shape` must paint a pixel at a diameter of {diameter}. Received: {_short(shape)}. "
+            "Make the patch larger, or take a shape that is not 0 somewhere."
         )
     return mask
 
@@ -88,8 +89,8 @@ def eyeglasses_mask(
     height = width * image_size[1] / image_size[0]  # a unit of the drawing, vertically
     if not (0 < width <= 1 and 0.12 * height <= eye_line <= 1 - 0.14 * height):
         raise ValueError(
-            "`eye_line` and `width` must leave the glasses inside the image, fractions in (0, 1); "
-            f"received {eye_line!r} and {width!r}."
+            "`eye_line` and `width` must leave the glasses inside the image, fractions in (0, 1). "
+            f"Received: {eye_line!r} and {width!r}."
         )
 
     def placed(x: npt.ArrayLike, y: npt.ArrayLike) -> Polygon:
@@ -105,9 +106,29 @@ def eyeglasses_mask(
         for left, right in ((-0.05, 0.05), (-0.5, -0.36), (0.36, 0.5))
     ]
     frame = _polygons([*rims, *bars], image_size) & (1 - _polygons(lenses, image_size))
-    if not frame.any():
-        raise ValueError(f"`width` must be large enough to draw glasses; received {width!r}.")
+    require(bool(frame.any()), "width", width, "large enough to draw glasses")
     return frame
+
+
+def read_rgba(
+    path: str | os.PathLike[str], argument: str = "path"
+) -> tuple[npt.NDArray[np.uint8], bool]:
+    """The pixels (h, w, 4) of a picture, and whether it holds any transparency.
+
+    Args:
+        path: a file that Pillow reads.
+        argument: name of the argument that holds the path, for the error.
+
+    Raises:
+        ImageError: the file cannot be read as a picture.
+    """
+    try:
+        with Image.open(path) as picture:
+            is_cut_out = picture.has_transparency_data
+            return np.asarray(picture.convert("RGBA")), is_cut_out
+    except OSError as error:
+        told = f"`{argument}`: {os.fspath(path)!r} cannot be read as a picture: {error}."
+        raise ImageError(told) from error
 
 
 def _superellipse(
@@ -133,17 +154,9 @@ def _polygons(polygons: Sequence[Polygon], size: tuple[int, int]) -> Mask:
 def _painted(shape: Any) -> Mask:
     """Where an array is not 0, or a picture is opaque (or not black): (h, w) of 0 and 1."""
     if isinstance(shape, (str, os.PathLike)):
-        if not os.path.exists(shape):
-            raise ValueError(
-                f"`shape` must be one of {', '.join(SHAPES)}, an array or the path of a picture; "
-                f"received {shape!r}."
-            )
-        try:
-            with Image.open(shape) as picture:
-                is_cut_out = picture.has_transparency_data
-                pixels = np.asarray(picture.convert("RGBA"))
-        except OSError as error:
-            raise ImageError(f"`shape`: {shape} cannot be read as a picture: {error}.") from error
+        expected = f"one of {', '.join(SHAPES)}, an array or the path of a picture"
+        require(os.path.exists(shape), "shape", shape, expected)
+        pixels, is_cut_out = read_rgba(shape, "shape")
         painted = pixels[..., 3] > 0 if is_cut_out else pixels[..., :3].any(axis=-1)
         return np.asarray(painted, np.uint8)
     mask = np.asarray(shape)
@@ -152,7 +165,7 @@ def _painted(shape: Any) -> Mask:
     if mask.ndim != 2 or mask.size == 0 or mask.dtype.kind not in "biuf":
         raise ValueError(
             f"`shape` must be one of {', '.join(SHAPES)}, the path of a picture, or an array "
-            f"(h, w) of numbers; received {_short(shape)}."
+            f"(h, w) of numbers. Received: {_short(shape)}."
         )
     return (mask != 0).astype(np.uint8)
 

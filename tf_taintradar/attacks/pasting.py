@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from tf_taintradar.attacks.masks import Mask
 from tf_taintradar.attacks.placement import Placement
+from tf_taintradar.support.checks import check_not_negative, require
 
 Corners = npt.NDArray[np.int32]
 Pose = tuple[Any, ...]
@@ -42,14 +43,11 @@ class Transformations:
     noise: float = 0.0
 
     def __post_init__(self) -> None:
-        if len(self.scale) != 2 or not 0 < self.scale[0] <= self.scale[1] <= 1:
-            raise ValueError(
-                "`scale` must be (least, most) with 0 < least <= most <= 1, factors of the patch's "
-                f"own size; received {self.scale!r}."
-            )
+        is_range = len(self.scale) == 2 and 0 < self.scale[0] <= self.scale[1] <= 1
+        expected = "(least, most) with 0 < least <= most <= 1, factors of the patch's own size"
+        require(is_range, "scale", self.scale, expected)
         for name in ("rotation", "brightness", "noise"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"`{name}` must be 0 or more; received {getattr(self, name)!r}.")
+            check_not_negative(name, getattr(self, name))
 
 
 class Pasting:

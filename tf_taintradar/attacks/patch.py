@@ -6,13 +6,14 @@ from typing import Any
 import numpy as np
 
 from tf_taintradar.attacks.base import PatchAttack
-from tf_taintradar.attacks.checks import check_integer, short_target
 from tf_taintradar.attacks.descent import Optimizer
+from tf_taintradar.attacks.goal import short_target
 from tf_taintradar.attacks.masks import make_mask
 from tf_taintradar.attacks.pasting import Pasting, Transformations, TransformedPasting
 from tf_taintradar.attacks.penalties import Penalties
 from tf_taintradar.attacks.placement import Place, Placement
 from tf_taintradar.classifier.opened import open_classifier
+from tf_taintradar.support.checks import check_integer, is_in_unit_interval, require
 
 
 class AdversarialPatch(PatchAttack):
@@ -127,15 +128,13 @@ def _in_pixels(diameter: Any, image_size: tuple[int, int]) -> list[int]:
     """The longer side of the patch in whole pixels, of each size."""
     smaller = min(image_size)
     fractions = list(diameter) if np.ndim(diameter) == 1 else [diameter]
-    is_fraction = [isinstance(one, (int, float)) and 0 < one <= 1 for one in fractions]
-    if not fractions or not all(is_fraction):
-        raise ValueError(
-            "`diameter` must be a fraction of the image's smaller side, above 0 and at most 1, or "
-            f"several; received {diameter!r}. A diameter in pixels is diameter / {smaller} here."
-        )
+    require(
+        len(fractions) > 0 and all(map(is_in_unit_interval, fractions)),
+        "diameter",
+        diameter,
+        "a fraction of the image's smaller side in (0, 1], or several",
+        f"d pixels are the fraction d / {smaller} here.",
+    )
     pixels = [round(one * smaller) for one in fractions]
-    if min(pixels) == 0:
-        raise ValueError(
-            f"`diameter` must be at least one pixel, 1 / {smaller} here; received {diameter!r}."
-        )
+    require(min(pixels) > 0, "diameter", diameter, f"at least one pixel, 1 / {smaller} here")
     return pixels

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_taintradar.attacks.masks import Mask
+from tf_taintradar.support.checks import check_not_negative, require
 
 Colours = tuple[tuple[float, float, float], ...]
 """RGB, 0..255."""
@@ -38,15 +39,12 @@ class Penalties:
 
     def __post_init__(self) -> None:
         for name in ("smoothness", "printability"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"`{name}` must be 0 or more; received {getattr(self, name)!r}.")
+            check_not_negative(name, getattr(self, name))
         colours = np.asarray(self.colours)
         is_rgb = colours.ndim == 2 and colours.shape[1] == 3 and len(colours) > 0
-        if not is_rgb or colours.min() < 0 or colours.max() > 255:
-            raise ValueError(
-                "`colours` must be RGB colours, three values from 0 to 255 each; received "
-                f"{self.colours!r}."
-            )
+        is_raw = is_rgb and colours.min() >= 0 and colours.max() <= 255
+        expected = "RGB colours, three values from 0 to 255 each"
+        require(bool(is_raw), "colours", self.colours, expected)
 
     def of(self, patches: tf.Tensor, mask: Mask) -> tf.Tensor:
         """What each of the patches (k, h, w, c) pays: (k,) float32, >= 0."""

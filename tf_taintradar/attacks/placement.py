@@ -6,11 +6,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tf_taintradar.support.checks import require
+
 Place = str | Sequence[int] | Sequence[Sequence[int]]
 """Where patches lie: "random", "bottom_right", (row, column) of the top left corner, or several."""
 
 Size = tuple[int, int]
 _MOST_DRAWS = 1000  # of random places, until no two overlap
+_A_PLACE = (
+    '"random", "bottom_right" or (row, column) of the top left corner of the patch, two integers'
+)
 
 
 class Placement:
@@ -81,11 +86,8 @@ def _several(place: Any, n_patches: int) -> list[Any]:
         return [place] * n_patches
     is_list = np.ndim(place) == 2 if _is_regular(place) else False
     places = list(place) if is_list else [place]
-    if len(places) != n_patches:
-        raise ValueError(
-            f"`place` must be one place for each of {n_patches} patches (`n_patches`); received "
-            f"{place!r}."
-        )
+    expected = f"one place for each of {n_patches} patches (`n_patches`)"
+    require(len(places) == n_patches, "place", place, expected)
     return places
 
 
@@ -123,27 +125,18 @@ def corner_range(
             "make it smaller."
         )
     if isinstance(place, str):
-        if place not in ("random", "bottom_right"):
-            raise ValueError(_not_a_place(place))
+        require(place in ("random", "bottom_right"), "place", place, _A_PLACE)
         return ((0, 0), last) if place == "random" else (last, last)
     corner = np.asarray(place)
-    if corner.shape != (2,) or corner.dtype.kind not in "iu":
-        raise ValueError(_not_a_place(place))
+    require(corner.shape == (2,) and corner.dtype.kind in "iu", "place", place, _A_PLACE)
     row, column = int(corner[0]), int(corner[1])
     if not (0 <= row <= last[0] and 0 <= column <= last[1]):
         raise ValueError(
             f"`place` must keep the patch of {_by(patch_size)} pixels inside the image of "
-            f"{_by(image_size)}: from (0, 0) to {last}; received {(row, column)}."
+            f"{_by(image_size)}: from (0, 0) to {last}. Received: {(row, column)}."
         )
     return (row, column), (row, column)
 
 
 def _by(size: tuple[int, int]) -> str:
     return f"{size[0]}x{size[1]}"
-
-
-def _not_a_place(place: Any) -> str:
-    return (
-        '`place` must be "random", "bottom_right" or (row, column) of the top left corner of the '
-        f"patch, two integers; received {place!r}."
-    )

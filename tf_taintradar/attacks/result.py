@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import numpy.typing as npt
 
-from tf_taintradar.attacks.checks import Target, short_target
+from tf_taintradar.attacks.goal import Target, short_target
 from tf_taintradar.attacks.masks import Mask
 
 

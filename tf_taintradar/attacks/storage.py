@@ -11,9 +11,10 @@ import numpy.typing as npt
 import tensorflow as tf
 from PIL import Image
 
-from tf_taintradar.attacks.masks import Mask
+from tf_taintradar.attacks.masks import Mask, read_rgba
 from tf_taintradar.attacks.result import AttackResult
 from tf_taintradar.errors import ImageError
+from tf_taintradar.support.checks import check_positive
 from tf_taintradar.support.files import replacing, require_new_folder
 
 Pixels = npt.NDArray[np.uint8]
@@ -53,9 +54,9 @@ def save_attack(
     n_images = len(result.images)
     names = [f"{i:04d}" for i in range(n_images)] if names is None else list(names)
     if len(set(names)) != n_images or len(names) != n_images:
-        raise ValueError(f"`names` must be {n_images} different names; received {len(names)}.")
-    if width_mm is not None and not width_mm > 0:
-        raise ValueError(f"`width_mm` must be positive; received {width_mm!r}.")
+        raise ValueError(f"`names` must be {n_images} different names. Received: {names}.")
+    if width_mm is not None:
+        check_positive("width_mm", width_mm)
     of_patches = ["universal"] if _is_universal(result) else names
     options: dict[str, Any] = {}
     if width_mm is not None:
@@ -88,11 +89,7 @@ def load_patch(path: str | os.PathLike[str]) -> tuple[Pixels, Mask]:
     Raises:
         ImageError: the file cannot be read as a picture, or nothing of it is opaque.
     """
-    try:
-        with Image.open(path) as picture:
-            pixels = np.asarray(picture.convert("RGBA"))
-    except OSError as error:
-        raise ImageError(f"{os.fspath(path)!r} cannot be read as a picture: {error}.") from error
+    pixels, _ = read_rgba(path)
     mask = (pixels[..., 3] > 0).astype(np.uint8)
     if not mask.any():
         raise ImageError(f"{os.fspath(path)!r} is transparent everywhere: it holds no patch.")
@@ -117,8 +114,8 @@ def resize_patches(patches: npt.ArrayLike, mask: Mask, size: tuple[int, int]) ->
     pixels = np.asarray(patches, np.float32)
     if pixels.ndim != 4 or pixels.shape[1:3] != mask.shape:
         raise ImageError(
-            f"`patches` must have shape (k, h, w, c) with the mask's (h, w) = {mask.shape}; "
-            f"received {pixels.shape}."
+            f"`patches` must have shape (k, h, w, c) with the mask's (h, w) = {mask.shape}. "
+            f"Received: {pixels.shape}."
         )
     weight = mask[np.newaxis, ..., np.newaxis].astype(np.float32)
     painted = tf.image.resize(pixels * weight, size, antialias=True)

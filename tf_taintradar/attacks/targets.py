@@ -3,8 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
-from tf_taintradar.attacks.checks import check_integer
 from tf_taintradar.model import TaintRadarModel
+from tf_taintradar.support.checks import check_integer
 
 
 def likely_targets(

@@ -12,7 +12,7 @@ from tf_taintradar.baselines.smoothgrad import smooth_gradients
 from tf_taintradar.detection.pipeline import Tensors
 from tf_taintradar.detection.ranks import lead
 from tf_taintradar.images.pixels import as_pixels
-from tf_taintradar.support.checks import require
+from tf_taintradar.support.checks import check_fraction, check_integer, require
 
 
 class _Hosts(NamedTuple):
@@ -64,12 +64,10 @@ class Jujutsu(Baseline):
         seed: int = 0,
     ) -> None:
         super().__init__(classifier, preprocessor=preprocessor)
-        require(0 < window < 1, "window", window, "a fraction in (0, 1)")
-        require(n_hosts >= 1, "n_hosts", n_hosts, "at least 1")
-        require(n_samples >= 1, "n_samples", n_samples, "at least 1")
+        check_fraction("window", window, is_one_allowed=False)
         self.window = window
-        self.n_hosts = n_hosts
-        self.n_samples = n_samples
+        self.n_hosts = check_integer("n_hosts", n_hosts, 1)
+        self.n_samples = check_integer("n_samples", n_samples, 1)
         self.noise = noise
         self.seed = seed
         height, width = self._classifier.input_shape[:2]
@@ -84,8 +82,8 @@ class Jujutsu(Baseline):
         Arguments and errors as in `Baseline.fit`; at least `n_hosts` images.
         """
         pixels = as_pixels(images, self._classifier.input_shape)
-        enough = len(pixels) >= self.n_hosts
-        require(enough, "images", f"{len(pixels)} images", f"at least {self.n_hosts}, the hosts")
+        n_images, expected = len(pixels), f"at least {self.n_hosts} images, the hosts"
+        require(n_images >= self.n_hosts, "images", n_images, expected)
         groups = [pixels[i : i + 32] for i in range(0, len(pixels), 32)]
         labels = np.concatenate([np.argmax(self._logits(group), axis=-1) for group in groups])
         first = np.sort(np.unique(labels, return_index=True)[1])

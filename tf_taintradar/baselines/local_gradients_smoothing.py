@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from tf_taintradar.baselines.base import Baseline
 from tf_taintradar.detection.pipeline import Tensors
-from tf_taintradar.support.checks import require
+from tf_taintradar.support.checks import check_integer, check_not_negative
 
 
 class LocalGradientsSmoothing(Baseline):
@@ -42,11 +42,9 @@ class LocalGradientsSmoothing(Baseline):
         smoothing: float = 2.3,
     ) -> None:
         super().__init__(classifier, preprocessor=preprocessor)
-        require(block >= 1, "block", block, "at least 1")
-        require(0 <= overlap < block, "overlap", overlap, f"from 0 to {block - 1}")
-        require(smoothing >= 0, "smoothing", smoothing, "0 or more")
-        self.block = block
-        self.overlap = overlap
+        check_not_negative("smoothing", smoothing)
+        self.block = check_integer("block", block, 1)
+        self.overlap = check_integer("overlap", overlap, 0, block)
         self.threshold = threshold
         self.smoothing = smoothing
         self._answer = self._compile(self._smoothed)  # type: ignore[method-assign]

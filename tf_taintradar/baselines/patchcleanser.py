@@ -9,7 +9,7 @@ import tensorflow as tf
 from tf_taintradar.baselines.base import Baseline
 from tf_taintradar.detection.pipeline import Tensors
 from tf_taintradar.detection.ranks import lead
-from tf_taintradar.support.checks import require
+from tf_taintradar.support.checks import check_fraction, check_integer, require
 
 
 class PatchCleanser(Baseline):
@@ -44,11 +44,10 @@ class PatchCleanser(Baseline):
         colour: float = 127.5,
     ) -> None:
         super().__init__(classifier, preprocessor=preprocessor)
-        require(0 < patch_size < 1, "patch_size", patch_size, "a fraction in (0, 1)")
-        require(n_masks >= 1, "n_masks", n_masks, "at least 1")
+        check_fraction("patch_size", patch_size, is_one_allowed=False)
         require(0 <= colour <= 255, "colour", colour, "from 0 to 255")
         self.patch_size = patch_size
-        self.n_masks = n_masks
+        self.n_masks = check_integer("n_masks", n_masks, 1)
         self.colour = float(colour)
         self.masks = cover(self._classifier.input_shape[:2], patch_size, n_masks)
         self._answer = self._compile(self._masked)  # type: ignore[method-assign]

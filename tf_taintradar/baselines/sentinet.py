@@ -14,7 +14,7 @@ from tf_taintradar.baselines.proposals import SelectiveSearch, likeliest_others
 from tf_taintradar.detection.cam import binarize, class_activation_map, trace_head, upsample
 from tf_taintradar.detection.pipeline import Tensors
 from tf_taintradar.images.pixels import as_pixels
-from tf_taintradar.support.checks import require
+from tf_taintradar.support.checks import check_fraction, check_integer, require
 
 _AT_ONCE = 25  # overlays computed together: bounds the memory
 _FEWEST = 10  # benign images for the curve
@@ -87,11 +87,9 @@ class SentiNet(Baseline):
         seed: int = 0,
     ) -> None:
         super().__init__(classifier, preprocessor=preprocessor)
-        require(n_overlays >= 1, "n_overlays", n_overlays, "at least 1")
-        require(n_proposals >= 0, "n_proposals", n_proposals, "0 or more")
-        require(0 < map_threshold <= 1, "map_threshold", map_threshold, "a number in (0, 1]")
-        self.n_overlays = n_overlays
-        self.n_proposals = n_proposals
+        check_fraction("map_threshold", map_threshold)
+        self.n_overlays = check_integer("n_overlays", n_overlays, 1)
+        self.n_proposals = check_integer("n_proposals", n_proposals, 0)
         self.map_threshold = map_threshold
         self.curve: Curve | None = None
         self.n_segments = n_segments
@@ -109,8 +107,8 @@ class SentiNet(Baseline):
         Arguments and errors as in `Baseline.fit`; at least 10 more than `n_overlays`.
         """
         pixels = as_pixels(images, self._classifier.input_shape)
-        fewest = self.n_overlays + _FEWEST
-        require(len(pixels) >= fewest, "images", f"{len(pixels)} images", f"at least {fewest}")
+        n_images, fewest = len(pixels), self.n_overlays + _FEWEST
+        require(n_images >= fewest, "images", n_images, f"at least {fewest} images")
         self._overlays = tf.constant(pixels[: self.n_overlays])
         others = pixels[self.n_overlays :]
         bar = keras.utils.Progbar(len(others), verbose=int(verbose not in (0, "0")))
@@ -118,7 +116,8 @@ class SentiNet(Baseline):
         for image in others:
             points += self._points(image)[1]
             bar.add(1)
-        require(bool(points), "images", "images without any salient region", "others")
+        expected = "images of which some have a salient region"
+        require(bool(points), "images", f"{len(others)} without any", expected)
         self.curve = Curve.around(np.array(points))
         return self
 

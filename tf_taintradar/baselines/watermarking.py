@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tf_taintradar.baselines.base import Baseline
 from tf_taintradar.detection.pipeline import Tensors
-from tf_taintradar.support.checks import require
+from tf_taintradar.support.checks import check_fraction, check_integer
 from tf_taintradar.support.opencv import import_cv2
 
 _GUIDED = "TfTaintradarGuidedRelu"
@@ -53,16 +53,13 @@ class DigitalWatermarking(Baseline):
         radius: int = 5,
     ) -> None:
         super().__init__(classifier, preprocessor=preprocessor)
-        require(0 < threshold <= 1, "threshold", threshold, "a fraction in (0, 1]")
-        require(cluster >= 1, "cluster", cluster, "at least 1")
-        require(0 < density <= 1, "density", density, "a fraction in (0, 1]")
-        require(margin >= 0, "margin", margin, "0 or more")
-        require(radius >= 1, "radius", radius, "at least 1")
+        check_fraction("threshold", threshold)
+        check_fraction("density", density)
         self.threshold = threshold
-        self.cluster = cluster
+        self.cluster = check_integer("cluster", cluster, 1)
         self.density = density
-        self.margin = margin
-        self.radius = radius
+        self.margin = check_integer("margin", margin, 0)
+        self.radius = check_integer("radius", radius, 1)
         self._cv2 = import_cv2("The inpainting of DigitalWatermarking", "baselines")
         self._look = self._compile(self._clusters)
         self._logits = self._compile(self._classifier.logits)

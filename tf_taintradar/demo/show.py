@@ -124,7 +124,7 @@ def show(
     images, truth = images[victims], truth[victims]
 
     def attack(**settings: Any) -> AdversarialPatch:
-        common = {"target_class": _TARGET, "steps": steps, "seed": seed}
+        common: dict[str, Any] = {"target_class": _TARGET, "steps": steps, "seed": seed}
         return AdversarialPatch(radar.opened, **common, **settings)
 
     universal = attack(**_UNIVERSAL)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from tf_taintradar.attacks.checks import check_target
+from tf_taintradar.attacks.goal import check_target_class
 from tf_taintradar.classifier.graph import compiled
 from tf_taintradar.detection.pipeline import Arrays
 from tf_taintradar.evaluation.defences import ask, describe, prepare
@@ -43,7 +43,7 @@ class Bench:
         batches = [np.rint(b) for b in iterate_batches(images, shape, batch_size)]
         self.images: Pixels = np.concatenate(batches).astype(np.uint8)
         n = len(self.images)
-        require(n >= 8, "images", f"{n} images", "at least 8, better 500")
+        require(n >= 8, "images", n, "at least 8 images, better 500")
         self._labels = compiled(lambda x: tf.argmax(radar.opened.logits(x), -1, tf.int32), shape)
         self.answers = self.labels_of(self.images)
         self.truth = self.answers if labels is None else np.asarray(labels)
@@ -64,7 +64,7 @@ class Bench:
         """The label that attacks aim at."""
         if target_class is None:
             return int(np.random.default_rng([self.seed, 1]).integers(self.opened.n_classes))
-        check_target(target_class, self.opened.n_classes)
+        check_target_class(target_class, self.opened.n_classes)
         return int(target_class)
 
     def about(
@@ -101,7 +101,8 @@ class Bench:
             return self._judged(threat)
         is_right = (self.answers == self.truth) & (self.answers != target)
         index = self.benign[is_right[self.benign]][:n_attacked]
-        require(len(index) > 0, "images", "images", "such that the classifier gets some right")
+        n_right = len(index)
+        require(n_right > 0, "images", n_right, "such that the classifier gets some right")
 
         def mount() -> Arrays:
             pixels = self.images[index].astype(np.float32)

@@ -32,7 +32,7 @@ def read_labels(
         missing = {"file", "label"} - set(reader.fieldnames or ())
         if missing:
             raise ValueError(
-                f"{os.fspath(path)!r} must have the columns file and label; it lacks "
+                f"{os.fspath(path)!r} must have the columns file and label. It lacks "
                 f"{' and '.join(sorted(missing))}."
             )
         known = {Path(row["file"]).parts: row["label"] for row in reader}
@@ -51,5 +51,5 @@ def _label(label: str, class_names: Sequence[str] | None) -> int:
     if label.strip().isdecimal():
         return int(label)
     if class_names is None or label not in class_names:
-        raise ValueError(f"`label` must be a number or the name of a class; received {label!r}.")
+        raise ValueError(f"`label` must be a number or the name of a class. Received: {label!r}.")
     return list(class_names).index(label)

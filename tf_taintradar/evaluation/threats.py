@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from tf_taintradar.attacks import AdversarialPatch, AttackResult
-from tf_taintradar.attacks.checks import check_integer
 from tf_taintradar.attacks.judge import groups_of
 from tf_taintradar.classifier.opened import OpenedClassifier
+from tf_taintradar.support.checks import check_integer
 
 Pixels = npt.NDArray[np.uint8]
 

@@ -129,7 +129,7 @@ def train_face_detector(
     require(calibrate_on in ("test", "folds"), "calibrate_on", calibrate_on, '"test" or "folds"')
     require(variant in VARIANTS, "variant", variant, " or ".join(VARIANTS))
     if fine_tuned is not None:
-        check_layer(network, fine_tuned)
+        check_layer(network, fine_tuned, "fine_tuned")
     common: dict[str, Any] = {"preprocessor": preprocessor, "batch_size": batch_size}
     common |= {"strategy": strategy, "seed": seed, "verbose": verbose}
     course = _Course(network, variant, fine_tuned, tuning_rate, out, common, settings)

@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_taintradar.attacks.descent import Adam
-from tf_taintradar.attacks.goal import Shot
+from tf_taintradar.attacks.goal import StepInputs
 from tf_taintradar.attacks.patch import AdversarialPatch
 from tf_taintradar.detection.critical import look
 from tf_taintradar.detection.rules import BANDS, COVER, OCCLUSION, PAPER, detect
@@ -72,27 +72,27 @@ class AdaptivePatch(AdversarialPatch):
             radar.opened, optimizer=Adam(), steps=steps, learning_rate=learning_rate, **settings
         )
 
-    def objective(self, shot: Shot) -> tuple[tf.Tensor, tf.Tensor]:
+    def objective(self, inputs: StepInputs) -> tuple[tf.Tensor, tf.Tensor]:
         """What the classifier lacks of the target, and what the detector sees."""
         found = detect(
             self._classifier,
-            shot.images,
+            inputs.images,
             variant=self.radar.variant,
             fill=self.radar.fill,
             top_k=self.radar.top_k or 1,
             temperature=self.radar.temperature,
             map_threshold=self.radar.map_threshold,
-            slope=self.slope(shot.step),
+            slope=self.slope(inputs.step),
         )
-        miss, wanted = self.miss(found.sight.logits, shot.labels)
+        loss, wanted = self.target_loss(found.sight.logits, inputs.labels)
         if self.radar.variant == PAPER:
-            seen, _ = self.miss(found.cleaned_logits, shot.labels)
+            seen, _ = self.target_loss(found.cleaned_logits, inputs.labels)
             is_evaded = found.score <= self._threshold
         else:
             nats_above = (found.score - self._threshold) / _NAT[self.radar.variant]
             seen = tf.nn.relu(nats_above + 2 * _MARGIN)
             is_evaded = nats_above <= -_MARGIN
-        return miss + self.weight * seen, wanted * tf.cast(is_evaded, tf.float32)
+        return loss + self.weight * seen, wanted * tf.cast(is_evaded, tf.float32)
 
     def slope(self, step: tf.Tensor) -> tf.Tensor:
         """Of the sigmoids at a step: () float32, 1, 2, ..."""
@@ -133,26 +133,26 @@ class MisleadingPatch(AdaptivePatch):
         else:
             require(aim in ("away", "small"), "aim", aim, '"away", "small" or a region (H, W)')
 
-    def objective(self, shot: Shot) -> tuple[tf.Tensor, tf.Tensor]:
+    def objective(self, inputs: StepInputs) -> tuple[tf.Tensor, tf.Tensor]:
         """What the classifier lacks of the target, and where the detector looks."""
         sight, _ = look(
             self._classifier,
-            shot.images,
+            inputs.images,
             temperature=self.radar.temperature,
             map_threshold=self.radar.map_threshold,
-            slope=self.slope(shot.step),
+            slope=self.slope(inputs.step),
         )
-        miss, wanted = self.miss(sight.logits, shot.labels)
-        return miss + self.weight * self._seen(sight.critical_region, shot), wanted
+        loss, wanted = self.target_loss(sight.logits, inputs.labels)
+        return loss + self.weight * self._seen(sight.critical_region, inputs), wanted
 
-    def _seen(self, region: tf.Tensor, shot: Shot) -> tf.Tensor:
+    def _seen(self, region: tf.Tensor, inputs: StepInputs) -> tf.Tensor:
         """(b,) float32 in [0, 1]."""
         if self._region is not None:
             return 1 - iou(region, self._region)
         if self.aim == "small":
             return tf.reduce_mean(region, axis=(1, 2))
-        blank, ones = tf.zeros_like(shot.images[..., :1]), tf.ones((1, *self.patch_shape[:2], 1))
-        return iou(region, self._pasting.paste(blank, ones, shot.pose)[..., 0])
+        blank, ones = tf.zeros_like(inputs.images[..., :1]), tf.ones((1, *self.patch_shape[:2], 1))
+        return iou(region, self._pasting.paste(blank, ones, inputs.pose)[..., 0])
 
 
 def iou(one: tf.Tensor, other: tf.Tensor) -> tf.Tensor:

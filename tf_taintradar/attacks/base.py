@@ -7,9 +7,15 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from tf_taintradar.attacks.descent import Descent, Momentum, Optimizer
-from tf_taintradar.attacks.goal import Shot, Target, check_target_class, miss, wanted_labels
-from tf_taintradar.attacks.judge import Judge, groups_of
+from tf_taintradar.attacks.apply_and_classify import apply_and_classify, classify, groups_of
+from tf_taintradar.attacks.descent import DescentState, Momentum, Optimizer
+from tf_taintradar.attacks.goal import (
+    StepInputs,
+    Target,
+    check_target_class,
+    target_loss,
+    wanted_labels,
+)
 from tf_taintradar.attacks.masks import Mask
 from tf_taintradar.attacks.pasting import Corners, Pasting, Pose
 from tf_taintradar.attacks.penalties import Penalties
@@ -87,10 +93,9 @@ class PatchAttack:
         self._classifier = classifier
         self._mask = mask
         self._placement = placement
-        final = Pasting(mask, placement)
-        self._pasting = pasting or final
+        self._final = Pasting(mask, placement)
+        self._pasting = pasting or self._final
         self._optimizer = optimizer or Momentum(mask)
-        self._judge = Judge(classifier, final, mask, target_class, self.batch_size)
         self._step = tf.function(self._descend, input_signature=self._signature(), autograph=False)
 
     def universal(self, images: npt.ArrayLike, *, verbose: int = 1) -> AttackResult:
@@ -108,11 +113,11 @@ class PatchAttack:
             ImageError: `images` are not raw pixels of the classifier's input shape.
         """
         pixels = as_pixels(images, self._classifier.input_shape)
-        clean = self._judge.labels(pixels)
+        clean = self._labels(pixels)
         wanted = wanted_labels(self.target_class, clean)
         bar, rng = self._progress(1, verbose), self._random(_TRAINING)
         found = self._optimise(pixels, wanted, None, rng, bar)
-        return self._judge.result(*found, pixels, clean, self._places(len(pixels)))
+        return self._result(*found, pixels, clean, self._places(len(pixels)))
 
     def partial(self, images: npt.ArrayLike, *, verbose: int = 1) -> AttackResult:
         """A patch for each image, which need not work on any other.
@@ -128,7 +133,7 @@ class PatchAttack:
             ImageError: `images` are not raw pixels of the classifier's input shape.
         """
         pixels = as_pixels(images, self._classifier.input_shape)
-        clean, top_left = self._judge.labels(pixels), self._places(len(pixels))
+        clean, top_left = self._labels(pixels), self._places(len(pixels))
         wanted = wanted_labels(self.target_class, clean)
         groups = groups_of(len(pixels), self.batch_size)
         bar, rng = self._progress(len(groups), verbose), self._random(_TRAINING)
@@ -137,7 +142,7 @@ class PatchAttack:
             for group in groups
         ]
         patches, n_steps = (np.concatenate(parts) for parts in zip(*found, strict=True))
-        return self._judge.result(patches, n_steps, pixels, clean, top_left)
+        return self._result(patches, n_steps, pixels, clean, top_left)
 
     def apply(self, patches: npt.ArrayLike, images: npt.ArrayLike) -> AttackResult:
         """Finished patches on images, for instance on ones that they were not made for.
@@ -162,22 +167,22 @@ class PatchAttack:
                 "result, or bring others to that size with `attacks.resize_patches`."
             )
         finished = as_pixels(patches, self.patch_shape, argument="patches")
-        n_steps, clean = np.zeros(len(finished), np.int32), self._judge.labels(pixels)
+        n_steps, clean = np.zeros(len(finished), np.int32), self._labels(pixels)
         wanted_labels(self.target_class, clean)
-        return self._judge.result(finished, n_steps, pixels, clean, self._places(len(pixels)))
+        return self._result(finished, n_steps, pixels, clean, self._places(len(pixels)))
 
-    def objective(self, shot: Shot) -> tuple[tf.Tensor, tf.Tensor]:
+    def objective(self, inputs: StepInputs) -> tuple[tf.Tensor, tf.Tensor]:
         """Hook: what the attack minimises, and how near it is to what the attacker wants.
 
         Returns:
             (b,) float32, the loss of each image, and (b,) float32, what `stop_probability` is
-            compared with: here those of `miss`.
+            compared with: here those of `target_loss`.
         """
-        return self.miss(self._classifier.logits(shot.images), shot.labels)
+        return self.target_loss(self._classifier.logits(inputs.images), inputs.labels)
 
-    def miss(self, logits: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """How far the classifier's answers are from what this attacker wants; see `goal.miss`."""
-        return miss(logits, labels, is_targeted=self.target_class is not None)
+    def target_loss(self, logits: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """How far the classifier is from what this attacker wants; see `goal.target_loss`."""
+        return target_loss(logits, labels, is_targeted=self.target_class is not None)
 
     def draw_pose(self, n_images: int, rng: np.random.Generator, top_left: Corners | None) -> Pose:
         """Hook: where and how the patches lie on the images of one step; see `Pasting.draw`.
@@ -202,7 +207,7 @@ class PatchAttack:
         One for each image if their places are given, else one for all.
         """
         n_patches = 1 if top_left is None else len(images)
-        state = Descent(
+        state = DescentState(
             patches=tf.fill((n_patches, *self.patch_shape), 127.5),
             memory=tf.zeros((self._optimizer.n_moments, n_patches, *self.patch_shape)),
             is_running=tf.fill((n_patches,), True),
@@ -221,14 +226,14 @@ class PatchAttack:
         return state.patches.numpy(), state.n_steps.numpy()
 
     def _descend(
-        self, state: Descent, images: tf.Tensor, labels: tf.Tensor, step: tf.Tensor, pose: Pose
-    ) -> tuple[Descent, tf.Tensor]:
+        self, state: DescentState, images: tf.Tensor, labels: tf.Tensor, step: tf.Tensor, pose: Pose
+    ) -> tuple[DescentState, tf.Tensor]:
         patches, memory, is_running, n_steps = state
         n_patches = tf.shape(patches)[0]
         with tf.GradientTape() as tape:
             tape.watch(patches)
             attacked = self._pasting.paste(images, patches, pose)
-            losses, wanted = self.objective(Shot(attacked, labels, step, pose))
+            losses, wanted = self.objective(StepInputs(attacked, labels, step, pose))
             fines = self.penalties.of(patches, self._mask)
             losses = tf.reshape(losses, (n_patches, -1)) + fines[:, None]
         gradient = tape.gradient(losses, patches)
@@ -239,10 +244,10 @@ class PatchAttack:
             is_running &= wanted < self.stop_probability
             moved = tf.where(is_running[:, None, None, None], moved, patches)
         n_steps += tf.cast(is_running, tf.int32)
-        return Descent(moved, memory, is_running, n_steps), tf.reduce_mean(losses)
+        return DescentState(moved, memory, is_running, n_steps), tf.reduce_mean(losses)
 
     def _signature(self) -> list[Any]:
-        state = Descent(
+        state = DescentState(
             patches=tf.TensorSpec((None, *self.patch_shape), tf.float32),
             memory=tf.TensorSpec((self._optimizer.n_moments, None, *self.patch_shape), tf.float32),
             is_running=tf.TensorSpec((None,), tf.bool),
@@ -251,6 +256,33 @@ class PatchAttack:
         images = tf.TensorSpec((None, *self._classifier.input_shape), tf.float32)
         labels, step = tf.TensorSpec((None,), tf.int32), tf.TensorSpec((), tf.int32)
         return [state, images, labels, step, self._pasting.signature]
+
+    def _labels(self, pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.int32]:
+        return classify(self._classifier, pixels, batch_size=self.batch_size)
+
+    def _result(
+        self,
+        patches: npt.NDArray[np.float32],
+        n_steps: npt.NDArray[np.int32],
+        images: npt.NDArray[np.float32],
+        clean_labels: npt.NDArray[np.int32],
+        top_left: Corners,
+    ) -> AttackResult:
+        """The record of (1 or n) patches, 0..255, on n images; the patches are rounded first."""
+        rounded = np.rint(patches * self._mask[..., np.newaxis]).astype(np.uint8)
+        attacked, labels = apply_and_classify(
+            self._classifier, self._final, rounded, images, top_left, batch_size=self.batch_size
+        )
+        return AttackResult(
+            images=attacked,
+            patches=rounded,
+            mask=self._mask.copy(),
+            top_left=top_left,
+            labels=labels,
+            clean_labels=clean_labels,
+            steps=n_steps,
+            target_class=self.target_class,
+        )
 
     def _places(self, n_images: int) -> Corners:
         """(n_images, m, 2) where the finished patches lie: it depends on the seed alone."""

@@ -10,7 +10,7 @@ import tensorflow as tf
 from tf_taintradar.attacks.masks import Mask
 
 
-class Descent(NamedTuple):
+class DescentState(NamedTuple):
     """Where the descent of k patches stands.
 
     Attributes:

@@ -57,7 +57,7 @@ def short_target(target: Target) -> str:
     return f"array of {len(target)}" if isinstance(target, np.ndarray) else str(target)
 
 
-class Shot(NamedTuple):
+class StepInputs(NamedTuple):
     """What an attack sees of b images at one step.
 
     Attributes:
@@ -73,12 +73,14 @@ class Shot(NamedTuple):
     pose: Pose
 
 
-def miss(logits: tf.Tensor, labels: tf.Tensor, *, is_targeted: bool) -> tuple[tf.Tensor, tf.Tensor]:
+def target_loss(
+    logits: tf.Tensor, labels: tf.Tensor, *, is_targeted: bool
+) -> tuple[tf.Tensor, tf.Tensor]:
     """How far the classifier's answers are from what the attacker wants.
 
     Args:
         logits: (b, classes) float32.
-        labels: (b,) int32, see `Shot`.
+        labels: (b,) int32, see `StepInputs`.
         is_targeted: the labels are wanted; else any but them.
 
     Returns:

@@ -14,8 +14,8 @@ import tensorflow as tf
 from tf_taintradar.attacks.goal import check_target_class
 from tf_taintradar.classifier.graph import compiled
 from tf_taintradar.detection.pipeline import Arrays
+from tf_taintradar.evaluation.attack_specs import Attacked, AttackSpec
 from tf_taintradar.evaluation.defences import ask, describe, prepare
-from tf_taintradar.evaluation.threats import Attacked, Threat
 from tf_taintradar.images.files import iterate_batches
 from tf_taintradar.model import TaintRadarModel
 from tf_taintradar.support.checks import require
@@ -27,7 +27,7 @@ _TIMED, _ROUNDS = 8, 3  # images, and how often, when the cost is measured
 Pixels = npt.NDArray[np.uint8]
 
 
-class Bench:
+class Experiment:
     """The images of an evaluation, divided, and what is done with them; see `evaluate`.
 
     Attributes:
@@ -68,7 +68,7 @@ class Bench:
         return int(target_class)
 
     def about(
-        self, threats: Mapping[str, Any], rivals: Mapping[str, Any], target: int, n_attacked: int
+        self, specs: Mapping[str, Any], rivals: Mapping[str, Any], target: int, n_attacked: int
     ) -> dict[str, Any]:
         """The setting of the evaluation; `run` is what all that is kept depends on."""
         run = {
@@ -89,28 +89,28 @@ class Bench:
             "n_calibration": len(self.calibration),
             "n_benign": len(self.benign),
             "classifier_right": float((self.answers == self.truth).mean()),
-            "attacks": {name: _describe(threat) for name, threat in threats.items()},
+            "attacks": {name: _describe(spec) for name, spec in specs.items()},
             "defences": {name: describe(rival) for name, rival in rivals.items()},
         }
 
     def attacked(
-        self, store: Store, name: str, threat: Threat | Attacked, target: int, n_attacked: int
+        self, store: Store, name: str, spec: AttackSpec | Attacked, target: int, n_attacked: int
     ) -> Arrays:
         """One attack: `images` (m, H, W, c), `succeeded` (m,), `truth` (m,) the right labels."""
-        if isinstance(threat, Attacked):
-            return self._judged(threat)
+        if isinstance(spec, Attacked):
+            return self._judged(spec)
         is_right = (self.answers == self.truth) & (self.answers != target)
         index = self.benign[is_right[self.benign]][:n_attacked]
         n_right = len(index)
         require(n_right > 0, "images", n_right, "such that the classifier gets some right")
 
-        def mount() -> Arrays:
+        def make() -> Arrays:
             pixels = self.images[index].astype(np.float32)
-            results = threat.mount(self.opened, pixels, target, self.seed, verbose=0)
+            results = spec.run(self.opened, pixels, target, self.seed, verbose=0)
             images = np.concatenate([result.images for result in results])
             return self._judged(Attacked(images, index, target))
 
-        return store.keep(f"attacks/{name}", str(threat), mount)
+        return store.keep(f"attacks/{name}", str(spec), make)
 
     def _judged(self, attacked: Attacked) -> Arrays:
         labels = self.labels_of(attacked.images)
@@ -168,5 +168,5 @@ class Bench:
         return float(ours / plain)
 
 
-def _describe(threat: Threat | Attacked) -> str:
-    return str(threat) if isinstance(threat, Threat) else f"{len(threat.images)} ready images"
+def _describe(spec: AttackSpec | Attacked) -> str:
+    return str(spec) if isinstance(spec, AttackSpec) else f"{len(spec.images)} ready images"

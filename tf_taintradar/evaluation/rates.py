@@ -26,8 +26,8 @@ def count(
 
     Args:
         about: its setting.
-        attacks: by name, see `Bench.attacked`.
-        answers: by defence, see `Bench.ask`.
+        attacks: by name, see `Experiment.attacked`.
+        answers: by defence, see `Experiment.ask`.
         target_fprs: what each defence is calibrated to.
     """
     benign: list[BenignRow] = []

@@ -10,11 +10,11 @@ import numpy.typing as npt
 
 from tf_taintradar.calibration.by_score import smallest_threshold
 from tf_taintradar.calibration.record import check_target
+from tf_taintradar.evaluation.attack_specs import ATTACKS, Attacked, AttackSpec
 from tf_taintradar.evaluation.defences import make_defence
-from tf_taintradar.evaluation.experiment import Bench
+from tf_taintradar.evaluation.experiment import Experiment
 from tf_taintradar.evaluation.rates import count
 from tf_taintradar.evaluation.record import Evaluation
-from tf_taintradar.evaluation.threats import THREATS, Attacked, Threat
 from tf_taintradar.model import TaintRadarModel
 from tf_taintradar.support.checks import require
 from tf_taintradar.support.resumable import Store
@@ -27,7 +27,7 @@ def evaluate(
     images: Any,
     labels: npt.ArrayLike | None = None,
     *,
-    attacks: Mapping[str, Threat | Attacked] | Sequence[str] = tuple(THREATS),
+    attacks: Mapping[str, AttackSpec | Attacked] | Sequence[str] = tuple(ATTACKS),
     defences: Mapping[str, Any] | Sequence[str] = _DEFENCES,
     target_fprs: Sequence[float] = (0.06, 0.03, 0.01),
     n_attacked: int = 40,
@@ -48,8 +48,8 @@ def evaluate(
         images: n benign images in any form that `TaintRadarModel.predict` takes; floats are
             rounded to whole pixels.
         labels: (n,) int, the true labels; by default what the classifier answers is taken as right.
-        attacks: by name, what to mount (`Threat`) or what lies ready (`Attacked`); or names of
-            `THREATS`.
+        attacks: by name, what to mount (`AttackSpec`) or what lies ready (`Attacked`); or names of
+            `ATTACKS`.
         defences: by name, objects with `score(images) -> (n,)`: a `TaintRadarModel`, which is
             calibrated anew, rivals of `tf_taintradar.baselines`, or one's own; or names of
             `DEFENCES`.
@@ -74,30 +74,31 @@ def evaluate(
     require(len(target_fprs) > 0, "target_fprs", target_fprs, "one rate or more")
     for target_fpr in target_fprs:
         check_target(target_fpr)
-    bench = Bench(radar, images, labels, seed, batch_size)
-    target = bench.target(target_class)
-    threats = attacks if isinstance(attacks, Mapping) else _named(attacks)
+    experiment = Experiment(radar, images, labels, seed, batch_size)
+    target = experiment.target(target_class)
+    specs = attacks if isinstance(attacks, Mapping) else _named(attacks)
     rivals = defences if isinstance(defences, Mapping) else {}
     if not rivals:
-        n_fit = len(bench.fit)
+        n_fit = len(experiment.fit)
         rivals = {name: make_defence(name, radar, n_fit) for name in defences}
     require(bool(rivals), "defences", defences, "one defence or more")
-    about = bench.about(threats, rivals, target, n_attacked)
-    smallest_threshold(np.zeros(len(bench.calibration)), min(target_fprs))  # before the long work
+    about = experiment.about(specs, rivals, target, n_attacked)
+    n_calibration = len(experiment.calibration)
+    smallest_threshold(np.zeros(n_calibration), min(target_fprs))  # before the long work
     store = Store(None if folder is None else Path(folder), about["run"])
-    bar = keras.utils.Progbar(len(threats) + len(rivals) * (1 + len(threats)), verbose=verbose)
+    bar = keras.utils.Progbar(len(specs) + len(rivals) * (1 + len(specs)), verbose=verbose)
     mounted = {}
-    for name, threat in threats.items():
-        mounted[name] = bench.attacked(store, name, threat, target, n_attacked)
+    for name, spec in specs.items():
+        mounted[name] = experiment.attacked(store, name, spec, target, n_attacked)
         bar.add(1)
     answers = {
-        name: bench.ask(store, name, defence, mounted, target_fprs[0], bar)
+        name: experiment.ask(store, name, defence, mounted, target_fprs[0], bar)
         for name, defence in rivals.items()
     }
     return count(about, mounted, answers, target_fprs)
 
 
-def _named(names: Sequence[str]) -> dict[str, Threat]:
+def _named(names: Sequence[str]) -> dict[str, AttackSpec]:
     for name in names:
-        require(name in THREATS, "attacks", name, f"among {', '.join(THREATS)}")
-    return {name: THREATS[name] for name in names}
+        require(name in ATTACKS, "attacks", name, f"among {', '.join(ATTACKS)}")
+    return {name: ATTACKS[name] for name in names}

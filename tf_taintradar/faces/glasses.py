@@ -91,7 +91,7 @@ def wear(
     )
 
 
-def judge(
+def measure_glasses(
     radar: TaintRadarModel, worn: Worn, benign: npt.NDArray[Any], batch_size: int = 16
 ) -> Glasses:
     """What the detector makes of glasses.

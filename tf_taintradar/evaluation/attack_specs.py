@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tf_taintradar.attacks import AdversarialPatch, AttackResult
-from tf_taintradar.attacks.judge import groups_of
+from tf_taintradar.attacks.apply_and_classify import groups_of
 from tf_taintradar.classifier.opened import OpenedClassifier
 from tf_taintradar.support.checks import check_integer
 
@@ -32,7 +32,7 @@ class Attacked:
 
 
 @dataclasses.dataclass(frozen=True)
-class Threat:
+class AttackSpec:
     """An attack with patches that is to be mounted.
 
     Attributes:
@@ -48,7 +48,7 @@ class Threat:
         if self.images_per_patch is not None:
             check_integer("images_per_patch", self.images_per_patch, 1)
 
-    def mount(
+    def run(
         self,
         classifier: OpenedClassifier,
         images: npt.NDArray[np.float32],
@@ -68,6 +68,9 @@ class Threat:
             for i, group in enumerate(groups)
         ]
 
+    mount = run
+    """The name of `run` in earlier versions."""
+
     def __str__(self) -> str:
         """One line that says all of it."""
         made = {1: "one patch an image", None: "one patch for all"}
@@ -75,18 +78,21 @@ class Threat:
         return ", ".join([whom, *(f"{k}={v!r}" for k, v in self.settings.items())])
 
 
-def _threat(images_per_patch: int, **settings: Any) -> Threat:
-    return Threat(images_per_patch, MappingProxyType(settings))
+def _spec(images_per_patch: int, **settings: Any) -> AttackSpec:
+    return AttackSpec(images_per_patch, MappingProxyType(settings))
 
 
-THREATS: Mapping[str, Threat] = MappingProxyType(
+ATTACKS: Mapping[str, AttackSpec] = MappingProxyType(
     {
-        "universal-corner-40": _threat(16, diameter=0.4, place="bottom_right", steps=80),
-        "universal-30": _threat(16, diameter=0.3, steps=150),
-        "partial-corner-30": _threat(1, diameter=0.3, place="bottom_right", steps=80),
-        "partial-30": _threat(1, diameter=0.3, steps=80),
-        "star-40": _threat(1, diameter=0.4, shape="star", steps=100),
-        "two-20": _threat(1, diameter=0.2, n_patches=2, steps=100),
+        "universal-corner-40": _spec(16, diameter=0.4, place="bottom_right", steps=80),
+        "universal-30": _spec(16, diameter=0.3, steps=150),
+        "partial-corner-30": _spec(1, diameter=0.3, place="bottom_right", steps=80),
+        "partial-30": _spec(1, diameter=0.3, steps=80),
+        "star-40": _spec(1, diameter=0.4, shape="star", steps=100),
+        "two-20": _spec(1, diameter=0.2, n_patches=2, steps=100),
     }
 )
 """The attacks that `evaluate` mounts by default: their kind, place and size in per cent."""
+
+Threat, THREATS = AttackSpec, ATTACKS
+"""The names of `AttackSpec` and `ATTACKS` in earlier versions."""

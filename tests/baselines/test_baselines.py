@@ -73,7 +73,7 @@ def test_images_are_checked(small_classifier, images, defence):
         (baselines.LocalGradientsSmoothing, "smoothing", -1),
         (baselines.PatchCleanser, "patch_size", 1.0),
         (baselines.PatchCleanser, "n_masks", 0),
-        (baselines.PatchCleanser, "colour", 256),
+        (baselines.PatchCleanser, "color", 256),
         (baselines.DigitalWatermarking, "threshold", 0.0),
         (baselines.DigitalWatermarking, "cluster", 0),
         (baselines.DigitalWatermarking, "density", 1.5),

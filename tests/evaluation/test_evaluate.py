@@ -228,8 +228,8 @@ def test_the_paper_variant_is_made_of_the_detectors_settings(radar):
 
 
 def test_the_classifier_is_opened_by_the_detector_alone(many):
-    first = build_small_classifier().layers[2].name
-    radar = TaintRadarModel(build_small_classifier(), feature_layer=first)
+    classifier = build_small_classifier()
+    radar = TaintRadarModel(classifier, feature_layer=classifier.layers[2].name)
     assert Experiment(radar, many, None, seed=0, batch_size=16).opened is radar.opened
 
 

@@ -31,7 +31,7 @@ class EyeglassesAttack(PatchAttack):
         preprocessor: raw pixels -> the classifier's input, as `TaintRadarModel` takes it; None for
             an opened classifier, which has its own.
         eye_line, width: where the glasses sit and how wide they are; see `masks.eyeglasses_mask`.
-        penalties: what the glasses pay for colours that cannot be printed and for rough edges.
+        penalties: what the glasses pay for colors that cannot be printed and for rough edges.
         stop_probability: in (0, 1]; the glasses are finished when what the attacker wants has this
             probability; of one pair for several photographs on average. None: after `steps`.
         steps: of gradient descent, at most.

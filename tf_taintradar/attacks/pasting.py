@@ -85,19 +85,19 @@ class Pasting:
         """
         (top_left,) = pose
         rows_columns = np.argwhere(self._mask).astype(np.int32)
-        colours = tf.gather(
+        colors = tf.gather(
             tf.reshape(patches, (-1, self._mask.size, patches.shape[-1])),
             np.flatnonzero(self._mask),
             axis=1,
         )
         n_images, n_patches = tf.shape(images)[0], len(self._placement.first)
-        shape = (n_images, n_patches, *colours.shape[1:])
+        shape = (n_images, n_patches, *colors.shape[1:])
         pixels = tf.convert_to_tensor(top_left)[:, :, None] + rows_columns
         image = tf.broadcast_to(tf.range(n_images)[:, None, None, None], (*shape[:3], 1))
         return tf.tensor_scatter_nd_update(
             images,
             indices=tf.concat([image, pixels], axis=-1),
-            updates=tf.broadcast_to(colours[:, None], shape),
+            updates=tf.broadcast_to(colors[:, None], shape),
         )
 
 

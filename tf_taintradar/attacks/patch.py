@@ -42,7 +42,7 @@ class AdversarialPatch(PatchAttack):
         n_patches: so many copies of the patch lie on each image, without overlap.
         transformations: what happens to the patch in training besides moving; the finished patch is
             pasted as it is. None: nothing.
-        penalties: what the patch pays for colours that cannot be printed and for rough edges.
+        penalties: what the patch pays for colors that cannot be printed and for rough edges.
             None: nothing.
         stop_probability: in (0, 1]. A patch is finished when the target has this probability (or,
             without a target, all other labels together): of one patch for all images on average, of

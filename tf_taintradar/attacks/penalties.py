@@ -1,4 +1,4 @@
-"""What makes a patch printable: neighbouring pixels alike, and colours that a printer has.
+"""What makes a patch printable: neighbouring pixels alike, and colors that a printer has.
 
 k patches (h, w, c), pixels 0..255.
 """
@@ -12,12 +12,12 @@ import tensorflow as tf
 from tf_taintradar.attacks.masks import Mask
 from tf_taintradar.support.checks import check_not_negative, require
 
-Colours = tuple[tuple[float, float, float], ...]
+Colors = tuple[tuple[float, float, float], ...]
 """RGB, 0..255."""
 
 _LEVELS = (20.0, 115.0, 215.0)
-PRINTABLE: Colours = tuple(itertools.product(_LEVELS, _LEVELS, _LEVELS))
-"""RGB colours that an office printer has: dark, middle and bright of each channel. Ours."""
+PRINTABLE: Colors = tuple(itertools.product(_LEVELS, _LEVELS, _LEVELS))
+"""RGB colors that an office printer has: dark, middle and bright of each channel. Ours."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,24 +27,24 @@ class Penalties:
     Attributes:
         smoothness: weight of `total_variation`.
         printability: weight of `non_printability`.
-        colours: the printable RGB colours, 0..255.
+        colors: the printable RGB colors, 0..255.
 
     Raises:
-        ValueError: a weight is negative, or `colours` are not RGB colours.
+        ValueError: a weight is negative, or `colors` are not RGB colors.
     """
 
     smoothness: float = 0.0
     printability: float = 0.0
-    colours: Colours = PRINTABLE
+    colors: Colors = PRINTABLE
 
     def __post_init__(self) -> None:
         for name in ("smoothness", "printability"):
             check_not_negative(name, getattr(self, name))
-        colours = np.asarray(self.colours)
-        is_rgb = colours.ndim == 2 and colours.shape[1] == 3 and len(colours) > 0
-        is_raw = is_rgb and colours.min() >= 0 and colours.max() <= 255
-        expected = "RGB colours, three values from 0 to 255 each"
-        require(bool(is_raw), "colours", self.colours, expected)
+        colors = np.asarray(self.colors)
+        is_rgb = colors.ndim == 2 and colors.shape[1] == 3 and len(colors) > 0
+        is_raw = is_rgb and colors.min() >= 0 and colors.max() <= 255
+        expected = "RGB colors, three values from 0 to 255 each"
+        require(bool(is_raw), "colors", self.colors, expected)
 
     def of(self, patches: tf.Tensor, mask: Mask) -> tf.Tensor:
         """What each of the patches (k, h, w, c) pays: (k,) float32, >= 0."""
@@ -52,7 +52,7 @@ class Penalties:
         if self.smoothness:
             total += self.smoothness * total_variation(patches, mask)
         if self.printability:
-            total += self.printability * non_printability(patches, mask, self.colours)
+            total += self.printability * non_printability(patches, mask, self.colors)
         return total
 
 
@@ -77,21 +77,21 @@ def total_variation(patches: tf.Tensor, mask: Mask) -> tf.Tensor:
     return tf.reduce_sum(lengths * inner, axis=(1, 2)) / max(1.0, float(inner.sum()))
 
 
-def non_printability(patches: tf.Tensor, mask: Mask, colours: Colours) -> tf.Tensor:
-    """How far the painted pixels are from colours that can be printed.
+def non_printability(patches: tf.Tensor, mask: Mask, colors: Colors) -> tf.Tensor:
+    """How far the painted pixels are from colors that can be printed.
 
     Args:
         patches: (k, h, w, 3) float32, 0..255.
         mask: (h, w) uint8, 1 where a patch is painted.
-        colours: the printable RGB colours, 0..255.
+        colors: the printable RGB colors, 0..255.
 
     Returns:
-        (k,) float32, the mean distance to the nearest colour; 1 is the length of one channel.
+        (k,) float32, the mean distance to the nearest color; 1 is the length of one channel.
 
-    Source: Sharif et al., CCS 2016, section 5.2.3. Theirs multiplies the distances to all colours;
+    Source: Sharif et al., CCS 2016, section 5.2.3. Theirs multiplies the distances to all colors;
     the product of thirty numbers below 1 has no gradient to speak of.
     """
-    palette = tf.constant(colours, tf.float32) / 255.0
+    palette = tf.constant(colors, tf.float32) / 255.0
     squares = tf.reduce_sum((patches[..., None, :] / 255.0 - palette) ** 2, axis=-1)
     nearest = tf.sqrt(tf.reduce_min(squares, axis=-1) + 1e-8)
     return tf.reduce_sum(nearest * mask.astype(np.float32), axis=(1, 2)) / float(mask.sum())

@@ -88,7 +88,7 @@ def edges(images: tf.Tensor) -> tf.Tensor:
         images: (b, H, W, c) float32.
 
     Returns:
-        (b, H, W, 1) float32; 0 everywhere on an image of one colour.
+        (b, H, W, 1) float32; 0 everywhere on an image of one color.
     """
     grey = tf.image.rgb_to_grayscale(images) if images.shape[-1] == 3 else images[..., :1]
     down, right = tf.image.image_gradients(grey)

@@ -24,7 +24,7 @@ class PatchCleanser(Baseline):
         patch_size: side of the largest square patch to expect, as a fraction of the image's side,
             in (0, 1). The paper's largest for ImageNet is 3 % of the pixels, about 0.17.
         n_masks: along each side, >= 1; 6 x 6 in the paper.
-        colour: what the masks are painted with, 0..255.
+        color: what the masks are painted with, 0..255.
 
     Raises:
         ValueError: an argument is out of range.
@@ -41,14 +41,14 @@ class PatchCleanser(Baseline):
         preprocessor: Any = None,
         patch_size: float = 0.17,
         n_masks: int = 6,
-        colour: float = 127.5,
+        color: float = 127.5,
     ) -> None:
         super().__init__(classifier, preprocessor=preprocessor)
         check_fraction("patch_size", patch_size, is_one_allowed=False)
-        require(0 <= colour <= 255, "colour", colour, "from 0 to 255")
+        require(0 <= color <= 255, "color", color, "from 0 to 255")
         self.patch_size = patch_size
         self.n_masks = check_integer("n_masks", n_masks, 1)
-        self.colour = float(colour)
+        self.color = float(color)
         self.masks = cover(self._classifier.input_shape[:2], patch_size, n_masks)
         self._answer = self._compile(self._masked)  # type: ignore[method-assign]
 
@@ -58,7 +58,7 @@ class PatchCleanser(Baseline):
         label = tf.argmax(logits, axis=-1, output_type=tf.int32)
 
         def look(mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            hidden = tf.where(mask[..., tf.newaxis], self.colour, images)
+            hidden = tf.where(mask[..., tf.newaxis], self.color, images)
             under = classifier.logits(hidden)
             return -lead(under, label), tf.argmax(under, axis=-1, output_type=tf.int32)
 

@@ -1,4 +1,4 @@
-"""Attacks by somebody who knows the detector, all of it: section VII of the paper."""
+"""Attacks that know the whole detector: section VII of the paper."""
 
 from typing import Any
 
@@ -16,32 +16,32 @@ from tf_taintradar.support.checks import check_integer, check_not_negative, requ
 
 _MARGIN = 0.5  # nats of the score below its threshold, for what rounding to pixels brings back
 _NAT = {OCCLUSION: 1.0, BANDS: 0.05, COVER: 1.0}
-"""About what a nat is in the unit of the score."""
+"""The size of a nat in units of the score, roughly."""
 
 
 class AdaptivePatch(AdversarialPatch):
     """A patch by an attacker who knows the detector, its settings and its threshold.
 
-    The gradients pass through the whole of `detect`, as if sigmoids stood in for its decisions;
-    they get steeper in the course of the attack (backward pass differentiable approximation). By
-    default every step minimises what the classifier lacks of the target, plus `weight` times what
-    the detector sees:
+    Gradients pass through the whole of `detect`: in the backward pass, sigmoids stand in for its
+    decisions and get steeper in the course of the attack (backward pass differentiable
+    approximation). By default every step minimizes the classifier's loss on the target, plus
+    `weight` times the detector's response:
 
     - variants "occlusion", "bands" and "cover": how far the score lies above its threshold;
     - variant "paper": the cross-entropy of the target once the tainted region is filled, so that
       the label keeps its rank.
 
-    It has succeeded on an image if the classifier answers the target and the detector does not
+    The attack succeeds on an image if the classifier predicts the target and the detector does not
     flag it: `result.success & ~radar.predict(result.images)["is_adversarial"]`.
 
     Args:
         radar: a detector with a threshold.
-        weight: of what the detector sees, >= 0.
-        growth: after so many steps the sigmoids' slope, 1 at first, grows by 1.
-        steps, learning_rate: of Adam, in the units of a pixel.
-        stop_probability: in (0, 1]. A patch is finished when the target has this probability and
-            the detector is evaded; None: after `steps`.
-        settings: as of `AdversarialPatch`.
+        weight: factor of the detector's response in the loss, >= 0.
+        growth: number of steps after which the sigmoids' slope, 1 at first, grows by 1.
+        steps: largest number of steps of Adam.
+        learning_rate: learning rate of Adam, in pixel values, 0..255.
+        settings: other arguments of `AdversarialPatch`. With a `stop_probability`, a patch is
+            finished when the target has this probability and the detector is evaded.
 
     Raises:
         NotCalibratedError: the detector has no threshold.
@@ -73,7 +73,7 @@ class AdaptivePatch(AdversarialPatch):
         )
 
     def objective(self, inputs: StepInputs) -> tuple[tf.Tensor, tf.Tensor]:
-        """What the classifier lacks of the target, and what the detector sees."""
+        """The loss on the target plus the detector's response, and the progress of the attack."""
         found = detect(
             self._classifier,
             inputs.images,
@@ -95,23 +95,23 @@ class AdaptivePatch(AdversarialPatch):
         return loss + self.weight * seen, wanted * tf.cast(is_evaded, tf.float32)
 
     def slope(self, step: tf.Tensor) -> tf.Tensor:
-        """Of the sigmoids at a step: () float32, 1, 2, ..."""
+        """The slope of the sigmoids at a step: () float32, 1, 2, ..."""
         return tf.cast(1 + step // self.growth, tf.float32)
 
 
 class MisleadingPatch(AdaptivePatch):
     """A patch that draws the detector's critical region away from itself.
 
-    Besides the target it minimises `weight` times
+    Besides the loss on the target, it minimizes `weight` times
 
     - aim "away": the overlap of critical region and patch (intersection over union);
     - aim "small": the share of the image that is critical;
-    - a region: how much of the overlap with it is missing.
+    - a region as aim: one minus the critical region's overlap with it.
 
     Args:
-        radar: as in `AdaptivePatch`.
-        aim: "away", "small", or the region (H, W), not 0 where the detector shall look instead.
-        settings: as of `AdaptivePatch`; `weight` is the paper's lambda.
+        radar: a detector with a threshold.
+        aim: "away", "small", or a region (H, W), nonzero where the detector should look instead.
+        settings: other arguments of `AdaptivePatch`; `weight` is the paper's lambda.
 
     Raises:
         NotCalibratedError: the detector has no threshold.
@@ -134,7 +134,7 @@ class MisleadingPatch(AdaptivePatch):
             require(aim in ("away", "small"), "aim", aim, '"away", "small" or a region (H, W)')
 
     def objective(self, inputs: StepInputs) -> tuple[tf.Tensor, tf.Tensor]:
-        """What the classifier lacks of the target, and where the detector looks."""
+        """The loss on the target plus that of the critical region, and the target's probability."""
         sight, _ = look(
             self._classifier,
             inputs.images,
@@ -146,7 +146,7 @@ class MisleadingPatch(AdaptivePatch):
         return loss + self.weight * self._seen(sight.critical_region, inputs), wanted
 
     def _seen(self, region: tf.Tensor, inputs: StepInputs) -> tf.Tensor:
-        """(b,) float32 in [0, 1]."""
+        """The loss (b,) float32 in [0, 1] of critical regions (b, H, W)."""
         if self._region is not None:
             return 1 - iou(region, self._region)
         if self.aim == "small":

@@ -1,4 +1,4 @@
-"""Finished patches on images, and the labels that the classifier gives them."""
+"""Finished patches applied to images, and the labels of the results."""
 
 import numpy as np
 import numpy.typing as npt

@@ -1,4 +1,4 @@
-"""The loop that every attack with patches runs, and the hooks it runs on."""
+"""The optimization loop of every attack with patches, and its hooks."""
 
 from typing import Any
 
@@ -30,23 +30,27 @@ _TRAINING, _FINAL = 0, 1  # the two streams of random numbers drawn from one see
 
 
 class PatchAttack:
-    """Gradient descent on the pixels of patches: a loop, and hooks that say what differs.
+    """Gradient descent on the pixels of patches, with hooks for what differs between attacks.
 
-    A subclass may say what the attacker wants (`objective`), and where and how the patches lie
-    while they are trained (`draw_pose`). The classifier is not changed.
+    A subclass may override the attacker's goal (`objective`), and the position and appearance of
+    the patches during training (`draw_pose`). The classifier is not changed.
 
     Args:
         classifier: the opened classifier, see `classifier.open_classifier`.
-        target_class: see `AdversarialPatch`.
+        target_class: the label that the attacker wants, from 0, or one for each image; None: any
+            label but the one of the clean image.
         mask: (h, w) uint8, 1 where a patch is painted, else 0.
-        placement: where the finished patches lie.
-        pasting: how patches get into the images they are trained on; by default as at the end:
-            `Pasting(mask, placement)`.
-        optimizer: where a step leads; by default `Momentum(mask)`.
-        penalties: what a patch pays for not being printable; None: nothing.
-        stop_probability: in (0, 1]; a patch is finished when what the attacker wants has this
-            probability, for one patch on all images on average. None: after `steps`.
-        steps, learning_rate, batch_size, seed: see `AdversarialPatch`.
+        placement: position of the finished patches.
+        pasting: how patches get into the images they are trained on; by default in the same way as
+            the finished ones, `Pasting(mask, placement)`.
+        optimizer: turns gradients into steps; by default `Momentum(mask)`.
+        penalties: penalties for patches that cannot be printed; None: no penalties.
+        stop_probability: in (0, 1]. A patch is finished when the attacker's goal has this
+            probability, averaged over all images that share the patch. None: after `steps`.
+        steps: largest number of steps of gradient descent, >= 1.
+        learning_rate: step size in pixel values, 0..255, > 0.
+        batch_size: number of images that are attacked together, >= 1.
+        seed: random seed, >= 0.
 
     Attributes:
         image_shape: (H, W, c) of the classifier's input.
@@ -55,7 +59,8 @@ class PatchAttack:
     Raises:
         ValueError: an argument is out of range.
 
-    Source: Brown et al., "Adversarial Patch", 2017 (arXiv:1712.09665), the expectation over places.
+    Source: Brown et al., "Adversarial Patch", 2017 (arXiv:1712.09665), the expectation over
+    locations.
     """
 
     def __init__(
@@ -99,7 +104,7 @@ class PatchAttack:
         self._step = tf.function(self._descend, input_signature=self._signature(), autograph=False)
 
     def universal(self, images: npt.ArrayLike, *, verbose: int = 1) -> AttackResult:
-        """One patch that works on all images.
+        """Makes one patch that works on all images.
 
         Args:
             images: (n, H, W, c) raw RGB pixels, uint8 or float, 0..255.
@@ -107,7 +112,7 @@ class PatchAttack:
                 silence, as in `keras.Model.fit`.
 
         Returns:
-            The images with the finished patch on; `patches` is (1, h, w, c).
+            The images with the finished patch applied; `patches` is (1, h, w, c).
 
         Raises:
             ImageError: `images` are not raw pixels of the classifier's input shape.
@@ -120,14 +125,15 @@ class PatchAttack:
         return self._result(*found, pixels, clean, self._places(len(pixels)))
 
     def partial(self, images: npt.ArrayLike, *, verbose: int = 1) -> AttackResult:
-        """A patch for each image, which need not work on any other.
+        """Makes a patch for each image, which need not work on any other.
 
         Args:
             images: (n, H, W, c) raw RGB pixels, uint8 or float, 0..255.
-            verbose: as in `universal`.
+            verbose: 1 for a progress bar with the current loss, 2 for a line at the end, 0 for
+                silence, as in `keras.Model.fit`.
 
         Returns:
-            Each image with its own patch on; `patches` is (n, h, w, c).
+            Each image with its own patch applied; `patches` is (n, h, w, c).
 
         Raises:
             ImageError: `images` are not raw pixels of the classifier's input shape.
@@ -145,17 +151,17 @@ class PatchAttack:
         return self._result(patches, n_steps, pixels, clean, top_left)
 
     def apply(self, patches: npt.ArrayLike, images: npt.ArrayLike) -> AttackResult:
-        """Finished patches on images, for instance on ones that they were not made for.
+        """Applies finished patches to images, for instance to images they were not made for.
 
         Args:
             patches: (1, h, w, c) or (n, h, w, c) raw RGB pixels, 0..255, of this attack's size.
             images: (n, H, W, c) raw RGB pixels, uint8 or float, 0..255.
 
         Returns:
-            The attacked images. Random places depend on the seed alone.
+            The attacked images. Random locations depend only on the seed.
 
         Raises:
-            ImageError: `images` or `patches` are not raw pixels, or of another shape.
+            ImageError: `images` or `patches` are not raw pixels, or have another shape.
         """
         pixels = as_pixels(images, self._classifier.input_shape)
         shape = np.shape(patches)
@@ -172,25 +178,28 @@ class PatchAttack:
         return self._result(finished, n_steps, pixels, clean, self._places(len(pixels)))
 
     def objective(self, inputs: StepInputs) -> tuple[tf.Tensor, tf.Tensor]:
-        """Hook: what the attack minimises, and how near it is to what the attacker wants.
+        """Hook: the loss that the attack minimizes, and how close it is to its goal.
+
+        Args:
+            inputs: the attacked images of one step.
 
         Returns:
-            (b,) float32, the loss of each image, and (b,) float32, what `stop_probability` is
-            compared with: here those of `target_loss`.
+            (b,) float32, the loss of each image, and (b,) float32, the probability that
+            `stop_probability` is compared with: by default both come from `target_loss`.
         """
         return self.target_loss(self._classifier.logits(inputs.images), inputs.labels)
 
     def target_loss(self, logits: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """How far the classifier is from what this attacker wants; see `goal.target_loss`."""
+        """The loss on this attack's goal, and the goal's probability; see `goal.target_loss`."""
         return target_loss(logits, labels, is_targeted=self.target_class is not None)
 
     def draw_pose(self, n_images: int, rng: np.random.Generator, top_left: Corners | None) -> Pose:
-        """Hook: where and how the patches lie on the images of one step; see `Pasting.draw`.
+        """Hook: position and appearance of the patches in one step; see `Pasting.draw`.
 
         Args:
-            n_images: b.
-            rng: of all that is drawn.
-            top_left: (b, m, 2) int32, the places of `partial`; None in `universal`.
+            n_images: number of images, b.
+            rng: random number generator.
+            top_left: (b, m, 2) int32, the fixed positions of `partial`; None in `universal`.
         """
         return self._pasting.draw(n_images, rng, top_left)
 
@@ -202,9 +211,9 @@ class PatchAttack:
         rng: np.random.Generator,
         bar: keras.utils.Progbar,
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int32]]:
-        """The finished patches (k, h, w, c) in 0..255, from mid-grey, and their steps (k,).
+        """The finished patches (k, h, w, c) in 0..255, from mid-gray, and their steps (k,).
 
-        One for each image if their places are given, else one for all.
+        There is one for each image if `top_left` is given, else one for all.
         """
         n_patches = 1 if top_left is None else len(images)
         state = DescentState(
@@ -268,7 +277,7 @@ class PatchAttack:
         clean_labels: npt.NDArray[np.int32],
         top_left: Corners,
     ) -> AttackResult:
-        """The record of (1 or n) patches, 0..255, on n images; the patches are rounded first."""
+        """The result for 1 or n patches, 0..255, on n images; the patches are rounded first."""
         rounded = np.rint(patches * self._mask[..., np.newaxis]).astype(np.uint8)
         attacked, labels = apply_and_classify(
             self._classifier, self._final, rounded, images, top_left, batch_size=self.batch_size
@@ -285,7 +294,7 @@ class PatchAttack:
         )
 
     def _places(self, n_images: int) -> Corners:
-        """(n_images, m, 2) where the finished patches lie: it depends on the seed alone."""
+        """The positions (n_images, m, 2) of finished patches, which depend only on the seed."""
         return self._placement.draw(n_images, self._random(_FINAL))
 
     def _random(self, stream: int) -> np.random.Generator:

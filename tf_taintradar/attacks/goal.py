@@ -1,4 +1,4 @@
-"""What an attacker wants, and how far the classifier's answers are from it."""
+"""The goal of an attack: its target labels, and its loss."""
 
 from typing import Any, NamedTuple, TypeAlias
 
@@ -11,7 +11,7 @@ from tf_taintradar.detection.ranks import own_and_others
 from tf_taintradar.support.checks import check_integer
 
 Target: TypeAlias = "int | npt.NDArray[np.int32] | None"
-"""What an attacker wants: a label, one for each image, or any but the clean image's."""
+"""The label that an attacker wants, one for each image, or None: any but the clean image's."""
 
 
 def check_target_class(target_class: Any, n_classes: int) -> Target:
@@ -58,13 +58,13 @@ def short_target(target: Target) -> str:
 
 
 class StepInputs(NamedTuple):
-    """What an attack sees of b images at one step.
+    """The inputs of an attack's objective at one step, for b images.
 
     Attributes:
-        images: (b, H, W, c) float32 raw pixels, 0..255, patches pasted.
-        labels: (b,) int32: the target; without one, what the clean images are classified as.
-        step: () int32, from 0.
-        pose: where and how the patches lie, see `Pasting.draw`.
+        images: (b, H, W, c) float32 raw pixels, 0..255, with their patches.
+        labels: (b,) int32, the targets; without a target, the labels of the clean images.
+        step: () int32, number of the step, from 0.
+        pose: position and appearance of the patches, see `Pasting.draw`.
     """
 
     images: tf.Tensor
@@ -76,17 +76,17 @@ class StepInputs(NamedTuple):
 def target_loss(
     logits: tf.Tensor, labels: tf.Tensor, *, is_targeted: bool
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """How far the classifier's answers are from what the attacker wants.
+    """The loss that an attacker minimizes, and the probability of the attacker's goal.
 
     Args:
         logits: (b, classes) float32.
-        labels: (b,) int32, see `StepInputs`.
-        is_targeted: the labels are wanted; else any but them.
+        labels: (b,) int32, the targets; without a target, the labels of the clean images.
+        is_targeted: whether the attacker wants these labels; otherwise any label but these.
 
     Returns:
-        (b,) float32, the cross-entropy of the target; without one, the log-odds of the clean
-        image's label, whose gradient does not vanish where the classifier is sure. And (b,)
-        float32, the probability of the target, or that of all labels but the clean image's.
+        (b,) float32, the cross-entropy of the target; without a target, the log-odds of the clean
+        image's label, whose gradient does not vanish where the classifier is confident. And (b,)
+        float32, the probability of the target, or of all labels but the clean image's.
     """
     of_label = tf.gather(tf.nn.softmax(logits), labels, batch_dims=1)
     if is_targeted:

@@ -1,4 +1,4 @@
-"""The shapes of patches: which pixels an attacker paints."""
+"""Masks of patches: the pixels that an attacker paints."""
 
 import os
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from tf_taintradar.support.checks import require
 Mask = npt.NDArray[np.uint8]
 Polygon = list[tuple[float, float]]
 
-_OVERSAMPLING = 8  # polygons are drawn so many times larger and then averaged
+_OVERSAMPLING = 8  # polygons are drawn at this multiple of their size, then averaged
 
 # corners (x, y) in the unit square, y downwards
 _STAR: Polygon = [
@@ -28,21 +28,21 @@ SHAPES = ("disk", "square", *_POLYGONS)
 
 
 def make_mask(shape: Any, diameter: int) -> Mask:
-    """The pixels of a patch that are painted.
+    """The mask of a patch of a given shape and size.
 
     Args:
-        shape: "disk" (its diameter is the side), "square", "star" (five points), "lightning" (a
-            bolt), an array (h, w) or (h, w, 1) that is painted where it is not 0, or the path of a
-            picture that is painted where it is opaque, or not black if it has no transparency.
+        shape: "disk", "square", "star" (five points), "lightning" (a bolt), an array (h, w) or
+            (h, w, 1) that is painted where it is not 0, or the path of a picture that is painted
+            where it is opaque, or not black if it has no transparency.
         diameter: the longer side of the patch in pixels, >= 1.
 
     Returns:
         (h, w) uint8, 1 where the patch is painted, else 0. A pixel belongs to the disk if its
-        centre does, to a polygon if most of it does. An array or picture is resized to the
+        center does, to a polygon if most of it does. An array or picture is resized to the
         diameter by taking the nearest pixel.
 
     Raises:
-        ValueError: `shape` is none of these, or nothing of it is painted.
+        ValueError: `shape` is none of these, or no pixel of it is painted.
         ImageError: the picture cannot be read.
     """
     if isinstance(shape, str) and shape in _POLYGONS:
@@ -50,8 +50,8 @@ def make_mask(shape: Any, diameter: int) -> Mask:
     elif isinstance(shape, str) and shape == "square":
         mask = np.ones((diameter, diameter), np.uint8)
     elif isinstance(shape, str) and shape == "disk":
-        from_centre = np.arange(diameter) - (diameter - 1) / 2
-        squares = from_centre**2
+        from_center = np.arange(diameter) - (diameter - 1) / 2
+        squares = from_center**2
         mask = (squares[:, None] + squares <= diameter**2 / 4).astype(np.uint8)
     else:
         mask = _resized(_painted(shape), diameter)
@@ -66,16 +66,16 @@ def make_mask(shape: Any, diameter: int) -> Mask:
 def eyeglasses_mask(
     image_size: tuple[int, int], *, eye_line: float = 0.42, width: float = 0.94
 ) -> Mask:
-    """The frame of a pair of glasses on an aligned face: two rims, a bridge, two temples.
+    """The mask of a pair of glasses on an aligned face: two rims, a bridge, two temples.
 
-    Drawn for a face that is upright, centred and fills the image, as in the data sets of face
-    recognition; there it covers 6.5 % of a square image. Of a smaller face give its eye line and
-    its width.
+    The defaults suit a face that is upright, centered and fills the image, as in the data sets of
+    face recognition; there the frame covers 6.5 % of a square image. For a smaller face, pass its
+    eye line and width.
 
     Args:
         image_size: (H, W) of the image in pixels.
-        eye_line: the height of the eyes as a fraction of the image's height, from the top.
-        width: of the glasses, as a fraction of the image's width, in (0, 1].
+        eye_line: height of the eyes as a fraction of the image's height, from the top.
+        width: width of the glasses as a fraction of the image's width, in (0, 1].
 
     Returns:
         (H, W) uint8, 1 on the frame, else 0.
@@ -141,7 +141,7 @@ def _superellipse(
 
 
 def _polygons(polygons: Sequence[Polygon], size: tuple[int, int]) -> Mask:
-    """The pixels (h, w) of which at least half lies in one of the polygons (unit coordinates)."""
+    """The mask (h, w) of pixels at least half of which lie in a polygon (unit coordinates)."""
     height, width = (_OVERSAMPLING * side for side in size)
     canvas = Image.new("L", (width, height))
     draw = ImageDraw.Draw(canvas)

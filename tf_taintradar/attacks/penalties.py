@@ -1,4 +1,4 @@
-"""What makes a patch printable: neighbouring pixels alike, and colors that a printer has.
+"""Penalties that make a patch printable: for rough edges, and for colors no printer has.
 
 k patches (h, w, c), pixels 0..255.
 """
@@ -17,12 +17,12 @@ Colors = tuple[tuple[float, float, float], ...]
 
 _LEVELS = (20.0, 115.0, 215.0)
 PRINTABLE: Colors = tuple(itertools.product(_LEVELS, _LEVELS, _LEVELS))
-"""RGB colors that an office printer has: dark, middle and bright of each channel. Ours."""
+"""RGB colors of an office printer: dark, medium and bright in each channel. Our own choice."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Penalties:
-    """What a patch pays, besides missing its aim.
+    """Penalties that are added to the loss of a patch.
 
     Attributes:
         smoothness: weight of `total_variation`.
@@ -47,7 +47,7 @@ class Penalties:
         require(bool(is_raw), "colors", self.colors, expected)
 
     def of(self, patches: tf.Tensor, mask: Mask) -> tf.Tensor:
-        """What each of the patches (k, h, w, c) pays: (k,) float32, >= 0."""
+        """The weighted sum of penalties of each patch (k, h, w, c): (k,) float32, >= 0."""
         total = tf.zeros(tf.shape(patches)[:1])
         if self.smoothness:
             total += self.smoothness * total_variation(patches, mask)
@@ -57,15 +57,15 @@ class Penalties:
 
 
 def total_variation(patches: tf.Tensor, mask: Mask) -> tf.Tensor:
-    """How much the painted pixels differ from their right and lower neighbours.
+    """The mean difference between painted pixels and their right and lower neighbors.
 
     Args:
         patches: (k, h, w, c) float32, 0..255.
         mask: (h, w) uint8, 1 where a patch is painted.
 
     Returns:
-        (k,) float32, the mean length of the difference to both neighbours, over the painted pixels
-        with painted neighbours; 1 is from black to white.
+        (k,) float32, the mean length of the difference to both neighbors, over the painted pixels
+        with painted neighbors; 1 is the difference between black and white.
 
     Source: Sharif et al., CCS 2016, section 5.2.2.
     """
@@ -78,7 +78,7 @@ def total_variation(patches: tf.Tensor, mask: Mask) -> tf.Tensor:
 
 
 def non_printability(patches: tf.Tensor, mask: Mask, colors: Colors) -> tf.Tensor:
-    """How far the painted pixels are from colors that can be printed.
+    """The mean distance of the painted pixels to the nearest printable color.
 
     Args:
         patches: (k, h, w, 3) float32, 0..255.
@@ -86,10 +86,10 @@ def non_printability(patches: tf.Tensor, mask: Mask, colors: Colors) -> tf.Tenso
         colors: the printable RGB colors, 0..255.
 
     Returns:
-        (k,) float32, the mean distance to the nearest color; 1 is the length of one channel.
+        (k,) float32; 1 is the length of one channel.
 
-    Source: Sharif et al., CCS 2016, section 5.2.3. Theirs multiplies the distances to all colors;
-    the product of thirty numbers below 1 has no gradient to speak of.
+    Source: Sharif et al., CCS 2016, section 5.2.3. They multiply the distances to all colors, but
+    a product of thirty numbers below 1 has a vanishing gradient.
     """
     palette = tf.constant(colors, tf.float32) / 255.0
     squares = tf.reduce_sum((patches[..., None, :] / 255.0 - palette) ** 2, axis=-1)

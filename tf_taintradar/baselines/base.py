@@ -1,4 +1,4 @@
-"""What all rival defences share: a classifier, and batches."""
+"""The base class of all baselines: a classifier, and scores in batches."""
 
 from typing import Any, TypeVar
 
@@ -17,7 +17,7 @@ Fitted = TypeVar("Fitted")
 
 
 class Baseline:
-    """A defence that says how suspicious an image is.
+    """A defence that scores how suspicious an image is.
 
     Args:
         classifier: any Keras image classifier that `TaintRadarModel` takes, or one that is opened
@@ -34,24 +34,24 @@ class Baseline:
         self._classifier = open_classifier(classifier, preprocessor=preprocessor)
 
     def __repr__(self) -> str:
-        """The defence with its settings."""
+        """The name of the defence with its settings."""
         shown = {k: v for k, v in vars(self).items() if isinstance(v, int | float | str)}
         given = ", ".join(f"{k}={v!r}" for k, v in shown.items() if not k.startswith("_"))
         return f"{type(self).__name__}({given})"
 
     def fit(self, images: npt.ArrayLike, *, verbose: Any = 0) -> Self:
-        """Learns what it needs from benign images, once; most defences need nothing.
+        """Fits the defence to benign images, once; most defences need no images.
 
         Args:
-            images: (n, H, W, c) raw pixels, 0..255, others than those of the calibration.
-            verbose: as in `score`.
+            images: (n, H, W, c) raw pixels, 0..255, not used for the calibration.
+            verbose: 0 for silence, 1 or "auto" for a progress bar.
 
         Returns:
             The defence itself.
 
         Raises:
             ImageError: `images` are not raw pixels of the classifier's input shape.
-            ValueError: too few images.
+            ValueError: there are too few images.
         """
         return self
 
@@ -59,23 +59,32 @@ class Baseline:
         """The score (n,) float32 of each image, larger is more suspicious.
 
         Args:
-            x: n images, raw pixels 0..255, in the forms that `TaintRadarModel.predict` takes.
-            batch_size: how many images are computed at once. No score depends on it.
+            x: n images, raw pixels 0..255, in any form that `TaintRadarModel.predict` takes.
+            batch_size: number of images that are computed at once. No score depends on it.
             verbose: 0 for silence, 1 or "auto" for a progress bar.
 
         Raises:
-            NotFittedError: `fit` comes first.
+            NotFittedError: `fit` has not been called yet.
             ImageError: an image has the wrong shape, type or value range, or cannot be read.
         """
         return self.answer(x, batch_size, verbose)["score"]
 
     def answer(self, x: Any, batch_size: int = 32, verbose: Any = 0) -> Arrays:
-        """All that the defence says of each image; arguments and errors as in `score`.
+        """The score and the labels of each image.
+
+        Args:
+            x: n images, raw pixels 0..255, in any form that `TaintRadarModel.predict` takes.
+            batch_size: number of images that are computed at once. No result depends on it.
+            verbose: 0 for silence, 1 or "auto" for a progress bar.
 
         Returns:
-            A dict of arrays: `label` (n,) int32, what the classifier answers; `score` (n,) float32;
-            and `recovered_label` (n,) int32, what it answers once the defence has cleaned the
-            image, if this one does.
+            A dict of arrays: `label` (n,) int32, the classifier's prediction; `score` (n,) float32;
+            and, for defences that clean images, `recovered_label` (n,) int32, the prediction for
+            the cleaned image.
+
+        Raises:
+            NotFittedError: `fit` has not been called yet.
+            ImageError: an image has the wrong shape, type or value range, or cannot be read.
         """
         shape = self._classifier.input_shape
         return over_batches(self._answer, x, shape, batch_size=batch_size, verbose=verbose)
@@ -85,15 +94,15 @@ class Baseline:
         raise NotImplementedError
 
     def _compile(self, step: Any) -> Any:
-        """The step on images (b, H, W, c) float32 as one graph for every batch size."""
+        """A function of images (b, H, W, c) float32, compiled to one graph for any batch size."""
         return compiled(step, self._classifier.input_shape)
 
     def _after(self, logits: tf.Tensor, cleaned: tf.Tensor) -> Tensors:
-        """`answer` of a defence that cleans images and looks whether the label changes.
+        """The result of `answer` for a defence that cleans images and checks the label again.
 
         Args:
-            logits: (b, n) of the images.
-            cleaned: (b, n) of what was made of them.
+            logits: (b, n) float32, logits of the images.
+            cleaned: (b, n) float32, logits of the cleaned images.
         """
         label = tf.argmax(logits, axis=-1, output_type=tf.int32)
         return {
@@ -104,7 +113,7 @@ class Baseline:
 
 
 def require_fitted(fitted: Fitted | None, defence: Baseline) -> Fitted:
-    """What `fit` has found; raises NotFittedError if that is None."""
+    """The result of `fit`; raises NotFittedError if it is None."""
     if fitted is None:
         raise NotFittedError(
             f"{type(defence).__name__} compares with benign images: call `fit(benign_images)` "

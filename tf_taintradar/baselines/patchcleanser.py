@@ -1,4 +1,4 @@
-"""PatchCleanser's first round: does the answer survive a mask at every place?"""
+"""PatchCleanser's first round: checks whether the prediction survives a mask at every place."""
 
 from typing import Any
 
@@ -16,15 +16,18 @@ class PatchCleanser(Baseline):
     """Scores whether predictions under masks disagree with that of the whole image.
 
     The masks cover every place at which a patch of the assumed size can lie. The score is the
-    largest lead of another label under any of them, in nats: above 0 a masked prediction disagrees.
-    `recovered_label` is the prediction under that mask. Costs one forward pass for each mask.
+    largest lead of another label under any mask, in nats: above 0, a masked prediction disagrees.
+    `recovered_label` is the prediction under that mask. Each mask costs one forward pass.
 
     Args:
-        classifier, preprocessor: see `Baseline`.
+        classifier: any Keras image classifier that `TaintRadarModel` takes, or one that is opened
+            already: `radar.opened`, or the result of `open_classifier`.
+        preprocessor: raw pixels -> the classifier's input, as `TaintRadarModel` takes it; None for
+            an opened classifier, which has its own.
         patch_size: side of the largest square patch to expect, as a fraction of the image's side,
             in (0, 1). The paper's largest for ImageNet is 3 % of the pixels, about 0.17.
-        n_masks: along each side, >= 1; 6 x 6 in the paper.
-        color: what the masks are painted with, 0..255.
+        n_masks: number of masks along each side, >= 1; the paper uses 6 x 6.
+        color: pixel value of the masks, 0..255.
 
     Raises:
         ValueError: an argument is out of range.
@@ -74,12 +77,12 @@ class PatchCleanser(Baseline):
 
 
 def cover(size: tuple[int, int], patch_size: float, n_masks: int) -> npt.NDArray[np.bool_]:
-    """Masks of which one covers any square patch of a size, wherever it lies.
+    """Masks one of which covers any square patch of a given size, at any place.
 
     Args:
         size: (H, W) of the image.
-        patch_size: side of the patch, as a fraction of the image's.
-        n_masks: along each side.
+        patch_size: side of the patch, as a fraction of the image's side.
+        n_masks: number of masks along each side.
 
     Returns:
         (m, H, W) bool, True where a mask hides; m is at most n_masks².

@@ -1,4 +1,4 @@
-"""Attacks against defences, in one table: `evaluate`, and `selftest` for one's own detector."""
+"""Attacks against defences in one table: `evaluate`, and `selftest` for your own detector."""
 
 from tf_taintradar.evaluation.attack_specs import ATTACKS, THREATS, Attacked, AttackSpec, Threat
 from tf_taintradar.evaluation.defences import DEFENCES, make_defence

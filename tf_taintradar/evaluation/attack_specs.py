@@ -1,4 +1,4 @@
-"""The attacks of an evaluation: some to be mounted, some that lie ready."""
+"""The attacks of an evaluation: specifications of attacks to run, and ready attacked images."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -18,12 +18,12 @@ Pixels = npt.NDArray[np.uint8]
 
 @dataclasses.dataclass(frozen=True)
 class Attacked:
-    """Images with an attack on them.
+    """Images that have been attacked already.
 
     Attributes:
         images: (m, H, W, c) uint8 raw pixels.
-        index: (m,) int, the images they were made from, counted as `evaluate` was given them.
-        target: the label the attacker wants; None: any but that of the clean image.
+        index: (m,) int, indices of the original images among those passed to `evaluate`.
+        target: the label that the attacker wants; None: any but the one of the clean image.
     """
 
     images: Pixels
@@ -33,12 +33,11 @@ class Attacked:
 
 @dataclasses.dataclass(frozen=True)
 class AttackSpec:
-    """An attack with patches that is to be mounted.
+    """The specification of an attack with patches.
 
     Attributes:
-        images_per_patch: 1 makes a patch for each image, more makes one for each so many images,
-            None one for all.
-        settings: arguments of `AdversarialPatch`, all but the classifier and the target.
+        images_per_patch: number of images that share a patch; None: all images share one.
+        settings: arguments of `AdversarialPatch`, except the classifier and the target.
     """
 
     images_per_patch: int | None
@@ -56,7 +55,18 @@ class AttackSpec:
         seed: int,
         verbose: int,
     ) -> list[AttackResult]:
-        """Attacks images (n, H, W, c), raw pixels; the results in the order of the images."""
+        """Runs the attack.
+
+        Args:
+            classifier: the opened classifier.
+            images: (n, H, W, c) float32 raw pixels, 0..255.
+            target: the label that the attacker wants; None: any but the one of the clean image.
+            seed: random seed, unless `settings` has one.
+            verbose: 1 for a progress bar of each patch, 0 for silence.
+
+        Returns:
+            The results of all groups of images that share a patch, in the order of the images.
+        """
         settings = {"seed": seed, **self.settings, "target_class": target}
         if self.images_per_patch == 1:
             return [AdversarialPatch(classifier, **settings).partial(images, verbose=verbose)]
@@ -72,7 +82,7 @@ class AttackSpec:
     """The name of `run` in earlier versions."""
 
     def __str__(self) -> str:
-        """One line that says all of it."""
+        """The specification in one line."""
         made = {1: "one patch an image", None: "one patch for all"}
         whom = made.get(self.images_per_patch, f"one patch for {self.images_per_patch} images")
         return ", ".join([whom, *(f"{k}={v!r}" for k, v in self.settings.items())])
@@ -92,7 +102,7 @@ ATTACKS: Mapping[str, AttackSpec] = MappingProxyType(
         "two-20": _spec(1, diameter=0.2, n_patches=2, steps=100),
     }
 )
-"""The attacks that `evaluate` mounts by default: their kind, place and size in per cent."""
+"""The default attacks of `evaluate`, named by their kind, place and size in per cent."""
 
 Threat, THREATS = AttackSpec, ATTACKS
 """The names of `AttackSpec` and `ATTACKS` in earlier versions."""

@@ -1,4 +1,4 @@
-"""The images of an evaluation, and what is done with them."""
+"""The data of an evaluation, and its steps: attacks, and scores of defences."""
 
 import functools
 import importlib.metadata
@@ -28,10 +28,27 @@ Pixels = npt.NDArray[np.uint8]
 
 
 class Experiment:
-    """The images of an evaluation, divided, and what is done with them; see `evaluate`.
+    """The images of an evaluation, divided at random, and the steps of `evaluate`.
+
+    Args:
+        radar: a detector around the classifier; it is not changed.
+        images: n benign images in any form that `TaintRadarModel.predict` takes.
+        labels: (n,) int, the true labels; None: the classifier's predictions.
+        seed: random seed of the division, the target and the attacks.
+        batch_size: number of images that are computed at once.
 
     Attributes:
-        fit, calibration, benign: numbers of images.
+        opened: the detector's opened classifier.
+        images: (n, H, W, c) uint8 raw pixels.
+        answers: (n,) int32, the classifier's predictions.
+        truth: (n,) int, the true labels.
+        fit: indices of the images to fit defences on.
+        calibration: indices of the images to calibrate defences on.
+        benign: indices of the images for testing.
+
+    Raises:
+        ImageError: an image has the wrong shape, type or value range, or cannot be read.
+        ValueError: there are too few images, or `labels` does not hold one for each.
     """
 
     def __init__(
@@ -55,13 +72,13 @@ class Experiment:
         )
 
     def labels_of(self, images: Pixels) -> npt.NDArray[np.int32]:
-        """(n,) what the classifier answers."""
+        """The classifier's predictions (n,) int32 for images (n, H, W, c) uint8."""
         starts = range(0, len(images), self.batch_size)
         parts = [self._labels(tf.cast(images[i : i + self.batch_size], tf.float32)) for i in starts]
         return np.concatenate(parts)
 
     def target(self, target_class: int | None) -> int:
-        """The label that attacks aim at."""
+        """The target of the attacks: the given label, or a random one for None."""
         if target_class is None:
             return int(np.random.default_rng([self.seed, 1]).integers(self.opened.n_classes))
         check_target_class(target_class, self.opened.n_classes)
@@ -70,7 +87,7 @@ class Experiment:
     def about(
         self, specs: Mapping[str, Any], rivals: Mapping[str, Any], target: int, n_attacked: int
     ) -> dict[str, Any]:
-        """The setting of the evaluation; `run` is what all that is kept depends on."""
+        """The setting of the evaluation; its `run` holds all that stored results depend on."""
         run = {
             "tf_taintradar": importlib.metadata.version("tf_taintradar"),
             "images": checksum(self.images, self.truth.astype(np.int64)),
@@ -96,7 +113,7 @@ class Experiment:
     def attacked(
         self, store: Store, name: str, spec: AttackSpec | Attacked, target: int, n_attacked: int
     ) -> Arrays:
-        """One attack: `images` (m, H, W, c), `succeeded` (m,), `truth` (m,) the right labels."""
+        """The outcome of one attack: `images` (m, H, W, c), `succeeded` (m,), `truth` (m,)."""
         if isinstance(spec, Attacked):
             return self._judged(spec)
         is_right = (self.answers == self.truth) & (self.answers != target)
@@ -129,9 +146,9 @@ class Experiment:
         target_fpr: float,
         bar: keras.utils.Progbar,
     ) -> dict[str, Arrays]:
-        """The defence's answers by attack; under "" those to benign images, and what it costs.
+        """The defence's scores by attack; under "" those of benign images, and its cost.
 
-        The defence learns from benign images only if there is something left to compute.
+        The defence is fitted to benign images only if some of its scores are not stored yet.
         """
         fit, calibration = self.images[self.fit], self.images[self.calibration]
         prepared = functools.cache(lambda: prepare(defence, fit, calibration, target_fpr))
@@ -157,7 +174,7 @@ class Experiment:
         return found
 
     def _cost(self, answers: Any) -> float:
-        """The defence's time over the plain classifier's, both taking turns."""
+        """The ratio of the defence's time to the classifier's, measured in turns."""
         images, seconds = self.images[self.benign[:_TIMED]], np.empty((_ROUNDS + 1, 2))
         for turn in seconds:
             for i, step in enumerate((answers, self.labels_of)):

@@ -12,20 +12,20 @@ import numpy.typing as npt
 def read_labels(
     path: str | os.PathLike[str], files: Sequence[Path], class_names: Sequence[str] | None = None
 ) -> npt.NDArray[np.int64]:
-    """The labels of some files.
+    """The labels of image files.
 
     Args:
-        path: a CSV file with the columns `file` and `label`: the name of each file, without its
-            folder or as the end of its path, and the number or the name of its class.
-        files: the files to find in it.
-        class_names: a name for each label.
+        path: path of a CSV file with the columns `file` and `label`: the name of each file, without
+            its folder or as the end of its path, and the number or the name of its class.
+        files: paths of n image files.
+        class_names: names of the classes, in the order of their labels.
 
     Returns:
-        (n,) a label for each of `files`.
+        (n,) int64, the label of each file.
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it lacks a column or one of `files`, or a label is no class.
+        ValueError: the table lacks a column or one of `files`, or a label names no class.
     """
     with Path(path).open(newline="", encoding="utf-8") as stream:
         reader = csv.DictReader(stream)

@@ -1,4 +1,4 @@
-"""`evaluate`: mounts attacks, asks defences, counts."""
+"""`evaluate`: runs attacks, scores them with defences, and counts."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -37,30 +37,30 @@ def evaluate(
     seed: int = 0,
     verbose: int = 1,
 ) -> Evaluation:
-    """Attacks a classifier in several ways and finds out which defence holds.
+    """Attacks a classifier in several ways and measures which defence holds.
 
-    The images are divided at random: one half to calibrate all defences on (a quarter of it to fit
-    those that compare with benign images), the other half to count false positives on and to mount
-    attacks on. Attacks are mounted on images that the classifier gets right.
+    The images are divided at random: one half to calibrate all defences (a quarter of it to fit
+    those that compare with benign images), the other half to count false positives and to run
+    attacks. Only images that the classifier gets right are attacked.
 
     Args:
         radar: a detector around the classifier; it is not changed, and needs no threshold.
         images: n benign images in any form that `TaintRadarModel.predict` takes; floats are
             rounded to whole pixels.
-        labels: (n,) int, the true labels; by default what the classifier answers is taken as right.
-        attacks: by name, what to mount (`AttackSpec`) or what lies ready (`Attacked`); or names of
-            `ATTACKS`.
-        defences: by name, objects with `score(images) -> (n,)`: a `TaintRadarModel`, which is
-            calibrated anew, rivals of `tf_taintradar.baselines`, or one's own; or names of
-            `DEFENCES`.
+        labels: (n,) int, the true labels; by default the classifier's predictions.
+        attacks: a mapping of names to attacks to run (`AttackSpec`) or attacked images
+            (`Attacked`); or names of `ATTACKS`.
+        defences: a mapping of names to objects with `score(images) -> (n,)`: a `TaintRadarModel`,
+            which is calibrated anew, a baseline of `tf_taintradar.baselines`, or your own; or names
+            of `DEFENCES`.
         target_fprs: false positive rates to calibrate to; the paper's rule chooses its K for the
-            first.
-        n_attacked: how many images are attacked, at most.
-        target_class: the label that attacks aim at; by default one is drawn.
-        folder: what is computed is kept there; called again in the same way, an interrupted
-            evaluation goes on where it stopped.
-        batch_size: how many images are computed at once.
-        seed: of the division, the target and the attacks.
+            first of them.
+        n_attacked: largest number of images to attack.
+        target_class: the target of the attacks; by default a random label.
+        folder: folder for intermediate results. Called again with the same arguments, an
+            interrupted evaluation resumes where it stopped.
+        batch_size: number of images that are computed at once.
+        seed: random seed of the division, the target and the attacks.
         verbose: 0 for silence, 1 for a progress bar.
 
     Returns:
@@ -68,7 +68,7 @@ def evaluate(
 
     Raises:
         ValueError: an argument is out of range, or the folder belongs to another evaluation.
-        CalibrationError: too few images for a target.
+        CalibrationError: there are too few images for a target.
         ImageError: an image has the wrong shape, type or value range, or cannot be read.
     """
     require(len(target_fprs) > 0, "target_fprs", target_fprs, "one rate or more")

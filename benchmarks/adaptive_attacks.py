@@ -121,9 +121,9 @@ def main(
     rows: list[Row] = []
     for network in find_networks(model, preprocessor, images, labels):
         for which in variant:
-            bench = Bench(network, which, target, target_fpr, n_images, seed)
-            for attack, lambda_, patch in bench.attacks(kind, weight, common, bpda):
-                rows.append(bench.row(attack, lambda_, patch))
+            experiment = Experiment(network, which, target, target_fpr, n_images, seed)
+            for attack, lambda_, patch in experiment.attacks(kind, weight, common, bpda):
+                rows.append(experiment.row(attack, lambda_, patch))
                 print(" | ".join(_cells(rows[-1])), flush=True)
                 if output:
                     write_json(output, {"setting": setting(), "rows": [vars(row) for row in rows]})
@@ -150,7 +150,7 @@ def draw(rows: list[Row], folder: Path) -> None:
         plot.saved(figure, folder / f"overlap-{network}.png")
 
 
-class Bench:
+class Experiment:
     """A calibrated detector and the images that are attacked; see `main`."""
 
     def __init__(
@@ -172,13 +172,11 @@ class Bench:
         self, kinds: list[str], weights: list[float], common: dict[str, Any], bpda: dict[str, Any]
     ) -> Iterator[tuple[str, float | None, AdversarialPatch]]:
         """Name, lambda and attack, made when their turn comes."""
-        plain = {"preprocessor": self.network.preprocessor, **common}
         wanted: dict[str, Any] = {"target_class": self.target, **common}
         for kind in kinds:
             if kind in UNAWARE:
-                patch = AdversarialPatch(
-                    self.network.classifier, target_class=self._targets(kind), **plain
-                )
+                target = self._targets(kind)
+                patch = AdversarialPatch(self.radar.opened, target_class=target, **common)
                 yield kind, None, patch
             elif kind == "bpda":
                 yield kind, None, AdaptivePatch(self.radar, **wanted, **bpda)
@@ -196,8 +194,8 @@ class Bench:
 
     def row(self, attack: str, weight: float | None, patch: AdversarialPatch) -> Row:
         """Attacks all images and counts."""
-        mount = patch.universal if attack == UNIVERSAL else patch.partial
-        result = mount(self.images, verbose=0)
+        attack_all = patch.universal if attack == UNIVERSAL else patch.partial
+        result = attack_all(self.images, verbose=0)
         found = self.radar.predict(result.images, verbose=0)
         fooled, flagged = result.success, found["is_adversarial"]
         n_robust = int((~fooled | flagged).sum())

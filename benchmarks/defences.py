@@ -21,7 +21,7 @@ from patch_sets import (
 from report import setting
 
 from tf_taintradar import TaintRadarModel, evaluate
-from tf_taintradar.evaluation import DEFENCES, THREATS
+from tf_taintradar.evaluation import ATTACKS, DEFENCES
 
 
 def main(
@@ -30,7 +30,7 @@ def main(
     preprocessor: Preprocessor = "tf",
     images: Images = IMAGES,
     labels: Labels = LABELS,
-    attack: Annotated[list[str], typer.Option(help="may be repeated")] = list(THREATS),  # noqa: B006
+    attack: Annotated[list[str], typer.Option(help="may be repeated")] = list(ATTACKS),  # noqa: B006
     defence: Annotated[list[str], typer.Option(help="may be repeated")] = list(DEFENCES),  # noqa: B006
     target_fpr: Annotated[list[float], typer.Option(help="may be repeated")] = [0.06, 0.03, 0.01],  # noqa: B006
     n_attacked: int = 40,

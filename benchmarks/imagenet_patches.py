@@ -102,14 +102,14 @@ def main(
     """Measure detection on a network, by default on the two of ../shared; print the table."""
     rows: list[Row] = []
     for network in find_networks(model, preprocessor, images, labels, attacks):
-        rows += Bench(network, limit, shuffle, batch_size, roc).run(target_fpr, variant)
+        rows += Experiment(network, limit, shuffle, batch_size, roc).run(target_fpr, variant)
         if output:
             write_json(output, {"setting": setting(), "rows": [vars(row) for row in rows]})
     print(f"\n{setting()}\n\n{as_table(rows)}")
     return rows
 
 
-class Bench:
+class Experiment:
     """One network with its images; see `main` for the arguments."""
 
     def __init__(

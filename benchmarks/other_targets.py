@@ -25,7 +25,7 @@ from report import setting
 
 from tf_taintradar import TaintRadarModel, evaluate
 from tf_taintradar.attacks import AdversarialPatch, AttackResult
-from tf_taintradar.classifier.opened import open_classifier
+from tf_taintradar.classifier.opened import OpenedClassifier
 from tf_taintradar.evaluation import Attacked
 from tf_taintradar.evaluation.defences import make_defence
 
@@ -49,12 +49,12 @@ def main(
 ) -> None:
     """Print the tables of each network; write its `report.md`, `.json` and `.html`."""
     for network in find_networks(model, preprocessor, images, labels):
-        made = Attacks(network, steps, seed)
+        radar = TaintRadarModel(network.classifier, preprocessor=network.preprocessor)
+        made = Attacks(network, radar.opened, steps, seed)
         sets = {
             "partial-30": made.partial(n_partial),
             "universal-40": made.universal(n_targets, n_images),
         }
-        radar = TaintRadarModel(network.classifier, preprocessor=network.preprocessor)
         defences = {name: make_defence(name, radar) for name in defence}
         for layer in feature_layer:
             defences[layer] = TaintRadarModel(
@@ -76,10 +76,10 @@ def main(
 class Attacks:
     """Patches on a network's images, all drawn from one seed; only those that succeed count."""
 
-    def __init__(self, network: Network, steps: int, seed: int) -> None:
+    def __init__(self, network: Network, opened: OpenedClassifier, steps: int, seed: int) -> None:
         self._crops, self._steps, self._seed = network.crops, steps, seed
         self._rng = np.random.default_rng(seed)
-        self._opened = open_classifier(network.classifier, preprocessor=network.preprocessor)
+        self._opened = opened
 
     def partial(self, n: int) -> Attacked:
         """A patch for each of n images, each for a label of its own."""

@@ -27,12 +27,12 @@ from patch_sets import (
 from report import setting
 
 from tf_taintradar import TaintRadarModel, evaluate
-from tf_taintradar.evaluation import Threat
+from tf_taintradar.evaluation import AttackSpec
 
 SIZES, GROUPS = (0.2, 0.3, 0.4), (1, 4, 16)
 
 
-def threats(table: int, steps: int) -> Mapping[str, Threat]:
+def attacks_of(table: int, steps: int) -> Mapping[str, AttackSpec]:
     """The attacks of a table by name: place, sizes in per cent, images per patch."""
     place = "bottom_right" if table == 1 else "random"
     sizes: list[float | tuple[float, ...]] = [*SIZES]
@@ -44,7 +44,7 @@ def threats(table: int, steps: int) -> Mapping[str, Threat]:
             many = isinstance(size, tuple)
             name = "20-40" if many else f"{100 * size:.0f}"
             settings = {"place": place, "diameter": size, "steps": steps}
-            made[f"{place}-{name}-for-{group}"] = Threat(group, settings)
+            made[f"{place}-{name}-for-{group}"] = AttackSpec(group, settings)
     return made
 
 
@@ -72,7 +72,7 @@ def main(
                 radar,
                 network.crops[some],
                 network.truth[some],
-                attacks=threats(number, steps),
+                attacks=attacks_of(number, steps),
                 defences=["taintradar", "taintradar-paper"],
                 target_fprs=[target_fpr],
                 n_attacked=n_attacked,

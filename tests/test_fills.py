@@ -279,7 +279,9 @@ def test_fills_are_used_as_they_are():
 
 @pytest.mark.parametrize("spec", ["gauss", None, True, Noise, FACE[0], FACE[None], b"noise", {}])
 def test_anything_else_lists_what_is_possible(spec):
-    with pytest.raises(ValueError, match="`fill` must be 'noise', 'blur', a number.*array.*Fill;"):
+    with pytest.raises(
+        ValueError, match="`fill` must be 'noise', 'blur', a number.*array.*Fill. Received: "
+    ):
         make_fill(spec)
 
 

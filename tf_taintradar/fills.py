@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from tf_taintradar.images.files import iterate_batches
 from tf_taintradar.images.pixels import Shape, as_pixels
+from tf_taintradar.support.checks import check_positive, require
 
 
 class Fill(ABC):
@@ -64,8 +65,7 @@ class Noise(Fill):
     """
 
     def __init__(self, seed: int = 1) -> None:
-        if not 0 <= seed < 2**32:
-            raise ValueError(f"`seed` must be from 0 to 2**32 - 1; received {seed!r}.")
+        require(0 <= seed < 2**32, "seed", seed, "from 0 to 2**32 - 1")
         self.seed = int(seed)
 
     def pattern(self, images: tf.Tensor) -> tf.Tensor:
@@ -87,11 +87,9 @@ class Constant(Fill):
 
     def __init__(self, color: npt.ArrayLike) -> None:
         values = np.asarray(color)
-        if not _is_numeric(values) or values.ndim > 1 or not _is_raw(values):
-            raise ValueError(
-                "`color` must be a number from 0 to 255 or one such number for each channel; "
-                f"received {color!r}."
-            )
+        is_color = _is_numeric(values) and values.ndim <= 1 and _is_raw(values)
+        expected = "a number from 0 to 255 or one such number for each channel"
+        require(is_color, "color", color, expected)
         self.color = tuple(values.tolist()) if values.ndim else values.item()
 
     def pattern(self, images: tf.Tensor) -> tf.Tensor:
@@ -123,7 +121,7 @@ class Image(Fill):
         array = np.array(image)
         if array.ndim != 3:
             raise ValueError(
-                f"`image` must have shape (height, width, channels); received shape {array.shape}."
+                f"`image` must have shape (height, width, channels). Received: {array.shape}."
             )
         pixels = as_pixels(array[None], array.shape, argument="image")[0]
         self.image = array if array.dtype == np.uint8 else pixels
@@ -162,8 +160,7 @@ class Blur(Fill):
     """
 
     def __init__(self, sigma: float = 0.1) -> None:
-        if not sigma > 0:
-            raise ValueError(f"`sigma` must be positive; received {sigma!r}.")
+        check_positive("sigma", sigma)
         self.sigma = sigma
 
     def pattern(self, images: tf.Tensor) -> tf.Tensor:
@@ -246,7 +243,7 @@ def make_fill(spec: Fill | str | npt.ArrayLike) -> Fill:
     raise ValueError(
         f"`fill` must be {', '.join(map(repr, _NAMED))}, a number from 0 to 255, one number for "
         "each channel, an array (height, width, channels) of raw pixels or an instance of "
-        f"tf_taintradar.fills.Fill; received {spec!r}."
+        f"tf_taintradar.fills.Fill. Received: {spec!r}."
     )
 
 

@@ -15,7 +15,7 @@ from tf_taintradar.attacks import (
 )
 from tf_taintradar.attacks.adaptive import iou
 from tf_taintradar.attacks.descent import Adam
-from tf_taintradar.attacks.goal import Shot
+from tf_taintradar.attacks.goal import StepInputs
 from tf_taintradar.detection.rules import RULES
 from tf_taintradar.errors import NotCalibratedError
 
@@ -28,10 +28,10 @@ def detector(classifier, variant="occlusion", threshold=LOW):
     return TaintRadarModel(classifier, variant=variant, score_threshold=threshold)
 
 
-def shot(attack, images, labels, step=0):
+def step_inputs(attack, images, labels, step=0):
     rng = np.random.default_rng(0)
     pose = attack.draw_pose(len(images), rng, None)
-    return Shot(
+    return StepInputs(
         tf.constant(images, tf.float32), tf.constant(labels, tf.int32), tf.constant(step), pose
     )
 
@@ -45,7 +45,7 @@ def test_the_loss_is_the_miss_and_the_score_above_the_threshold(
 ):
     radar = detector(small_classifier, variant, threshold=0.05)
     attack = AdaptivePatch(radar, target_class=2, weight=weight)
-    loss, _ = attack.objective(shot(attack, images, [2] * 7, step=300))
+    loss, _ = attack.objective(step_inputs(attack, images, [2] * 7, step=300))
     found = radar.predict(images, verbose=0)
     miss = -np.log(found["predictions"][:, 2])
     above = np.maximum(unit * (found["score"] - 0.05) + 1, 0)  # it aims below the threshold
@@ -55,7 +55,7 @@ def test_the_loss_is_the_miss_and_the_score_above_the_threshold(
 def test_against_the_paper_it_is_the_target_once_the_region_is_filled(small_classifier, images):
     radar = detector(small_classifier, "paper", threshold=0)
     attack = AdaptivePatch(radar, target_class=2, weight=2.0)
-    loss, _ = attack.objective(shot(attack, images, [2] * 7))
+    loss, _ = attack.objective(step_inputs(attack, images, [2] * 7))
     for i, image in enumerate(images):
         explained = radar.explain(image)
         logits = small_classifier(explained.cleaned_image[np.newaxis])
@@ -69,7 +69,7 @@ def test_against_the_paper_it_is_the_target_once_the_region_is_filled(small_clas
 def test_it_has_what_it_wants_only_if_it_is_not_seen(small_classifier, images, variant, threshold):
     radar = detector(small_classifier, variant, threshold=threshold)
     attack = AdaptivePatch(radar, target_class=2)
-    _, wanted = attack.objective(shot(attack, images, [2] * 7))
+    _, wanted = attack.objective(step_inputs(attack, images, [2] * 7))
     found = radar.predict(images, verbose=0)
     if not found["is_adversarial"].any():
         np.testing.assert_allclose(wanted, found["predictions"][:, 2], rtol=1e-4)
@@ -168,7 +168,7 @@ def test_a_target_for_each_image(small_classifier, images):
     np.testing.assert_array_equal(result.success, result.labels == targets)
     assert result.success_rate == 1
     assert "target_class=array of 7" in repr(result)
-    with pytest.raises(ValueError, match="one for each image; there are 7 labels and 2 images"):
+    with pytest.raises(ValueError, match="one for each image. Received: 7 labels for 2 images"):
         attack.partial(images[:2], verbose=0)
 
 
@@ -180,7 +180,7 @@ def test_a_detector_without_a_threshold(small_classifier):
 @pytest.mark.parametrize(
     "attack, settings, message",
     [
-        (AdaptivePatch, {"weight": -1}, "`weight` must be 0 or more; received -1"),
+        (AdaptivePatch, {"weight": -1}, "`weight` must be 0 or more. Received: -1"),
         (AdaptivePatch, {"growth": 0}, "`growth` must be an integer of at least 1"),
         (AdaptivePatch, {"diameter": 2}, "`diameter` must be a fraction"),
         (MisleadingPatch, {"aim": "left"}, '`aim` must be "away", "small" or a region'),
@@ -194,10 +194,11 @@ def test_settings_out_of_range(small_classifier, attack, settings, message):
         attack(detector(small_classifier), target_class=0, **settings)
 
 
-def test_the_detector_s_own_feature_layer_is_attacked(small_classifier):
+def test_what_the_detector_has_opened_is_attacked(small_classifier):
     first = small_classifier.layers[2].name
     radar = TaintRadarModel(small_classifier, feature_layer=first, score_threshold=1.0)
     attack = AdaptivePatch(radar, target_class=0)
+    assert attack._classifier is radar.opened
     assert attack._classifier.feature_layer == first
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from tf_taintradar.attacks import EyeglassesAttack, Penalties
 from tf_taintradar.attacks.masks import eyeglasses_mask
+from tf_taintradar.classifier import open_classifier
 
 SIZE = 64
 
@@ -67,6 +68,18 @@ def test_the_default_penalties_keep_the_frame_smooth_and_printable(colour_classi
     levels = np.array([20, 115, 215])
     distance = np.abs(printed[0][frame][..., None].astype(int) - levels).min(axis=-1)
     assert distance.max() <= 20
+
+
+def test_an_opened_classifier_is_attacked_as_the_model_is(colour_classifier):
+    opened = open_classifier(colour_classifier, preprocessor="unit")
+    photographs, settings = faces((110, 100, 90)), {"target_class": 1, "steps": 9}
+    model = EyeglassesAttack(colour_classifier, preprocessor="unit", **settings)
+    expected = model.partial(photographs, verbose=0)
+    result = EyeglassesAttack(opened, **settings).partial(photographs, verbose=0)
+    np.testing.assert_array_equal(result.images, expected.images)
+    np.testing.assert_array_equal(result.labels, expected.labels)
+    with pytest.raises(ValueError, match="`preprocessor` must be left out"):
+        EyeglassesAttack(opened, preprocessor="unit", **settings)
 
 
 def test_repr_shows_the_settings(colour_classifier):

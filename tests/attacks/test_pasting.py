@@ -213,9 +213,9 @@ def test_no_image_depends_on_another():
         ({"scale": (0.9, 0.5)}, r"`scale` must be"),
         ({"scale": (0.5, 1.5)}, r"`scale` must be"),
         ({"scale": (0.5,)}, r"`scale` must be"),
-        ({"rotation": -1}, "`rotation` must be 0 or more; received -1"),
+        ({"rotation": -1}, "`rotation` must be 0 or more. Received: -1"),
         ({"brightness": -0.1}, "`brightness` must be 0 or more"),
-        ({"noise": float("nan")}, "`noise` must be 0 or more; received nan"),
+        ({"noise": float("nan")}, "`noise` must be 0 or more. Received: nan"),
     ],
     ids=str,
 )

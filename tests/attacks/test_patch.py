@@ -274,7 +274,7 @@ def test_printable_colours_need_three_channels():
     inputs = keras.Input((8, 8, 1))
     x = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(2, 3)(inputs))
     grey = keras.Model(inputs, keras.layers.Dense(3)(x))
-    with pytest.raises(ValueError, match="`printability` is about RGB colours; .* have 1 channels"):
+    with pytest.raises(ValueError, match="`printability` must be 0 for images of 1 channels"):
         AdversarialPatch(grey, target_class=0, penalties=Penalties(printability=1))
 
 
@@ -329,27 +329,30 @@ def test_repr_shows_the_settings(small_classifier):
 @pytest.mark.parametrize(
     "settings, message",
     [
-        ({"target_class": 5}, r"`target_class` must be an integer from 0 to 4; received 5"),
-        ({"target_class": -1}, r"`target_class` must be an integer from 0 to 4; received -1"),
-        ({"target_class": 1.0}, r"`target_class` must be an integer from 0 to 4; received 1.0"),
-        ({"diameter": 0}, r"`diameter` must be a fraction .*; received 0"),
-        ({"diameter": 1.01}, r"`diameter` must be a fraction .*; received 1.01"),
+        ({"target_class": 5}, r"`target_class` must be an integer from 0 to 4\. Received: 5"),
+        ({"target_class": -1}, r"`target_class` must be an integer from 0 to 4\. Received: -1"),
+        ({"target_class": 1.0}, r"`target_class` must be an integer from 0 to 4\. Received: 1.0"),
+        ({"diameter": 0}, r"`diameter` must be a fraction .*\. Received: 0"),
+        ({"diameter": 1.01}, r"`diameter` must be a fraction .*\. Received: 1.01"),
         ({"diameter": 0.01}, r"`diameter` must be at least one pixel, 1 / 16 here"),
-        ({"diameter": ()}, r"`diameter` must be a fraction .*, or several; received \(\)"),
-        ({"diameter": (0.4, 2)}, r"`diameter` must be a fraction .*; received \(0.4, 2\)"),
+        ({"diameter": ()}, r"`diameter` must be a fraction .*, or several\. Received: \(\)"),
+        ({"diameter": (0.4, 2)}, r"`diameter` must be a fraction .*\. Received: \(0.4, 2\)"),
         ({"shape": "circle"}, r"`shape` must be one of disk, square, star"),
-        ({"shape": np.zeros((4, 4))}, r"`shape` paints no pixel"),
-        ({"n_patches": 0}, r"`n_patches` must be an integer of at least 1; received 0"),
+        ({"shape": np.zeros((4, 4))}, r"`shape` must paint a pixel"),
+        ({"n_patches": 0}, r"`n_patches` must be an integer of at least 1\. Received: 0"),
         ({"n_patches": 9}, r"9 patches of 6x6 pixels overlap .* hold 8 at most"),
         ({"place": "bottom_right", "n_patches": 2}, r"2 patches of 6x6 pixels overlap"),
-        ({"stop_probability": 0}, r"`stop_probability` must be above 0 .*; received 0"),
+        (
+            {"stop_probability": 0},
+            r"`stop_probability` must be above 0 .*\. Received: 0",
+        ),
         ({"stop_probability": 1.1}, r"`stop_probability` must be above 0 and at most 1, or None"),
         ({"place": "left"}, r"`place` must be"),
-        ({"place": (19, 0)}, r"inside the image of 24x16: from \(0, 0\) to \(18, 10\); received"),
-        ({"steps": 0}, r"`steps` must be an integer of at least 1; received 0"),
-        ({"learning_rate": 0}, r"`learning_rate` must be positive; received 0"),
-        ({"batch_size": 0}, r"`batch_size` must be an integer of at least 1; received 0"),
-        ({"seed": -1}, r"`seed` must be an integer of at least 0; received -1"),
+        ({"place": (19, 0)}, r"inside the image of 24x16: from \(0, 0\) to \(18, 10\)\. Received:"),
+        ({"steps": 0}, r"`steps` must be an integer of at least 1\. Received: 0"),
+        ({"learning_rate": 0}, r"`learning_rate` must be positive\. Received: 0"),
+        ({"batch_size": 0}, r"`batch_size` must be an integer of at least 1\. Received: 0"),
+        ({"seed": -1}, r"`seed` must be an integer of at least 0\. Received: -1"),
         ({"preprocessor": "vgg"}, r"`preprocessor` must be"),
     ],
     ids=str,

@@ -30,12 +30,12 @@ def test_edges_to_pixels_that_are_not_painted_are_free():
     assert total_variation(patch, mask)[0] < 2e-4
 
 
-def test_printable_colours_cost_nothing_and_others_their_distance():
-    colours = ((0.0, 0.0, 0.0), (255.0, 0.0, 0.0))
+def test_printable_colors_cost_nothing_and_others_their_distance():
+    colors = ((0.0, 0.0, 0.0), (255.0, 0.0, 0.0))
     patch = np.zeros((2, 2, 2, 3))
     patch[0, 0] = (255, 0, 0)
     patch[1, 0] = (0, 51, 0)  # 0.2 from black, on half of the pixels
-    cost = non_printability(patch.astype(np.float32), SQUARE, colours)
+    cost = non_printability(patch.astype(np.float32), SQUARE, colors)
     np.testing.assert_allclose(cost, [0, 0.1], atol=2e-4)
 
 
@@ -65,11 +65,11 @@ def test_gradients_are_finite_on_a_plain_printable_patch():
 @pytest.mark.parametrize(
     "settings, message",
     [
-        ({"smoothness": -1}, "`smoothness` must be 0 or more; received -1"),
-        ({"printability": float("nan")}, "`printability` must be 0 or more; received nan"),
-        ({"colours": ()}, "`colours` must be RGB colours"),
-        ({"colours": ((0, 0),)}, "`colours` must be RGB colours"),
-        ({"colours": ((0, 0, 256),)}, "`colours` must be RGB colours"),
+        ({"smoothness": -1}, "`smoothness` must be 0 or more. Received: -1"),
+        ({"printability": float("nan")}, "`printability` must be 0 or more. Received: nan"),
+        ({"colors": ()}, "`colors` must be RGB colors"),
+        ({"colors": ((0, 0),)}, "`colors` must be RGB colors"),
+        ({"colors": ((0, 0, 256),)}, "`colors` must be RGB colors"),
     ],
     ids=str,
 )

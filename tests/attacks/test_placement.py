@@ -31,7 +31,7 @@ def test_what_is_no_place(place):
 
 @pytest.mark.parametrize("corner", [(-1, 0), (0, -1), (5, 0), (0, 8)])
 def test_a_place_outside_the_image_names_the_last_one_inside(corner):
-    with pytest.raises(ValueError, match=r"from \(0, 0\) to \(4, 7\); received"):
+    with pytest.raises(ValueError, match=r"from \(0, 0\) to \(4, 7\)\. Received:"):
         corner_range(corner, (2, 3), (6, 10))
 
 

@@ -102,7 +102,7 @@ def test_names_that_do_not_fit(attack, images, tmp_path, names):
     result = attack.universal(images, verbose=0)
     with pytest.raises(ValueError, match="`names` must be 7 different names"):
         save_attack(result, tmp_path / "a", names=names)
-    with pytest.raises(ValueError, match="`width_mm` must be positive; received 0"):
+    with pytest.raises(ValueError, match="`width_mm` must be positive. Received: 0"):
         save_attack(result, tmp_path / "a", width_mm=0)
 
 
@@ -131,5 +131,5 @@ def test_patches_resized_to_their_own_size_stay_as_they_are():
 
 
 def test_patches_and_mask_that_do_not_fit():
-    with pytest.raises(ImageError, match=r"with the mask's \(h, w\) = \(4, 4\); received"):
+    with pytest.raises(ImageError, match=r"with the mask's \(h, w\) = \(4, 4\)\. Received:"):
         resize_patches(np.zeros((1, 5, 5, 3)), np.ones((4, 4), np.uint8), (3, 3))

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from tf_taintradar import baselines
-from tf_taintradar.baselines.base import overtaken_by
+from tf_taintradar import TaintRadarModel, baselines
 from tf_taintradar.errors import ImageError, NotFittedError
 
 FITTED = [baselines.SentiNet, baselines.Jujutsu]
@@ -14,11 +13,6 @@ FEW = {baselines.SentiNet: {"n_overlays": 4}, baselines.Jujutsu: {"n_hosts": 3}}
 
 def make(defence, classifier, benign):
     return defence(classifier, **FEW.get(defence, {})).fit(benign)
-
-
-def test_a_label_is_overtaken_by_the_best_other_one():
-    logits = np.array([[3.0, 1.0, 2.5], [0.0, 4.0, 4.0], [1.0, 7.0, 2.0]], np.float32)
-    np.testing.assert_allclose(overtaken_by(logits, [0, 1, 2]), [-0.5, 0.0, 5.0])
 
 
 @pytest.mark.parametrize("defence", [*MADE, *FITTED])
@@ -55,6 +49,16 @@ def test_some_need_benign_images_first(small_classifier, images, defence):
 
 
 @pytest.mark.parametrize("defence", [*MADE, *FITTED])
+def test_an_opened_classifier_is_defended_as_the_model_is(small_classifier, images, defence):
+    benign = np.concatenate([images, images[:, ::-1]])
+    radar = TaintRadarModel(small_classifier)
+    expected = make(defence, small_classifier, benign).score(images)
+    np.testing.assert_array_equal(make(defence, radar.opened, benign).score(images), expected)
+    with pytest.raises(ValueError, match="`preprocessor` must be left out"):
+        defence(radar.opened, preprocessor="unit")
+
+
+@pytest.mark.parametrize("defence", [*MADE, *FITTED])
 def test_images_are_checked(small_classifier, images, defence):
     rival = make(defence, small_classifier, np.concatenate([images, images[:, ::-1]]))
     with pytest.raises(ImageError, match="looks like pixels from 0 to 1"):
@@ -69,7 +73,7 @@ def test_images_are_checked(small_classifier, images, defence):
         (baselines.LocalGradientsSmoothing, "smoothing", -1),
         (baselines.PatchCleanser, "patch_size", 1.0),
         (baselines.PatchCleanser, "n_masks", 0),
-        (baselines.PatchCleanser, "colour", 256),
+        (baselines.PatchCleanser, "color", 256),
         (baselines.DigitalWatermarking, "threshold", 0.0),
         (baselines.DigitalWatermarking, "cluster", 0),
         (baselines.DigitalWatermarking, "density", 1.5),

@@ -33,10 +33,10 @@ def test_a_small_thing_that_decides_is_seen(brightest_colour):
     image = plain(10, 90, 20)
     image[3:5, 3:5, 0] = 240
     attacked, benign = image[None], plain(10, 90, 20)[None]
-    found = PatchCleanser(brightest_colour, patch_size=0.15, n_masks=3, colour=0).answer(attacked)
+    found = PatchCleanser(brightest_colour, patch_size=0.15, n_masks=3, color=0).answer(attacked)
     assert found["label"] == 0
     np.testing.assert_allclose(found["score"], [8.0], rtol=1e-5)  # (90 - 10) / 10, red gone
     assert found["recovered_label"] == 1
-    calm = PatchCleanser(brightest_colour, patch_size=0.15, n_masks=3, colour=0).answer(benign)
+    calm = PatchCleanser(brightest_colour, patch_size=0.15, n_masks=3, color=0).answer(benign)
     assert (calm["label"], calm["recovered_label"]) == (1, 1)
     np.testing.assert_allclose(calm["score"], [-7.0], rtol=1e-5)  # green leads under every mask

@@ -28,10 +28,10 @@ def test_defences(benchmark_script, arguments, tmp_path, capsys):
 
 def test_paper_tables(benchmark_script, arguments, tmp_path, capsys, monkeypatch):
     script = benchmark_script("paper_tables")
-    assert list(script.threats(1, 80)) == [
+    assert list(script.attacks_of(1, 80)) == [
         f"bottom_right-{size}-for-{group}" for group in (1, 4, 16) for size in (20, 30, 40)
     ]
-    both = script.threats(2, 80)
+    both = script.attacks_of(2, 80)
     assert len(both) == 12
     assert both["random-20-40-for-4"].settings["diameter"] == (0.2, 0.3, 0.4)
     monkeypatch.setattr(script, "GROUPS", (1, 4))

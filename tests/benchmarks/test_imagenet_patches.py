@@ -40,7 +40,8 @@ def test_halves_are_in_order_or_shuffled(
 ):
     network = benchmark_script("patch_sets").Network(patch_folder / "net.keras", **patch_arguments)
     halves = {
-        shuffle: imagenet_patches.Bench(network, None, shuffle, 4, None) for shuffle in (None, 7)
+        shuffle: imagenet_patches.Experiment(network, None, shuffle, 4, None)
+        for shuffle in (None, 7)
     }
     np.testing.assert_array_equal(halves[None].first, range(8))
     np.testing.assert_array_equal(halves[None].other, range(8, 16))

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from tf_taintradar import TaintRadarModel
 from tf_taintradar.cli import app
-from tf_taintradar.evaluation import DEFENCES, THREATS
+from tf_taintradar.evaluation import ATTACKS, DEFENCES
 
 QUICK = ["--attack", "partial-30", "--n-attacked", 2, "--target-fpr", 0.2]
 
@@ -103,7 +103,7 @@ def test_selftest_prints_a_table_and_what_to_do(model):
         assert advice in result.stdout
 
 
-@pytest.mark.parametrize(("option", "names"), [("attack", THREATS), ("defence", DEFENCES)])
+@pytest.mark.parametrize(("option", "names"), [("attack", ATTACKS), ("defence", DEFENCES)])
 def test_help_names_every_choice(option, names):
     options = typer.main.get_command(app).commands["evaluate"].params
     (text,) = (each.help for each in options if each.name == option)

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from small_detector import build_small_classifier, draw_images
 
-from tf_taintradar import TaintRadarModel, baselines, evaluate
-from tf_taintradar.classifier.opened import open_classifier
+from tf_taintradar import TaintRadarModel, baselines, evaluate, evaluation
 from tf_taintradar.errors import CalibrationError
-from tf_taintradar.evaluation import DEFENCES, Attacked, Threat, make_defence
+from tf_taintradar.evaluation import DEFENCES, Attacked, AttackSpec, make_defence
+from tf_taintradar.evaluation.experiment import Experiment
 from tf_taintradar.evaluation.metrics import Rate
 
 QUICK = {
-    "whole": Threat(1, {"diameter": 1.0, "steps": 12, "place": "bottom_right"}),
-    "feeble": Threat(None, {"diameter": 0.1, "steps": 1}),
+    "whole": AttackSpec(1, {"diameter": 1.0, "steps": 12, "place": "bottom_right"}),
+    "feeble": AttackSpec(None, {"diameter": 0.1, "steps": 1}),
 }
 SETTINGS = {"attacks": QUICK, "target_fprs": [0.2, 0.1], "n_attacked": 6, "verbose": 0}
 
@@ -163,7 +163,7 @@ def test_other_images_need_another_folder(radar, many, tmp_path):
     with pytest.raises(ValueError, match=r"another setting \(.*images"):
         evaluate(radar, many[::-1], **common)
     with pytest.raises(ValueError, match="was made with other settings"):
-        evaluate(radar, many, **{**common, "attacks": {"whole": Threat(1, {"steps": 1})}})
+        evaluate(radar, many, **{**common, "attacks": {"whole": AttackSpec(1, {"steps": 1})}})
 
 
 def test_reports(radar, many, tmp_path):
@@ -227,12 +227,25 @@ def test_the_paper_variant_is_made_of_the_detectors_settings(radar):
     assert make_defence("sentinet", radar, 40).n_overlays == 20
 
 
-def test_one_patch_for_so_many_images(radar, many):
-    threat = Threat(4, {"diameter": 0.6, "steps": 2})
-    results = threat.mount(
-        open_classifier(radar.classifier), many[:6].astype(np.float32), 1, seed=0, verbose=0
+def test_the_classifier_is_opened_by_the_detector_alone(many):
+    classifier = build_small_classifier()
+    radar = TaintRadarModel(classifier, feature_layer=classifier.layers[2].name)
+    assert Experiment(radar, many, None, seed=0, batch_size=16).opened is radar.opened
+
+
+def test_the_names_of_earlier_versions(radar, many):
+    assert (evaluation.Threat, evaluation.THREATS) == (AttackSpec, evaluation.ATTACKS)
+    arguments = (radar.opened, many[:2].astype(np.float32), 1, 0, 0)
+    ran, mounted = AttackSpec(1, {"steps": 1}), evaluation.Threat(1, {"steps": 1})
+    np.testing.assert_array_equal(
+        ran.run(*arguments)[0].images, mounted.mount(*arguments)[0].images
     )
+
+
+def test_one_patch_for_several_images(radar, many):
+    spec = AttackSpec(4, {"diameter": 0.6, "steps": 2})
+    results = spec.run(radar.opened, many[:6].astype(np.float32), 1, seed=0, verbose=0)
     assert [len(result.patches) for result in results] == [1, 1]
     assert [len(result.images) for result in results] == [4, 2]
     with pytest.raises(ValueError, match="`images_per_patch`"):
-        Threat(0)
+        AttackSpec(0)

@@ -27,7 +27,7 @@ def test_errors(tmp_path):
         read_labels(write(tmp_path, "file,class", "one.png,1"), FILES)
     with pytest.raises(ValueError, match=r"no row for 'two\.jpg'"):
         read_labels(write(tmp_path, "file,label", "one.png,1"), FILES)
-    with pytest.raises(ValueError, match="received 'owl'"):
+    with pytest.raises(ValueError, match="Received: 'owl'"):
         read_labels(write(tmp_path, "file,label", "one.png,owl"), FILES[:1])
     with pytest.raises(ValueError, match="lacks file and label"):
         read_labels(write(tmp_path, ""), FILES)

@@ -76,7 +76,7 @@ def test_too_few_photographs(people):
         ValueError, match=r"2 subjects have no more: subject0 \(4\), subject1 \(5\)"
     ):
         found.split(5, seed=0)
-    with pytest.raises(ValueError, match="`n_train` must be at least 1"):
+    with pytest.raises(ValueError, match="`n_train` must be an integer of at least 1"):
         found.split(0, seed=0)
 
 
@@ -88,7 +88,7 @@ def test_folders_that_do_not_hold_subjects(people, tmp_path):
     with pytest.raises(ImageError, match="nobody.*holds no image that can be read"):
         find_subjects(people, SHAPE)
     (tmp_path / "one" / "person").mkdir(parents=True)
-    with pytest.raises(ImageError, match="at least two subjects; it has 1"):
+    with pytest.raises(ImageError, match="at least two subjects. It has 1"):
         find_subjects(tmp_path / "one", SHAPE)
     with pytest.raises(ImageError, match="There is no folder .*nowhere"):
         find_subjects(tmp_path / "nowhere", SHAPE)

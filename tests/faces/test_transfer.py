@@ -105,7 +105,9 @@ def test_the_same_seed_learns_the_same(people, network, tmp_path):
 def test_a_spatial_layer_is_averaged(people, network):
     learnt = learn(people, network, kept="pool5")
     assert learnt.classifier.get_layer("subjects_pooling").output.shape == (None, 32)
-    with pytest.raises(UnsupportedClassifierError, match="none called 'fc9'.*fc8_softmax"):
+    with pytest.raises(
+        UnsupportedClassifierError, match="`kept` must name .* Received: 'fc9'.*fc8_softmax"
+    ):
         learn(people, network, kept="fc9")
 
 
@@ -165,7 +167,9 @@ def test_settings_are_checked_before_the_work(people, network, tmp_path):
         train_face_detector(people, network, tmp_path / "out", variant="other", **common)
     with pytest.raises(ValueError, match='`calibrate_on` must be "test" or "folds"'):
         train_face_detector(people, network, tmp_path / "out", calibrate_on="all", **common)
-    with pytest.raises(UnsupportedClassifierError, match="none called 'conv9'"):
+    with pytest.raises(
+        UnsupportedClassifierError, match="`fine_tuned` must name .* Received: 'conv9'"
+    ):
         train_face_detector(people, network, tmp_path / "out", fine_tuned="conv9", **common)
     with pytest.raises(CalibrationError, match="12 benign images cannot show.*At least 16"):
         train_face_detector(people, network, tmp_path / "out", target_fpr=0.06, **common)

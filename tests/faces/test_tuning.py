@@ -58,7 +58,9 @@ def test_without_progress_nothing_changes(learnt):
 
 
 def test_the_first_layer_must_be_there(learnt):
-    with pytest.raises(UnsupportedClassifierError, match="none called 'fc9'.*conv1_1.*subjects"):
+    with pytest.raises(
+        UnsupportedClassifierError, match="`first` must name .* Received: 'fc9'.*conv1_1.*subjects"
+    ):
         fine_tune(learnt, "fc9")
 
 

@@ -105,7 +105,7 @@ def test_colour_for_a_grey_classifier_names_the_conversion():
 
 def test_pixels_from_0_to_1_are_refused_by_the_first_such_row():
     images = np.stack([np.zeros(SHAPE), pixels(1)[0], np.full(SHAPE, 0.5), np.ones(SHAPE)])
-    with pytest.raises(ImageError, match=r"image 2 is 0\.5.*multiply by 255"):
+    with pytest.raises(ImageError, match=r"Received: 0\.5 as the .* of image 2, .*multiply by 255"):
         as_pixels(images, SHAPE)
 
 

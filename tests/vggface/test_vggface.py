@@ -160,7 +160,7 @@ def test_names_of_the_labels(tmp_path):
     assert label_names(tmp_path / "bytes.npy") == ["A.J. Buckley"]
     np.save(tmp_path / "numbers.npy", np.arange(3))
     (tmp_path / "broken.npy").write_bytes(b"no names")
-    with pytest.raises(WeightsError, match="one name a label; it holds int64"):
+    with pytest.raises(WeightsError, match="a name for each label. Received: int64"):
         label_names(tmp_path / "numbers.npy")
     for name in ("broken.npy", "none.npy"):
         with pytest.raises(WeightsError, match=f"Cannot read names.*{name}"):

@@ -1,9 +1,9 @@
-"""Localized attacks: patches that make a classifier answer what the attacker wants.
+"""Localized attacks: patches that make a classifier predict the label an attacker wants.
 
 `AdversarialPatch` is the printable patch of Brown et al., `EyeglassesAttack` the glasses of Sharif
-et al.; `AdaptivePatch` and `MisleadingPatch` know the detector, and `certify` says where nobody can
-succeed. Every attack is a `PatchAttack`: one loop of gradient descent and a few hooks. All answer
-an `AttackResult`, which `save_attack` writes as pictures that can be printed.
+et al.; `AdaptivePatch` and `MisleadingPatch` know the detector, and `certify` tells where no attack
+can succeed. Every attack is a `PatchAttack`: one loop of gradient descent and a few hooks. All
+return an `AttackResult`, which `save_attack` writes as pictures that can be printed.
 """
 
 from tf_taintradar.attacks.adaptive import AdaptivePatch, MisleadingPatch

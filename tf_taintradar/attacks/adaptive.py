@@ -1,19 +1,18 @@
-"""Attacks by somebody who knows the detector, all of it: section VII of the paper."""
+"""Attacks that know the whole detector: section VII of the paper."""
 
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from tf_taintradar.attacks.checks import check_integer
 from tf_taintradar.attacks.descent import Adam
-from tf_taintradar.attacks.goal import Shot
+from tf_taintradar.attacks.goal import StepInputs
 from tf_taintradar.attacks.patch import AdversarialPatch
-from tf_taintradar.classifier.opened import open_classifier
 from tf_taintradar.detection.critical import predict_with_critical_region
 from tf_taintradar.detection.pipeline import detect
 from tf_taintradar.errors import NO_THRESHOLD, NotCalibratedError
 from tf_taintradar.model import TaintRadarModel
+from tf_taintradar.support.checks import check_integer, check_not_negative, require
 
 _MARGIN = 0.5  # nats of the score below its threshold, for what rounding to pixels brings back
 
@@ -21,26 +20,26 @@ _MARGIN = 0.5  # nats of the score below its threshold, for what rounding to pix
 class AdaptivePatch(AdversarialPatch):
     """A patch by an attacker who knows the detector, its settings and its threshold.
 
-    The gradients pass through the whole of `detect`, as if sigmoids stood in for its decisions;
-    they get steeper in the course of the attack (backward pass differentiable approximation). By
-    default every step minimises what the classifier lacks of the target, plus `weight` times what
-    the detector sees:
+    Gradients pass through the whole of `detect`: in the backward pass, sigmoids stand in for its
+    decisions and get steeper in the course of the attack (backward pass differentiable
+    approximation). By default every step minimizes the classifier's loss on the target, plus
+    `weight` times the detector's response:
 
     - how far the score lies above its threshold;
     - or, where no gradient passes the score (variant "paper"), the cross-entropy of the target once
       the tainted region is filled, so that the label keeps its rank.
 
-    It has succeeded on an image if the classifier answers the target and the detector does not
+    The attack succeeds on an image if the classifier predicts the target and the detector does not
     flag it: `result.success & ~radar.predict(result.images)["is_adversarial"]`.
 
     Args:
         radar: a detector with a threshold.
-        weight: of what the detector sees, >= 0.
-        growth: after so many steps the sigmoids' slope, 1 at first, grows by 1.
-        steps, learning_rate: of Adam, in the units of a pixel.
-        stop_probability: in (0, 1]. A patch is finished when the target has this probability and
-            the detector is evaded; None: after `steps`.
-        settings: as of `AdversarialPatch`.
+        weight: factor of the detector's response in the loss, >= 0.
+        growth: number of steps after which the sigmoids' slope, 1 at first, grows by 1.
+        steps: largest number of steps of Adam.
+        learning_rate: learning rate of Adam, in pixel values, 0..255.
+        settings: other arguments of `AdversarialPatch`. With a `stop_probability`, a patch is
+            finished when the target has this probability and the detector is evaded.
 
     Raises:
         NotCalibratedError: the detector has no threshold.
@@ -62,58 +61,54 @@ class AdaptivePatch(AdversarialPatch):
     ) -> None:
         if radar.threshold is None:
             raise NotCalibratedError(NO_THRESHOLD)
-        if not weight >= 0:
-            raise ValueError(f"`weight` must be 0 or more; received {weight!r}.")
+        check_not_negative("weight", weight)
         self.radar = radar
         self._threshold = radar.threshold
         self.weight = weight
         self.growth = check_integer("growth", growth, 1)
-        opened = open_classifier(
-            radar.classifier, feature_layer=radar.feature_layer, preprocessor=radar.preprocessor
-        )
         super().__init__(
-            opened, optimizer=Adam(), steps=steps, learning_rate=learning_rate, **settings
+            radar.opened, optimizer=Adam(), steps=steps, learning_rate=learning_rate, **settings
         )
 
-    def objective(self, shot: Shot) -> tuple[tf.Tensor, tf.Tensor]:
-        """What the classifier lacks of the target, and what the detector sees."""
+    def objective(self, inputs: StepInputs) -> tuple[tf.Tensor, tf.Tensor]:
+        """The loss on the target plus the detector's response, and the progress of the attack."""
         found = detect(
             self._classifier,
-            shot.images,
+            inputs.images,
             variant=self.radar.rule,
             temperature=self.radar.temperature,
             map_threshold=self.radar.map_threshold,
-            slope=self.slope(shot.step),
+            slope=self.slope(inputs.step),
         )
-        miss, wanted = self.miss(found.prediction.logits, shot.labels)
+        loss, wanted = self.target_loss(found.prediction.logits, inputs.labels)
         nat = self.radar.rule.nat
         if nat is None:
-            seen, _ = self.miss(found.cleaned_logits, shot.labels)
+            seen, _ = self.target_loss(found.cleaned_logits, inputs.labels)
             is_evaded = found.score <= self._threshold
         else:
             nats_above = (found.score - self._threshold) / nat
             seen = tf.nn.relu(nats_above + 2 * _MARGIN)
             is_evaded = nats_above <= -_MARGIN
-        return miss + self.weight * seen, wanted * tf.cast(is_evaded, tf.float32)
+        return loss + self.weight * seen, wanted * tf.cast(is_evaded, tf.float32)
 
     def slope(self, step: tf.Tensor) -> tf.Tensor:
-        """Of the sigmoids at a step: () float32, 1, 2, ..."""
+        """The slope of the sigmoids at a step: () float32, 1, 2, ..."""
         return tf.cast(1 + step // self.growth, tf.float32)
 
 
 class MisleadingPatch(AdaptivePatch):
     """A patch that draws the detector's critical region away from itself.
 
-    Besides the target it minimises `weight` times
+    Besides the loss on the target, it minimizes `weight` times
 
     - aim "away": the overlap of critical region and patch (intersection over union);
     - aim "small": the share of the image that is critical;
-    - a region: how much of the overlap with it is missing.
+    - a region as aim: one minus the critical region's overlap with it.
 
     Args:
-        radar: as in `AdaptivePatch`.
-        aim: "away", "small", or the region (H, W), not 0 where the detector shall look instead.
-        settings: as of `AdaptivePatch`; `weight` is the paper's lambda.
+        radar: a detector with a threshold.
+        aim: "away", "small", or a region (H, W), nonzero where the detector should look instead.
+        settings: other arguments of `AdaptivePatch`; `weight` is the paper's lambda.
 
     Raises:
         NotCalibratedError: the detector has no threshold.
@@ -128,35 +123,33 @@ class MisleadingPatch(AdaptivePatch):
         self._region = None
         if not isinstance(aim, str):
             region = np.asarray(aim)
-            if region.shape != self.image_shape[:2] or not region.any():
-                raise ValueError(
-                    f"`aim` must be a region of shape {self.image_shape[:2]} that is not empty; "
-                    f"received an array of shape {region.shape}."
-                )
+            fits = region.shape == self.image_shape[:2] and bool(region.any())
+            expected = f"a region of shape {self.image_shape[:2]} that is not empty"
+            require(fits, "aim", region.shape, expected)
             self._region = tf.constant(region != 0, tf.float32)[tf.newaxis]
-        elif aim not in ("away", "small"):
-            raise ValueError(f'`aim` must be "away", "small" or a region (H, W); received {aim!r}.')
+        else:
+            require(aim in ("away", "small"), "aim", aim, '"away", "small" or a region (H, W)')
 
-    def objective(self, shot: Shot) -> tuple[tf.Tensor, tf.Tensor]:
-        """What the classifier lacks of the target, and where the detector looks."""
+    def objective(self, inputs: StepInputs) -> tuple[tf.Tensor, tf.Tensor]:
+        """The loss on the target plus that of the critical region, and the target's probability."""
         prediction, _ = predict_with_critical_region(
             self._classifier,
-            shot.images,
+            inputs.images,
             temperature=self.radar.temperature,
             map_threshold=self.radar.map_threshold,
-            slope=self.slope(shot.step),
+            slope=self.slope(inputs.step),
         )
-        miss, wanted = self.miss(prediction.logits, shot.labels)
-        return miss + self.weight * self._seen(prediction.critical_region, shot), wanted
+        loss, wanted = self.target_loss(prediction.logits, inputs.labels)
+        return loss + self.weight * self._seen(prediction.critical_region, inputs), wanted
 
-    def _seen(self, region: tf.Tensor, shot: Shot) -> tf.Tensor:
-        """(b,) float32 in [0, 1]."""
+    def _seen(self, region: tf.Tensor, inputs: StepInputs) -> tf.Tensor:
+        """The loss (b,) float32 in [0, 1] of critical regions (b, H, W)."""
         if self._region is not None:
             return 1 - iou(region, self._region)
         if self.aim == "small":
             return tf.reduce_mean(region, axis=(1, 2))
-        blank, ones = tf.zeros_like(shot.images[..., :1]), tf.ones((1, *self.patch_shape[:2], 1))
-        return iou(region, self._pasting.paste(blank, ones, shot.pose)[..., 0])
+        blank, ones = tf.zeros_like(inputs.images[..., :1]), tf.ones((1, *self.patch_shape[:2], 1))
+        return iou(region, self._pasting.paste(blank, ones, inputs.pose)[..., 0])
 
 
 def iou(one: tf.Tensor, other: tf.Tensor) -> tf.Tensor:

@@ -1,4 +1,4 @@
-"""The loop that every attack with patches runs, and the hooks it runs on."""
+"""The optimization loop of every attack with patches, and its hooks."""
 
 from typing import Any
 
@@ -7,16 +7,15 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from tf_taintradar.attacks.checks import (
+from tf_taintradar.attacks.apply_and_classify import apply_and_classify, classify, groups_of
+from tf_taintradar.attacks.descent import DescentState, Momentum, Optimizer
+from tf_taintradar.attacks.goal import (
+    StepInputs,
     Target,
-    check_integer,
-    check_probability,
-    check_target,
+    check_target_class,
+    target_loss,
     wanted_labels,
 )
-from tf_taintradar.attacks.descent import Descent, Momentum, Optimizer
-from tf_taintradar.attacks.goal import Shot, miss
-from tf_taintradar.attacks.judge import Judge, groups_of
 from tf_taintradar.attacks.masks import Mask
 from tf_taintradar.attacks.pasting import Corners, Pasting, Pose
 from tf_taintradar.attacks.penalties import Penalties
@@ -25,28 +24,33 @@ from tf_taintradar.attacks.result import AttackResult
 from tf_taintradar.classifier.opened import OpenedClassifier
 from tf_taintradar.errors import ImageError
 from tf_taintradar.images.pixels import as_pixels
+from tf_taintradar.support.checks import check_integer, check_positive, is_in_unit_interval, require
 
 _TRAINING, _FINAL = 0, 1  # the two streams of random numbers drawn from one seed
 
 
 class PatchAttack:
-    """Gradient descent on the pixels of patches: a loop, and hooks that say what differs.
+    """Gradient descent on the pixels of patches, with hooks for what differs between attacks.
 
-    A subclass may say what the attacker wants (`objective`), and where and how the patches lie
-    while they are trained (`draw_pose`). The classifier is not changed.
+    A subclass may override the attacker's goal (`objective`), and the position and appearance of
+    the patches during training (`draw_pose`). The classifier is not changed.
 
     Args:
         classifier: the opened classifier, see `classifier.open_classifier`.
-        target_class: see `AdversarialPatch`.
+        target_class: the label that the attacker wants, from 0, or one for each image; None: any
+            label but the one of the clean image.
         mask: (h, w) uint8, 1 where a patch is painted, else 0.
-        placement: where the finished patches lie.
-        pasting: how patches get into the images they are trained on; by default as at the end:
-            `Pasting(mask, placement)`.
-        optimizer: where a step leads; by default `Momentum(mask)`.
-        penalties: what a patch pays for not being printable; None: nothing.
-        stop_probability: in (0, 1]; a patch is finished when what the attacker wants has this
-            probability, for one patch on all images on average. None: after `steps`.
-        steps, learning_rate, batch_size, seed: see `AdversarialPatch`.
+        placement: position of the finished patches.
+        pasting: how patches get into the images they are trained on; by default in the same way as
+            the finished ones, `Pasting(mask, placement)`.
+        optimizer: turns gradients into steps; by default `Momentum(mask)`.
+        penalties: penalties for patches that cannot be printed; None: no penalties.
+        stop_probability: in (0, 1]. A patch is finished when the attacker's goal has this
+            probability, averaged over all images that share the patch. None: after `steps`.
+        steps: largest number of steps of gradient descent, >= 1.
+        learning_rate: step size in pixel values, 0..255, > 0.
+        batch_size: number of images that are attacked together, >= 1.
+        seed: random seed, >= 0.
 
     Attributes:
         image_shape: (H, W, c) of the classifier's input.
@@ -55,7 +59,8 @@ class PatchAttack:
     Raises:
         ValueError: an argument is out of range.
 
-    Source: Brown et al., "Adversarial Patch", 2017 (arXiv:1712.09665), the expectation over places.
+    Source: Brown et al., "Adversarial Patch", 2017 (arXiv:1712.09665), the expectation over
+    locations.
     """
 
     def __init__(
@@ -74,33 +79,32 @@ class PatchAttack:
         batch_size: int,
         seed: int,
     ) -> None:
-        self.target_class = check_target(target_class, classifier.n_classes)
+        can_stop = stop_probability is None or is_in_unit_interval(stop_probability)
+        expected = "above 0 and at most 1, or None"
+        require(can_stop, "stop_probability", stop_probability, expected)
+        check_positive("learning_rate", learning_rate)
+        self.target_class = check_target_class(target_class, classifier.n_classes)
         self.penalties = penalties or Penalties()
-        self.stop_probability = check_probability(stop_probability)
+        self.stop_probability = stop_probability
         self.steps = check_integer("steps", steps, 1)
-        if not learning_rate > 0:
-            raise ValueError(f"`learning_rate` must be positive; received {learning_rate!r}.")
         self.learning_rate = learning_rate
         self.batch_size = check_integer("batch_size", batch_size, 1)
         self.seed = check_integer("seed", seed, 0)
         self.image_shape = classifier.input_shape
         self.patch_shape = (*mask.shape, classifier.input_shape[-1])
-        if self.penalties.printability and self.patch_shape[-1] != 3:
-            raise ValueError(
-                "`printability` is about RGB colours; the classifier's images have "
-                f"{self.patch_shape[-1]} channels. Leave it at 0."
-            )
+        printability, n_channels = self.penalties.printability, self.patch_shape[-1]
+        expected = f"0 for images of {n_channels} channels: it is about RGB colors"
+        require(n_channels == 3 or not printability, "printability", printability, expected)
         self._classifier = classifier
         self._mask = mask
         self._placement = placement
-        final = Pasting(mask, placement)
-        self._pasting = pasting or final
+        self._final = Pasting(mask, placement)
+        self._pasting = pasting or self._final
         self._optimizer = optimizer or Momentum(mask)
-        self._judge = Judge(classifier, final, mask, target_class, self.batch_size)
         self._step = tf.function(self._descend, input_signature=self._signature(), autograph=False)
 
     def universal(self, images: npt.ArrayLike, *, verbose: int = 1) -> AttackResult:
-        """One patch that works on all images.
+        """Makes one patch that works on all images.
 
         Args:
             images: (n, H, W, c) raw RGB pixels, uint8 or float, 0..255.
@@ -108,33 +112,34 @@ class PatchAttack:
                 silence, as in `keras.Model.fit`.
 
         Returns:
-            The images with the finished patch on; `patches` is (1, h, w, c).
+            The images with the finished patch applied; `patches` is (1, h, w, c).
 
         Raises:
             ImageError: `images` are not raw pixels of the classifier's input shape.
         """
         pixels = as_pixels(images, self._classifier.input_shape)
-        clean = self._judge.labels(pixels)
+        clean = self._labels(pixels)
         wanted = wanted_labels(self.target_class, clean)
         bar, rng = self._progress(1, verbose), self._random(_TRAINING)
         found = self._optimise(pixels, wanted, None, rng, bar)
-        return self._judge.result(*found, pixels, clean, self._places(len(pixels)))
+        return self._result(*found, pixels, clean, self._places(len(pixels)))
 
     def partial(self, images: npt.ArrayLike, *, verbose: int = 1) -> AttackResult:
-        """A patch for each image, which need not work on any other.
+        """Makes a patch for each image, which need not work on any other.
 
         Args:
             images: (n, H, W, c) raw RGB pixels, uint8 or float, 0..255.
-            verbose: as in `universal`.
+            verbose: 1 for a progress bar with the current loss, 2 for a line at the end, 0 for
+                silence, as in `keras.Model.fit`.
 
         Returns:
-            Each image with its own patch on; `patches` is (n, h, w, c).
+            Each image with its own patch applied; `patches` is (n, h, w, c).
 
         Raises:
             ImageError: `images` are not raw pixels of the classifier's input shape.
         """
         pixels = as_pixels(images, self._classifier.input_shape)
-        clean, top_left = self._judge.labels(pixels), self._places(len(pixels))
+        clean, top_left = self._labels(pixels), self._places(len(pixels))
         wanted = wanted_labels(self.target_class, clean)
         groups = groups_of(len(pixels), self.batch_size)
         bar, rng = self._progress(len(groups), verbose), self._random(_TRAINING)
@@ -143,20 +148,20 @@ class PatchAttack:
             for group in groups
         ]
         patches, n_steps = (np.concatenate(parts) for parts in zip(*found, strict=True))
-        return self._judge.result(patches, n_steps, pixels, clean, top_left)
+        return self._result(patches, n_steps, pixels, clean, top_left)
 
     def apply(self, patches: npt.ArrayLike, images: npt.ArrayLike) -> AttackResult:
-        """Finished patches on images, for instance on ones that they were not made for.
+        """Applies finished patches to images, for instance to images they were not made for.
 
         Args:
             patches: (1, h, w, c) or (n, h, w, c) raw RGB pixels, 0..255, of this attack's size.
             images: (n, H, W, c) raw RGB pixels, uint8 or float, 0..255.
 
         Returns:
-            The attacked images. Random places depend on the seed alone.
+            The attacked images. Random locations depend only on the seed.
 
         Raises:
-            ImageError: `images` or `patches` are not raw pixels, or of another shape.
+            ImageError: `images` or `patches` are not raw pixels, or have another shape.
         """
         pixels = as_pixels(images, self._classifier.input_shape)
         shape = np.shape(patches)
@@ -164,34 +169,37 @@ class PatchAttack:
             expected = ", ".join(map(str, self.patch_shape))
             raise ImageError(
                 f"`patches` must have shape (1, {expected}), or ({len(pixels)}, {expected}) for "
-                f"{len(pixels)} images; received {shape}. Take the `patches` of this attack's "
+                f"{len(pixels)} images. Received: {shape}. Take the `patches` of this attack's "
                 "result, or bring others to that size with `attacks.resize_patches`."
             )
         finished = as_pixels(patches, self.patch_shape, argument="patches")
-        n_steps, clean = np.zeros(len(finished), np.int32), self._judge.labels(pixels)
+        n_steps, clean = np.zeros(len(finished), np.int32), self._labels(pixels)
         wanted_labels(self.target_class, clean)
-        return self._judge.result(finished, n_steps, pixels, clean, self._places(len(pixels)))
+        return self._result(finished, n_steps, pixels, clean, self._places(len(pixels)))
 
-    def objective(self, shot: Shot) -> tuple[tf.Tensor, tf.Tensor]:
-        """Hook: what the attack minimises, and how near it is to what the attacker wants.
-
-        Returns:
-            (b,) float32, the loss of each image, and (b,) float32, what `stop_probability` is
-            compared with: here those of `miss`.
-        """
-        return self.miss(self._classifier.logits(shot.images), shot.labels)
-
-    def miss(self, logits: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """How far the classifier's answers are from what this attacker wants; see `goal.miss`."""
-        return miss(logits, labels, is_targeted=self.target_class is not None)
-
-    def draw_pose(self, n_images: int, rng: np.random.Generator, top_left: Corners | None) -> Pose:
-        """Hook: where and how the patches lie on the images of one step; see `Pasting.draw`.
+    def objective(self, inputs: StepInputs) -> tuple[tf.Tensor, tf.Tensor]:
+        """Hook: the loss that the attack minimizes, and how close it is to its goal.
 
         Args:
-            n_images: b.
-            rng: of all that is drawn.
-            top_left: (b, m, 2) int32, the places of `partial`; None in `universal`.
+            inputs: the attacked images of one step.
+
+        Returns:
+            (b,) float32, the loss of each image, and (b,) float32, the probability that
+            `stop_probability` is compared with: by default both come from `target_loss`.
+        """
+        return self.target_loss(self._classifier.logits(inputs.images), inputs.labels)
+
+    def target_loss(self, logits: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The loss on this attack's goal, and the goal's probability; see `goal.target_loss`."""
+        return target_loss(logits, labels, is_targeted=self.target_class is not None)
+
+    def draw_pose(self, n_images: int, rng: np.random.Generator, top_left: Corners | None) -> Pose:
+        """Hook: position and appearance of the patches in one step; see `Pasting.draw`.
+
+        Args:
+            n_images: number of images, b.
+            rng: random number generator.
+            top_left: (b, m, 2) int32, the fixed positions of `partial`; None in `universal`.
         """
         return self._pasting.draw(n_images, rng, top_left)
 
@@ -203,12 +211,12 @@ class PatchAttack:
         rng: np.random.Generator,
         bar: keras.utils.Progbar,
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int32]]:
-        """The finished patches (k, h, w, c) in 0..255, from mid-grey, and their steps (k,).
+        """The finished patches (k, h, w, c) in 0..255, from mid-gray, and their steps (k,).
 
-        One for each image if their places are given, else one for all.
+        There is one for each image if `top_left` is given, else one for all.
         """
         n_patches = 1 if top_left is None else len(images)
-        state = Descent(
+        state = DescentState(
             patches=tf.fill((n_patches, *self.patch_shape), 127.5),
             memory=tf.zeros((self._optimizer.n_moments, n_patches, *self.patch_shape)),
             is_running=tf.fill((n_patches,), True),
@@ -227,14 +235,14 @@ class PatchAttack:
         return state.patches.numpy(), state.n_steps.numpy()
 
     def _descend(
-        self, state: Descent, images: tf.Tensor, labels: tf.Tensor, step: tf.Tensor, pose: Pose
-    ) -> tuple[Descent, tf.Tensor]:
+        self, state: DescentState, images: tf.Tensor, labels: tf.Tensor, step: tf.Tensor, pose: Pose
+    ) -> tuple[DescentState, tf.Tensor]:
         patches, memory, is_running, n_steps = state
         n_patches = tf.shape(patches)[0]
         with tf.GradientTape() as tape:
             tape.watch(patches)
             attacked = self._pasting.paste(images, patches, pose)
-            losses, wanted = self.objective(Shot(attacked, labels, step, pose))
+            losses, wanted = self.objective(StepInputs(attacked, labels, step, pose))
             fines = self.penalties.of(patches, self._mask)
             losses = tf.reshape(losses, (n_patches, -1)) + fines[:, None]
         gradient = tape.gradient(losses, patches)
@@ -245,10 +253,10 @@ class PatchAttack:
             is_running &= wanted < self.stop_probability
             moved = tf.where(is_running[:, None, None, None], moved, patches)
         n_steps += tf.cast(is_running, tf.int32)
-        return Descent(moved, memory, is_running, n_steps), tf.reduce_mean(losses)
+        return DescentState(moved, memory, is_running, n_steps), tf.reduce_mean(losses)
 
     def _signature(self) -> list[Any]:
-        state = Descent(
+        state = DescentState(
             patches=tf.TensorSpec((None, *self.patch_shape), tf.float32),
             memory=tf.TensorSpec((self._optimizer.n_moments, None, *self.patch_shape), tf.float32),
             is_running=tf.TensorSpec((None,), tf.bool),
@@ -258,8 +266,35 @@ class PatchAttack:
         labels, step = tf.TensorSpec((None,), tf.int32), tf.TensorSpec((), tf.int32)
         return [state, images, labels, step, self._pasting.signature]
 
+    def _labels(self, pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.int32]:
+        return classify(self._classifier, pixels, batch_size=self.batch_size)
+
+    def _result(
+        self,
+        patches: npt.NDArray[np.float32],
+        n_steps: npt.NDArray[np.int32],
+        images: npt.NDArray[np.float32],
+        clean_labels: npt.NDArray[np.int32],
+        top_left: Corners,
+    ) -> AttackResult:
+        """The result for 1 or n patches, 0..255, on n images; the patches are rounded first."""
+        rounded = np.rint(patches * self._mask[..., np.newaxis]).astype(np.uint8)
+        attacked, labels = apply_and_classify(
+            self._classifier, self._final, rounded, images, top_left, batch_size=self.batch_size
+        )
+        return AttackResult(
+            images=attacked,
+            patches=rounded,
+            mask=self._mask.copy(),
+            top_left=top_left,
+            labels=labels,
+            clean_labels=clean_labels,
+            steps=n_steps,
+            target_class=self.target_class,
+        )
+
     def _places(self, n_images: int) -> Corners:
-        """(n_images, m, 2) where the finished patches lie: it depends on the seed alone."""
+        """The positions (n_images, m, 2) of finished patches, which depend only on the seed."""
         return self._placement.draw(n_images, self._random(_FINAL))
 
     def _random(self, stream: int) -> np.random.Generator:

@@ -6,8 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from tf_taintradar.attacks.checks import check_target, wanted_labels
-from tf_taintradar.classifier.opened import open_classifier
+from tf_taintradar.attacks.goal import check_target_class, wanted_labels
 from tf_taintradar.detection.cover import CoverExplanation
 from tf_taintradar.detection.occlusion import strength
 from tf_taintradar.errors import NO_THRESHOLD, NotCalibratedError
@@ -53,18 +52,16 @@ def certify(
         )
     if radar.threshold is None:
         raise NotCalibratedError(NO_THRESHOLD)
-    opened = open_classifier(
-        radar.classifier, feature_layer=radar.feature_layer, preprocessor=radar.preprocessor
-    )
-    pixels = as_pixels(images, opened.input_shape)
+    pixels = as_pixels(images, radar.opened.input_shape)
     places = np.asarray(painted) != 0
     if places.shape != pixels.shape[:3]:
         raise ValueError(
-            f"`painted` must have shape {pixels.shape[:3]}, as the images; received {places.shape}."
+            f"`painted` must have shape {pixels.shape[:3]}, as the images. Received: "
+            f"{places.shape}."
         )
     found = [cast(CoverExplanation, radar.explain(image)) for image in pixels]
     clean = np.array([one.label for one in found], np.int32)
-    target = check_target(target_class, opened.n_classes)
+    target = check_target_class(target_class, radar.opened.n_classes)
     wanted = wanted_labels(target, clean)
     is_covered = ~(places[:, None] & ~windows).any(axis=(2, 3))
     lacks = np.stack([_lacks(one.covered_logits) for one in found])  # (n, windows, labels)

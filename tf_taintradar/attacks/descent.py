@@ -1,4 +1,4 @@
-"""Gradient descent on patches: where it stands, and where a step leads.
+"""Gradient descent on patches: its state, and its optimizers.
 
 k patches (h, w, c), pixels 0..255.
 """
@@ -10,14 +10,14 @@ import tensorflow as tf
 from tf_taintradar.attacks.masks import Mask
 
 
-class Descent(NamedTuple):
-    """Where the descent of k patches stands.
+class DescentState(NamedTuple):
+    """The state of gradient descent on k patches.
 
     Attributes:
         patches: (k, h, w, c) float32, 0..255.
-        memory: (n_moments, k, h, w, c) float32, what the optimizer remembers.
+        memory: (n_moments, k, h, w, c) float32, the optimizer's moments.
         is_running: (k,) bool, false once a patch has reached the stop probability.
-        n_steps: (k,) int32, how often it was changed.
+        n_steps: (k,) int32, number of steps taken by each patch.
     """
 
     patches: tf.Tensor
@@ -27,10 +27,10 @@ class Descent(NamedTuple):
 
 
 class Optimizer(Protocol):
-    """Where a step leads.
+    """Turns gradients into steps.
 
     Attributes:
-        n_moments: how many arrays of the patches' shape it remembers.
+        n_moments: number of arrays of the patches' shape that the optimizer remembers.
     """
 
     n_moments: int
@@ -38,21 +38,22 @@ class Optimizer(Protocol):
     def direction(
         self, gradient: tf.Tensor, memory: tf.Tensor, step: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """The direction of a step, and what to remember for the next one.
+        """The direction of a step, and the moments for the next one.
 
         Args:
-            gradient: (k, h, w, c) float32, of the loss at the patches.
-            memory: (n_moments, k, h, w, c) float32, zeros at first.
-            step: () int32, from 0.
+            gradient: (k, h, w, c) float32, gradient of the loss with respect to the patches.
+            memory: (n_moments, k, h, w, c) float32, the moments so far, zeros at first.
+            step: () int32, number of the step, from 0.
 
         Returns:
-            (k, h, w, c), to be multiplied by the learning rate and subtracted; and the memory.
+            (k, h, w, c) float32, to be multiplied by the learning rate and subtracted; and the
+            updated `memory`.
         """
         ...
 
 
 class Momentum:
-    """The running mean of gradients, each at root mean square 1 where its patch paints.
+    """The running mean of gradients, each scaled to root mean square 1 over painted pixels.
 
     Args:
         mask: (h, w) uint8, 1 where a patch is painted.
@@ -78,7 +79,10 @@ class Momentum:
 
 
 class Adam:
-    """Adam with its usual decay rates. Source: Kingma and Ba, "Adam", ICLR 2015."""
+    """Adam with its usual decay rates.
+
+    Source: Kingma and Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015.
+    """
 
     n_moments = 2
     decay = (0.9, 0.999)

@@ -1,42 +1,47 @@
-"""Adversarial glasses: an attack that a person wears."""
+"""Adversarial eyeglasses: an attack that a person can wear."""
 
 from typing import Any
 
 from tf_taintradar.attacks.base import PatchAttack
-from tf_taintradar.attacks.checks import short_target
+from tf_taintradar.attacks.goal import short_target
 from tf_taintradar.attacks.masks import eyeglasses_mask
 from tf_taintradar.attacks.penalties import Penalties
 from tf_taintradar.attacks.placement import Placement
 from tf_taintradar.classifier.opened import open_classifier
 
 WEARABLE = Penalties(smoothness=0.3, printability=0.3)
-"""What glasses pay by default, beside a cross-entropy in nats. Ours."""
+"""The default penalties of glasses, relative to a cross-entropy in nats. Our own choice."""
 
 
 class EyeglassesAttack(PatchAttack):
-    """The frame of a pair of glasses that makes a face classifier answer another name.
+    """The frame of a pair of glasses that makes a face classifier name somebody else.
 
-    With a `target_class` the wearer is taken for that person (impersonation), without one for
+    With a `target_class`, the wearer is taken for that person (impersonation); without one, for
     anybody else (dodging). `universal` makes one pair for several photographs of one person,
-    `partial` one pair for each photograph. `patches` have the size of the image.
+    `partial` one pair for each photograph. The `patches` have the size of the image.
 
     Example:
         attack = EyeglassesAttack(classifier, target_class=7, preprocessor="vggface")
         result = attack.universal(photographs_of_one_person)
 
     Args:
-        classifier: any Keras image classifier that `TaintRadarModel` takes.
-        target_class: as in `AdversarialPatch`.
-        preprocessor: raw pixels -> the classifier's input, as `TaintRadarModel` takes it.
-        eye_line, width: where the glasses sit and how wide they are; see `masks.eyeglasses_mask`.
-        penalties: what the glasses pay for colours that cannot be printed and for rough edges.
-        stop_probability: in (0, 1]; the glasses are finished when what the attacker wants has this
-            probability; of one pair for several photographs on average. None: after `steps`.
-        steps: of gradient descent, at most.
-        learning_rate: root mean square change of the painted pixels in one step, at most, in the
-            units of a pixel, 0..255.
-        batch_size: how many images are attacked together, >= 1; see `AdversarialPatch`.
-        seed: of the random batches, >= 0; the same seed gives the same result.
+        classifier: any Keras image classifier that `TaintRadarModel` takes, or one that is opened
+            already: `radar.opened`, or the result of `open_classifier`.
+        target_class: the label that the wearer wants, from 0, or one for each image; None: any
+            label but the one of the clean image.
+        preprocessor: raw pixels -> the classifier's input, as `TaintRadarModel` takes it; None for
+            an opened classifier, which has its own.
+        eye_line: height of the eyes as a fraction of the image's height, from the top.
+        width: width of the glasses as a fraction of the image's width, in (0, 1].
+        penalties: penalties for colors that cannot be printed and for rough edges.
+        stop_probability: in (0, 1]. The glasses are finished when the wearer's goal has this
+            probability, averaged over all photographs that share the pair. None: after `steps`.
+        steps: largest number of steps of gradient descent, >= 1.
+        learning_rate: largest root mean square change of the painted pixels in one step, in pixel
+            values, 0..255.
+        batch_size: number of images that are attacked together, >= 1. For more images, `partial`
+            processes one group after another, `universal` draws a random batch for each step.
+        seed: random seed, >= 0; the same seed gives the same result.
 
     Raises:
         UnsupportedClassifierError: the classifier cannot be opened.

@@ -1,4 +1,4 @@
-"""The shapes of patches: which pixels an attacker paints."""
+"""Masks of patches: the pixels that an attacker paints."""
 
 import os
 from collections.abc import Sequence
@@ -9,11 +9,12 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw
 
 from tf_taintradar.errors import ImageError
+from tf_taintradar.support.checks import require
 
 Mask = npt.NDArray[np.uint8]
 Polygon = list[tuple[float, float]]
 
-_OVERSAMPLING = 8  # polygons are drawn so many times larger and then averaged
+_OVERSAMPLING = 8  # polygons are drawn at this multiple of their size, then averaged
 
 # corners (x, y) in the unit square, y downwards
 _STAR: Polygon = [
@@ -27,21 +28,21 @@ SHAPES = ("disk", "square", *_POLYGONS)
 
 
 def make_mask(shape: Any, diameter: int) -> Mask:
-    """The pixels of a patch that are painted.
+    """The mask of a patch of a given shape and size.
 
     Args:
-        shape: "disk" (its diameter is the side), "square", "star" (five points), "lightning" (a
-            bolt), an array (h, w) or (h, w, 1) that is painted where it is not 0, or the path of a
-            picture that is painted where it is opaque, or not black if it has no transparency.
+        shape: "disk", "square", "star" (five points), "lightning" (a bolt), an array (h, w) or
+            (h, w, 1) that is painted where it is not 0, or the path of a picture that is painted
+            where it is opaque, or not black if it has no transparency.
         diameter: the longer side of the patch in pixels, >= 1.
 
     Returns:
         (h, w) uint8, 1 where the patch is painted, else 0. A pixel belongs to the disk if its
-        centre does, to a polygon if most of it does. An array or picture is resized to the
+        center does, to a polygon if most of it does. An array or picture is resized to the
         diameter by taking the nearest pixel.
 
     Raises:
-        ValueError: `shape` is none of these, or nothing of it is painted.
+        ValueError: `shape` is none of these, or no pixel of it is painted.
         ImageError: the picture cannot be read.
     """
     if isinstance(shape, str) and shape in _POLYGONS:
@@ -49,15 +50,15 @@ def make_mask(shape: Any, diameter: int) -> Mask:
     elif isinstance(shape, str) and shape == "square":
         mask = np.ones((diameter, diameter), np.uint8)
     elif isinstance(shape, str) and shape == "disk":
-        from_centre = np.arange(diameter) - (diameter - 1) / 2
-        squares = from_centre**2
+        from_center = np.arange(diameter) - (diameter - 1) / 2
+        squares = from_center**2
         mask = (squares[:, None] + squares <= diameter**2 / 4).astype(np.uint8)
     else:
         mask = _resized(_painted(shape), diameter)
     if not mask.any():
         raise ValueError(
-            f"`shape` paints no pixel at {diameter} pixels; received {_short(shape)}. Make the "
-            "patch larger, or take a shape that is not 0 somewhere."
+            f"`shape` must paint a pixel at a diameter of {diameter}. Received: {_short(shape)}. "
+            "Make the patch larger, or take a shape that is not 0 somewhere."
         )
     return mask
 
@@ -65,16 +66,16 @@ def make_mask(shape: Any, diameter: int) -> Mask:
 def eyeglasses_mask(
     image_size: tuple[int, int], *, eye_line: float = 0.42, width: float = 0.94
 ) -> Mask:
-    """The frame of a pair of glasses on an aligned face: two rims, a bridge, two temples.
+    """The mask of a pair of glasses on an aligned face: two rims, a bridge, two temples.
 
-    Drawn for a face that is upright, centred and fills the image, as in the data sets of face
-    recognition; there it covers 6.5 % of a square image. Of a smaller face give its eye line and
-    its width.
+    The defaults suit a face that is upright, centered and fills the image, as in the data sets of
+    face recognition; there the frame covers 6.5 % of a square image. For a smaller face, pass its
+    eye line and width.
 
     Args:
         image_size: (H, W) of the image in pixels.
-        eye_line: the height of the eyes as a fraction of the image's height, from the top.
-        width: of the glasses, as a fraction of the image's width, in (0, 1].
+        eye_line: height of the eyes as a fraction of the image's height, from the top.
+        width: width of the glasses as a fraction of the image's width, in (0, 1].
 
     Returns:
         (H, W) uint8, 1 on the frame, else 0.
@@ -88,8 +89,8 @@ def eyeglasses_mask(
     height = width * image_size[1] / image_size[0]  # a unit of the drawing, vertically
     if not (0 < width <= 1 and 0.12 * height <= eye_line <= 1 - 0.14 * height):
         raise ValueError(
-            "`eye_line` and `width` must leave the glasses inside the image, fractions in (0, 1); "
-            f"received {eye_line!r} and {width!r}."
+            "`eye_line` and `width` must leave the glasses inside the image, fractions in (0, 1). "
+            f"Received: {eye_line!r} and {width!r}."
         )
 
     def placed(x: npt.ArrayLike, y: npt.ArrayLike) -> Polygon:
@@ -105,9 +106,29 @@ def eyeglasses_mask(
         for left, right in ((-0.05, 0.05), (-0.5, -0.36), (0.36, 0.5))
     ]
     frame = _polygons([*rims, *bars], image_size) & (1 - _polygons(lenses, image_size))
-    if not frame.any():
-        raise ValueError(f"`width` must be large enough to draw glasses; received {width!r}.")
+    require(bool(frame.any()), "width", width, "large enough to draw glasses")
     return frame
+
+
+def read_rgba(
+    path: str | os.PathLike[str], argument: str = "path"
+) -> tuple[npt.NDArray[np.uint8], bool]:
+    """The pixels (h, w, 4) of a picture, and whether it holds any transparency.
+
+    Args:
+        path: a file that Pillow reads.
+        argument: name of the argument that holds the path, for the error.
+
+    Raises:
+        ImageError: the file cannot be read as a picture.
+    """
+    try:
+        with Image.open(path) as picture:
+            is_cut_out = picture.has_transparency_data
+            return np.asarray(picture.convert("RGBA")), is_cut_out
+    except OSError as error:
+        told = f"`{argument}`: {os.fspath(path)!r} cannot be read as a picture: {error}."
+        raise ImageError(told) from error
 
 
 def _superellipse(
@@ -120,7 +141,7 @@ def _superellipse(
 
 
 def _polygons(polygons: Sequence[Polygon], size: tuple[int, int]) -> Mask:
-    """The pixels (h, w) of which at least half lies in one of the polygons (unit coordinates)."""
+    """The mask (h, w) of pixels at least half of which lie in a polygon (unit coordinates)."""
     height, width = (_OVERSAMPLING * side for side in size)
     canvas = Image.new("L", (width, height))
     draw = ImageDraw.Draw(canvas)
@@ -133,17 +154,9 @@ def _polygons(polygons: Sequence[Polygon], size: tuple[int, int]) -> Mask:
 def _painted(shape: Any) -> Mask:
     """Where an array is not 0, or a picture is opaque (or not black): (h, w) of 0 and 1."""
     if isinstance(shape, (str, os.PathLike)):
-        if not os.path.exists(shape):
-            raise ValueError(
-                f"`shape` must be one of {', '.join(SHAPES)}, an array or the path of a picture; "
-                f"received {shape!r}."
-            )
-        try:
-            with Image.open(shape) as picture:
-                is_cut_out = picture.has_transparency_data
-                pixels = np.asarray(picture.convert("RGBA"))
-        except OSError as error:
-            raise ImageError(f"`shape`: {shape} cannot be read as a picture: {error}.") from error
+        expected = f"one of {', '.join(SHAPES)}, an array or the path of a picture"
+        require(os.path.exists(shape), "shape", shape, expected)
+        pixels, is_cut_out = read_rgba(shape, "shape")
         painted = pixels[..., 3] > 0 if is_cut_out else pixels[..., :3].any(axis=-1)
         return np.asarray(painted, np.uint8)
     mask = np.asarray(shape)
@@ -152,7 +165,7 @@ def _painted(shape: Any) -> Mask:
     if mask.ndim != 2 or mask.size == 0 or mask.dtype.kind not in "biuf":
         raise ValueError(
             f"`shape` must be one of {', '.join(SHAPES)}, the path of a picture, or an array "
-            f"(h, w) of numbers; received {_short(shape)}."
+            f"(h, w) of numbers. Received: {_short(shape)}."
         )
     return (mask != 0).astype(np.uint8)
 

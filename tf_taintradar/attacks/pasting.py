@@ -1,4 +1,4 @@
-"""How patches get into images: as they are, or turned, scaled and lit anew at every step.
+"""Pasting of patches into images: unchanged, or rotated, scaled and lit anew at every step.
 
 b images (H, W, c), each with m patches (h, w, c).
 """
@@ -12,21 +12,22 @@ import tensorflow as tf
 
 from tf_taintradar.attacks.masks import Mask
 from tf_taintradar.attacks.placement import Placement
+from tf_taintradar.support.checks import check_not_negative, require
 
 Corners = npt.NDArray[np.int32]
 Pose = tuple[Any, ...]
-"""Where and how the patches lie on each image: arrays whose first dimension is the batch."""
+"""Position and appearance of the patches on each image: arrays that begin with the batch axis."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Transformations:
-    """What happens to a patch on its way into a photograph: the expectation over transformation.
+    """Random transformations of a patch in training: the expectation over transformation.
 
     Attributes:
-        scale: (least, most): its size, as a factor of its own, is drawn uniformly between them.
-        rotation: it is turned by up to so many degrees to either side.
-        brightness: it gets brighter or darker by up to so much, in pixel values, 0..255.
-        noise: standard deviation of the normal noise on its pixels, in pixel values.
+        scale: (least, most), the range of factors by which the patch is resized.
+        rotation: largest angle of rotation to either side, in degrees.
+        brightness: largest change of brightness up or down, in pixel values, 0..255.
+        noise: standard deviation of the normal noise on the patch, in pixel values.
 
     Raises:
         ValueError: a scale is not positive, `scale` is not ascending or above 1, or another value
@@ -42,22 +43,19 @@ class Transformations:
     noise: float = 0.0
 
     def __post_init__(self) -> None:
-        if len(self.scale) != 2 or not 0 < self.scale[0] <= self.scale[1] <= 1:
-            raise ValueError(
-                "`scale` must be (least, most) with 0 < least <= most <= 1, factors of the patch's "
-                f"own size; received {self.scale!r}."
-            )
+        is_range = len(self.scale) == 2 and 0 < self.scale[0] <= self.scale[1] <= 1
+        expected = "(least, most) with 0 < least <= most <= 1, factors of the patch's own size"
+        require(is_range, "scale", self.scale, expected)
         for name in ("rotation", "brightness", "noise"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"`{name}` must be 0 or more; received {getattr(self, name)!r}.")
+            check_not_negative(name, getattr(self, name))
 
 
 class Pasting:
-    """Patches as they are, at whole pixels.
+    """Pastes patches unchanged, at whole pixels.
 
     Args:
         mask: (h, w) uint8, 1 where a patch is painted.
-        placement: where the patches lie.
+        placement: position of the patches.
     """
 
     def __init__(self, mask: Mask, placement: Placement) -> None:
@@ -66,20 +64,20 @@ class Pasting:
 
     @property
     def signature(self) -> tuple[tf.TensorSpec, ...]:
-        """The tensors of a pose."""
+        """The specs of a pose's tensors."""
         return (tf.TensorSpec((None, len(self._placement.first), 2), tf.int32),)
 
     def draw(self, n_images: int, rng: np.random.Generator, top_left: Corners | None) -> Pose:
-        """The pose of each image: `top_left` (b, m, 2) int32, drawn unless it is given."""
+        """The pose of each image: `top_left` (b, m, 2) int32, drawn at random if it is None."""
         return (self._placement.draw(n_images, rng) if top_left is None else top_left,)
 
     def paste(self, images: tf.Tensor, patches: tf.Tensor, pose: Pose) -> tf.Tensor:
-        """The images with their patches; differentiable in both.
+        """The images with their patches; differentiable with respect to both.
 
         Args:
             images: (b, H, W, c) float32.
             patches: (b, h, w, c) float32, or (1, h, w, c): the same on all images.
-            pose: of `draw`.
+            pose: the pose that `draw` returned.
 
         Returns:
             (b, H, W, c) float32: the patch's pixels under the mask and the image's everywhere else,
@@ -87,31 +85,31 @@ class Pasting:
         """
         (top_left,) = pose
         rows_columns = np.argwhere(self._mask).astype(np.int32)
-        colours = tf.gather(
+        colors = tf.gather(
             tf.reshape(patches, (-1, self._mask.size, patches.shape[-1])),
             np.flatnonzero(self._mask),
             axis=1,
         )
         n_images, n_patches = tf.shape(images)[0], len(self._placement.first)
-        shape = (n_images, n_patches, *colours.shape[1:])
+        shape = (n_images, n_patches, *colors.shape[1:])
         pixels = tf.convert_to_tensor(top_left)[:, :, None] + rows_columns
         image = tf.broadcast_to(tf.range(n_images)[:, None, None, None], (*shape[:3], 1))
         return tf.tensor_scatter_nd_update(
             images,
             indices=tf.concat([image, pixels], axis=-1),
-            updates=tf.broadcast_to(colours[:, None], shape),
+            updates=tf.broadcast_to(colors[:, None], shape),
         )
 
 
 class TransformedPasting(Pasting):
-    """Patches turned, scaled and lit anew at every step.
+    """Pastes patches that are rotated, scaled and lit anew at every step.
 
     Args:
         mask: (h, w) uint8, 1 where a patch is painted.
-        placement: where patches of the full size lie. A smaller one lies within the place drawn
-            for the full size; turned patches may leave it by their corners.
-        transformations: what happens to them.
-        sizes: factors in (0, 1]; each patch is drawn at one of them, times its scale.
+        placement: position of patches of the full size. A smaller patch lies within the area drawn
+            for the full size; the corners of a rotated one may leave it.
+        transformations: ranges of the random transformations.
+        sizes: factors in (0, 1], one of which is drawn for each patch and multiplied by its scale.
     """
 
     def __init__(
@@ -127,7 +125,7 @@ class TransformedPasting(Pasting):
 
     @property
     def signature(self) -> tuple[tf.TensorSpec, ...]:
-        """The tensors of a pose."""
+        """The specs of a pose's tensors."""
         per_patch = (None, len(self._placement.first))
         return (
             tf.TensorSpec((*per_patch, 2), tf.float32),
@@ -137,15 +135,15 @@ class TransformedPasting(Pasting):
         )
 
     def draw(self, n_images: int, rng: np.random.Generator, top_left: Corners | None) -> Pose:
-        """The pose of each image.
+        """Draws the pose of each image.
 
         Args:
-            n_images: b.
-            rng: of all that is drawn.
-            top_left: (b, m, 2) int32, the places of patches of full size, drawn unless given.
+            n_images: number of images, b.
+            rng: random number generator.
+            top_left: (b, m, 2) int32, positions of patches of full size; None draws them.
 
         Returns:
-            `centre` (b, m, 2) float32, row and column of the patches' centres; `matrix`
+            `center` (b, m, 2) float32, row and column of the patches' centers; `matrix`
             (b, m, 2, 2) float32, from an offset in the image to one in the patch; `brightness`
             (b,) float32, to be added; `seed` (2,) int32 of the noise.
         """
@@ -157,37 +155,37 @@ class TransformedPasting(Pasting):
         size = np.array(self._mask.shape)
         slack = (1 - scale[..., None]) * size  # a smaller patch lies somewhere in its place
         corner = corner + self._shift(each, rng) * slack
-        centre = corner + scale[..., None] * size / 2 - 0.5
+        center = corner + scale[..., None] * size / 2 - 0.5
         turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
         matrix = np.moveaxis(turn, (0, 1), (-2, -1)) / scale[..., None, None]
         brightness = rng.uniform(-settings.brightness, settings.brightness, n_images)
         seed = rng.integers(2**31 - 1, size=2, dtype=np.int32)
         return (
-            centre.astype(np.float32),
+            center.astype(np.float32),
             matrix.astype(np.float32),
             brightness.astype(np.float32),
             seed,
         )
 
     def _shift(self, each: tuple[int, int], rng: np.random.Generator) -> npt.NDArray[np.float64]:
-        """Where in its place a smaller patch lies (b, m, 2): 0 top left, 1 bottom right."""
+        """The position (b, m, 2) of a smaller patch in its area: 0 top left, 1 bottom right."""
         place = self._placement
         is_fixed = (place.first == place.last).all(axis=-1)[:, None]
         anywhere = rng.uniform(size=(*each, 2))
         return np.where(is_fixed, place.is_cornered[:, None].astype(float), anywhere)
 
     def paste(self, images: tf.Tensor, patches: tf.Tensor, pose: Pose) -> tf.Tensor:
-        """The images with their patches, sampled bilinearly; differentiable in both.
+        """The images with their patches, sampled bilinearly; differentiable with respect to both.
 
         Args:
             images: (b, H, W, c) float32, 0..255.
             patches: (b, h, w, c) float32, 0..255, or (1, h, w, c): the same on all images.
-            pose: of `draw`.
+            pose: the pose that `draw` returned.
 
         Returns:
             (b, H, W, c) float32: blended at the edge of the mask, the image's pixels beyond it.
         """
-        centres, matrices, brightness, seed = pose
+        centers, matrices, brightness, seed = pose
         shape = tf.concat([tf.shape(images)[:1], tf.shape(patches)[1:]], axis=0)
         grain = tf.random.stateless_normal(shape, seed, alg="philox") * self._transformations.noise
         lit = tf.clip_by_value(patches + tf.reshape(brightness, (-1, 1, 1, 1)) + grain, 0.0, 255.0)
@@ -195,25 +193,28 @@ class TransformedPasting(Pasting):
         opacity = tf.broadcast_to(mask, tf.concat([shape[:3], [1]], axis=0))
         layers = tf.concat([lit * mask, opacity], axis=-1)
         for i in range(len(self._placement.first)):
-            warped = _warp(layers, centres[:, i], matrices[:, i], images.shape[1:3])
+            warped = _warp(layers, centers[:, i], matrices[:, i], images.shape[1:3])
             images = images * (1 - warped[..., -1:]) + warped[..., :-1]
         return images
 
 
 def _warp(
-    layers: tf.Tensor, centre: tf.Tensor, matrix: tf.Tensor, size: tuple[int, int]
+    layers: tf.Tensor, center: tf.Tensor, matrix: tf.Tensor, size: tuple[int, int]
 ) -> tf.Tensor:
-    """Small pictures (b, h, w, n) laid on an empty canvas: (b, H, W, n), 0 beyond their edges.
+    """Small pictures warped onto an empty canvas.
 
     Args:
-        layers: the pictures.
-        centre: (b, 2), row and column of their centres on the canvas.
+        layers: (b, h, w, n) float32, the pictures.
+        center: (b, 2), row and column of their centers on the canvas.
         matrix: (b, 2, 2), from an offset on the canvas to one in the picture.
-        size: (H, W).
+        size: (H, W) of the canvas.
+
+    Returns:
+        (b, H, W, n) float32, 0 beyond the pictures' edges.
     """
     height, width = layers.shape[1:3]
     canvas = tf.stack(tf.meshgrid(tf.range(size[0]), tf.range(size[1]), indexing="ij"), axis=-1)
-    offsets = tf.cast(canvas, tf.float32) - centre[:, None, None]
+    offsets = tf.cast(canvas, tf.float32) - center[:, None, None]
     middle = tf.constant([(height - 1) / 2, (width - 1) / 2], tf.float32)
     inside = tf.einsum("bij,bhwj->bhwi", matrix, offsets) + middle
     padded = tf.pad(layers, [[0, 0], [1, 1], [1, 1], [0, 0]])  # an empty rim to fade out to

@@ -1,4 +1,4 @@
-"""The adversarial patch: a printable thing that makes a classifier answer what its maker wants."""
+"""The adversarial patch: a printable picture that makes a classifier predict a chosen label."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,17 +6,18 @@ from typing import Any
 import numpy as np
 
 from tf_taintradar.attacks.base import PatchAttack
-from tf_taintradar.attacks.checks import check_integer, short_target
 from tf_taintradar.attacks.descent import Optimizer
+from tf_taintradar.attacks.goal import short_target
 from tf_taintradar.attacks.masks import make_mask
 from tf_taintradar.attacks.pasting import Pasting, Transformations, TransformedPasting
 from tf_taintradar.attacks.penalties import Penalties
 from tf_taintradar.attacks.placement import Place, Placement
-from tf_taintradar.classifier.opened import OpenedClassifier, open_classifier
+from tf_taintradar.classifier.opened import open_classifier
+from tf_taintradar.support.checks import check_integer, is_in_unit_interval, require
 
 
 class AdversarialPatch(PatchAttack):
-    """A patch that makes a classifier answer `target_class`, whatever else the image shows.
+    """A patch that makes a classifier predict `target_class`, independent of the rest of the image.
 
     Example:
         attack = AdversarialPatch(classifier, target_class=859, preprocessor="tf")
@@ -24,34 +25,35 @@ class AdversarialPatch(PatchAttack):
         elsewhere = attack.apply(result.patches, other_images)  # elsewhere.success_rate
 
     Args:
-        classifier: any Keras image classifier that `TaintRadarModel` takes, or what
-            `open_classifier` made of it.
-        target_class: the label that the attacker wants, from 0; or one for each image, see
-            `likely_targets`; None: any but the one that the classifier gives the clean image.
-        preprocessor: raw pixels -> the classifier's input, as `TaintRadarModel` takes it.
+        classifier: any Keras image classifier that `TaintRadarModel` takes, or one that is opened
+            already: `radar.opened`, or the result of `open_classifier`.
+        target_class: the label that the attacker wants, from 0, or one for each image, see
+            `likely_targets`; None: any label but the one of the clean image.
+        preprocessor: raw pixels -> the classifier's input, as `TaintRadarModel` takes it; None for
+            an opened classifier, which has its own.
         diameter: the longer side of the patch as a fraction of the image's smaller side, in (0, 1].
-            Of several, each step draws one for each patch; the finished patch has the largest, and
-            `resize_patches` makes others of it.
+            From several sizes, each step draws one for each patch; the finished patch has the
+            largest size, and `resize_patches` resizes it.
         shape: "disk", "square", "star", "lightning", or any mask; see `masks.make_mask`.
         place: "random", "bottom_right", or (row, column) of the patch's top left pixel; or a
-            sequence of such pairs for several patches. For `universal` a random place is drawn
-            anew for each image and step, so that the patch works anywhere; for `partial` once for
+            sequence of such pairs for several patches. For `universal`, a random place is drawn
+            anew for each image and step, so that the patch works anywhere; for `partial`, once for
             each image.
-        n_patches: so many copies of the patch lie on each image, without overlap.
-        transformations: what happens to the patch in training besides moving; the finished patch is
-            pasted as it is. None: nothing.
-        penalties: what the patch pays for colours that cannot be printed and for rough edges.
-            None: nothing.
-        stop_probability: in (0, 1]. A patch is finished when the target has this probability (or,
-            without a target, all other labels together): of one patch for all images on average, of
-            each image's own by itself. None: after `steps`.
-        steps: of gradient descent, at most.
-        learning_rate: root mean square change of the painted pixels in one step, at most, in the
-            units of a pixel, 0..255.
-        optimizer: what turns gradients into steps; by default momentum on normalised gradients.
-        batch_size: how many images are attacked together, >= 1. Of more images, `partial` takes
-            one group after another, `universal` draws so many at random for each step.
-        seed: of the random places and batches, >= 0; the same seed gives the same result.
+        n_patches: number of copies of the patch on each image, which do not overlap.
+        transformations: random transformations of the patch in training, besides its place; the
+            finished patch is pasted unchanged. None: no transformations.
+        penalties: penalties for colors that cannot be printed and for rough edges; None: no
+            penalties.
+        stop_probability: in (0, 1]. A patch is finished when the target (or, without a target, all
+            other labels together) has this probability, averaged over all images that share the
+            patch. None: after `steps`.
+        steps: largest number of steps of gradient descent, >= 1.
+        learning_rate: largest root mean square change of the painted pixels in one step, in pixel
+            values, 0..255.
+        optimizer: turns gradients into steps; by default momentum on normalized gradients.
+        batch_size: number of images that are attacked together, >= 1. For more images, `partial`
+            processes one group after another, `universal` draws a random batch for each step.
+        seed: random seed, >= 0; the same seed gives the same result.
 
     Raises:
         UnsupportedClassifierError: the classifier cannot be opened.
@@ -80,9 +82,7 @@ class AdversarialPatch(PatchAttack):
         batch_size: int = 16,
         seed: int = 0,
     ) -> None:
-        opened = classifier
-        if not isinstance(classifier, OpenedClassifier):
-            opened = open_classifier(classifier, preprocessor=preprocessor)
+        opened = open_classifier(classifier, preprocessor=preprocessor)
         image_size = opened.input_shape[:2]
         sizes = _in_pixels(diameter, image_size)
         n_patches = check_integer("n_patches", n_patches, 1)
@@ -125,18 +125,16 @@ class AdversarialPatch(PatchAttack):
 
 
 def _in_pixels(diameter: Any, image_size: tuple[int, int]) -> list[int]:
-    """The longer side of the patch in whole pixels, of each size."""
+    """The longer side of the patch in whole pixels, for each size."""
     smaller = min(image_size)
     fractions = list(diameter) if np.ndim(diameter) == 1 else [diameter]
-    is_fraction = [isinstance(one, (int, float)) and 0 < one <= 1 for one in fractions]
-    if not fractions or not all(is_fraction):
-        raise ValueError(
-            "`diameter` must be a fraction of the image's smaller side, above 0 and at most 1, or "
-            f"several; received {diameter!r}. A diameter in pixels is diameter / {smaller} here."
-        )
+    require(
+        len(fractions) > 0 and all(map(is_in_unit_interval, fractions)),
+        "diameter",
+        diameter,
+        "a fraction of the image's smaller side in (0, 1], or several",
+        f"d pixels are the fraction d / {smaller} here.",
+    )
     pixels = [round(one * smaller) for one in fractions]
-    if min(pixels) == 0:
-        raise ValueError(
-            f"`diameter` must be at least one pixel, 1 / {smaller} here; received {diameter!r}."
-        )
+    require(min(pixels) > 0, "diameter", diameter, f"at least one pixel, 1 / {smaller} here")
     return pixels

@@ -1,4 +1,4 @@
-"""What makes a patch printable: neighbouring pixels alike, and colours that a printer has.
+"""Penalties that make a patch printable: for rough edges, and for colors no printer has.
 
 k patches (h, w, c), pixels 0..255.
 """
@@ -10,64 +10,62 @@ import numpy as np
 import tensorflow as tf
 
 from tf_taintradar.attacks.masks import Mask
+from tf_taintradar.support.checks import check_not_negative, require
 
-Colours = tuple[tuple[float, float, float], ...]
+Colors = tuple[tuple[float, float, float], ...]
 """RGB, 0..255."""
 
 _LEVELS = (20.0, 115.0, 215.0)
-PRINTABLE: Colours = tuple(itertools.product(_LEVELS, _LEVELS, _LEVELS))
-"""RGB colours that an office printer has: dark, middle and bright of each channel. Ours."""
+PRINTABLE: Colors = tuple(itertools.product(_LEVELS, _LEVELS, _LEVELS))
+"""RGB colors of an office printer: dark, medium and bright in each channel. Our own choice."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Penalties:
-    """What a patch pays, besides missing its aim.
+    """Penalties that are added to the loss of a patch.
 
     Attributes:
         smoothness: weight of `total_variation`.
         printability: weight of `non_printability`.
-        colours: the printable RGB colours, 0..255.
+        colors: the printable RGB colors, 0..255.
 
     Raises:
-        ValueError: a weight is negative, or `colours` are not RGB colours.
+        ValueError: a weight is negative, or `colors` are not RGB colors.
     """
 
     smoothness: float = 0.0
     printability: float = 0.0
-    colours: Colours = PRINTABLE
+    colors: Colors = PRINTABLE
 
     def __post_init__(self) -> None:
         for name in ("smoothness", "printability"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"`{name}` must be 0 or more; received {getattr(self, name)!r}.")
-        colours = np.asarray(self.colours)
-        is_rgb = colours.ndim == 2 and colours.shape[1] == 3 and len(colours) > 0
-        if not is_rgb or colours.min() < 0 or colours.max() > 255:
-            raise ValueError(
-                "`colours` must be RGB colours, three values from 0 to 255 each; received "
-                f"{self.colours!r}."
-            )
+            check_not_negative(name, getattr(self, name))
+        colors = np.asarray(self.colors)
+        is_rgb = colors.ndim == 2 and colors.shape[1] == 3 and len(colors) > 0
+        is_raw = is_rgb and colors.min() >= 0 and colors.max() <= 255
+        expected = "RGB colors, three values from 0 to 255 each"
+        require(bool(is_raw), "colors", self.colors, expected)
 
     def of(self, patches: tf.Tensor, mask: Mask) -> tf.Tensor:
-        """What each of the patches (k, h, w, c) pays: (k,) float32, >= 0."""
+        """The weighted sum of penalties of each patch (k, h, w, c): (k,) float32, >= 0."""
         total = tf.zeros(tf.shape(patches)[:1])
         if self.smoothness:
             total += self.smoothness * total_variation(patches, mask)
         if self.printability:
-            total += self.printability * non_printability(patches, mask, self.colours)
+            total += self.printability * non_printability(patches, mask, self.colors)
         return total
 
 
 def total_variation(patches: tf.Tensor, mask: Mask) -> tf.Tensor:
-    """How much the painted pixels differ from their right and lower neighbours.
+    """The mean difference between painted pixels and their right and lower neighbors.
 
     Args:
         patches: (k, h, w, c) float32, 0..255.
         mask: (h, w) uint8, 1 where a patch is painted.
 
     Returns:
-        (k,) float32, the mean length of the difference to both neighbours, over the painted pixels
-        with painted neighbours; 1 is from black to white.
+        (k,) float32, the mean length of the difference to both neighbors, over the painted pixels
+        with painted neighbors; 1 is the difference between black and white.
 
     Source: Sharif et al., CCS 2016, section 5.2.2.
     """
@@ -79,21 +77,21 @@ def total_variation(patches: tf.Tensor, mask: Mask) -> tf.Tensor:
     return tf.reduce_sum(lengths * inner, axis=(1, 2)) / max(1.0, float(inner.sum()))
 
 
-def non_printability(patches: tf.Tensor, mask: Mask, colours: Colours) -> tf.Tensor:
-    """How far the painted pixels are from colours that can be printed.
+def non_printability(patches: tf.Tensor, mask: Mask, colors: Colors) -> tf.Tensor:
+    """The mean distance of the painted pixels to the nearest printable color.
 
     Args:
         patches: (k, h, w, 3) float32, 0..255.
         mask: (h, w) uint8, 1 where a patch is painted.
-        colours: the printable RGB colours, 0..255.
+        colors: the printable RGB colors, 0..255.
 
     Returns:
-        (k,) float32, the mean distance to the nearest colour; 1 is the length of one channel.
+        (k,) float32; 1 is the length of one channel.
 
-    Source: Sharif et al., CCS 2016, section 5.2.3. Theirs multiplies the distances to all colours;
-    the product of thirty numbers below 1 has no gradient to speak of.
+    Source: Sharif et al., CCS 2016, section 5.2.3. They multiply the distances to all colors, but
+    a product of thirty numbers below 1 has a vanishing gradient.
     """
-    palette = tf.constant(colours, tf.float32) / 255.0
+    palette = tf.constant(colors, tf.float32) / 255.0
     squares = tf.reduce_sum((patches[..., None, :] / 255.0 - palette) ** 2, axis=-1)
     nearest = tf.sqrt(tf.reduce_min(squares, axis=-1) + 1e-8)
     return tf.reduce_sum(nearest * mask.astype(np.float32), axis=(1, 2)) / float(mask.sum())

@@ -1,4 +1,4 @@
-"""Where patches lie on an image."""
+"""Placement of patches on an image."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,32 +6,38 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tf_taintradar.support.checks import require
+
 Place = str | Sequence[int] | Sequence[Sequence[int]]
-"""Where patches lie: "random", "bottom_right", (row, column) of the top left corner, or several."""
+"""A place: "random", "bottom_right", (row, column) of the top left pixel, or several of those."""
 
 Size = tuple[int, int]
-_MOST_DRAWS = 1000  # of random places, until no two overlap
+_MOST_DRAWS = 1000  # of random places, until no two patches overlap
+_A_PLACE = (
+    '"random", "bottom_right" or (row, column) of the top left pixel of the patch, two integers'
+)
 
 
 class Placement:
-    """Where the patches of one size lie on images of one size.
+    """The places of patches of one size on images of one size.
 
     Args:
         place: "random" (anywhere inside the image), "bottom_right", (row, column) of the top left
             pixel of the patch, or a sequence of such pairs, one for each patch.
-        n_patches: how many patches lie on each image, >= 1. They do not overlap.
+        n_patches: number of patches on each image, >= 1. They do not overlap.
         patch_size: (height, width) in pixels.
         image_size: (height, width) in pixels.
 
     Attributes:
-        first, last: (n_patches, 2) int, the first and the last (row, column) that the top left
-            pixel of each patch may have; the same for a fixed place.
-        is_cornered: (n_patches,) bool: the patch lies in the image's bottom right corner, so a
-            smaller one does, too.
+        first: (n_patches, 2) int, the first (row, column) that the top left pixel of each patch
+            may have.
+        last: (n_patches, 2) int, the last one; equal to `first` for a fixed place.
+        is_cornered: (n_patches,) bool, whether the patch, and also a smaller one, lies in the
+            image's bottom right corner.
 
     Raises:
-        ValueError: the patches are larger than the image, more than fit, overlap, or leave the
-            image; `place` is unknown, or not as many places as there are patches.
+        ValueError: the patches are larger than the image, do not all fit, overlap, or leave the
+            image; `place` is unknown, or does not hold one place for each patch.
     """
 
     def __init__(self, place: Any, n_patches: int, patch_size: Size, image_size: Size) -> None:
@@ -50,7 +56,11 @@ class Placement:
             )
 
     def draw(self, n_images: int, rng: np.random.Generator) -> npt.NDArray[np.int32]:
-        """Places (n_images, n_patches, 2) int32: row and column of each top left pixel.
+        """Draws places (n_images, n_patches, 2) int32: row and column of each top left pixel.
+
+        Args:
+            n_images: number of images.
+            rng: random number generator.
 
         Raises:
             ValueError: no places without overlap were found in 1,000 draws.
@@ -69,23 +79,20 @@ class Placement:
         )
 
     def _overlap(self, corners: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-        """(n,) bool: on which images two of the patches at (n, n_patches, 2) share a pixel."""
+        """Whether two of the patches at (n, n_patches, 2) share a pixel, (n,) bool."""
         apart = np.abs(corners[:, :, None] - corners[:, None]) >= self._size
         together = ~apart.any(axis=-1)
         return together.sum(axis=(1, 2)) > corners.shape[1]  # each patch overlaps itself
 
 
 def _several(place: Any, n_patches: int) -> list[Any]:
-    """One place for each patch."""
+    """A list with one place for each patch."""
     if isinstance(place, str):
         return [place] * n_patches
     is_list = np.ndim(place) == 2 if _is_regular(place) else False
     places = list(place) if is_list else [place]
-    if len(places) != n_patches:
-        raise ValueError(
-            f"`place` must be one place for each of {n_patches} patches (`n_patches`); received "
-            f"{place!r}."
-        )
+    expected = f"one place for each of {n_patches} patches (`n_patches`)"
+    require(len(places) == n_patches, "place", place, expected)
     return places
 
 
@@ -100,21 +107,19 @@ def _is_regular(place: Any) -> bool:
 def corner_range(
     place: Any, patch_size: tuple[int, int], image_size: tuple[int, int]
 ) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Between which corners a patch may lie.
+    """The range of pixels in which the top left pixel of a patch may lie.
 
     Args:
         place: "random" (anywhere inside the image), "bottom_right", or (row, column) of the top
             left pixel of the patch.
-        patch_size: (height, width) in pixels.
-        image_size: (height, width) in pixels.
+        patch_size: (height, width) of the patch in pixels.
+        image_size: (height, width) of the image in pixels.
 
     Returns:
-        The first and the last (row, column), both included, of the patch's top left pixel: the same
-        twice for a fixed place.
+        The first and the last (row, column), both included; they are equal for a fixed place.
 
     Raises:
-        ValueError: the patch is larger than the image, or `place` is unknown or lets the patch
-            leave the image.
+        ValueError: the patch is larger than the image or leaves it, or `place` is unknown.
     """
     last = (image_size[0] - patch_size[0], image_size[1] - patch_size[1])
     if min(last) < 0:
@@ -123,27 +128,18 @@ def corner_range(
             "make it smaller."
         )
     if isinstance(place, str):
-        if place not in ("random", "bottom_right"):
-            raise ValueError(_not_a_place(place))
+        require(place in ("random", "bottom_right"), "place", place, _A_PLACE)
         return ((0, 0), last) if place == "random" else (last, last)
     corner = np.asarray(place)
-    if corner.shape != (2,) or corner.dtype.kind not in "iu":
-        raise ValueError(_not_a_place(place))
+    require(corner.shape == (2,) and corner.dtype.kind in "iu", "place", place, _A_PLACE)
     row, column = int(corner[0]), int(corner[1])
     if not (0 <= row <= last[0] and 0 <= column <= last[1]):
         raise ValueError(
             f"`place` must keep the patch of {_by(patch_size)} pixels inside the image of "
-            f"{_by(image_size)}: from (0, 0) to {last}; received {(row, column)}."
+            f"{_by(image_size)}: from (0, 0) to {last}. Received: {(row, column)}."
         )
     return (row, column), (row, column)
 
 
 def _by(size: tuple[int, int]) -> str:
     return f"{size[0]}x{size[1]}"
-
-
-def _not_a_place(place: Any) -> str:
-    return (
-        '`place` must be "random", "bottom_right" or (row, column) of the top left corner of the '
-        f"patch, two integers; received {place!r}."
-    )

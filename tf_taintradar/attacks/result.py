@@ -1,29 +1,29 @@
-"""What an attack answers: the attacked images, and all that it takes to check them."""
+"""The result of an attack: the attacked images, and everything needed to check them."""
 
 import dataclasses
 
 import numpy as np
 import numpy.typing as npt
 
-from tf_taintradar.attacks.checks import Target, short_target
+from tf_taintradar.attacks.goal import Target, short_target
 from tf_taintradar.attacks.masks import Mask
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class AttackResult:
-    """What an attack made of n images.
+    """The result of an attack on n images.
 
     Attributes:
         images: (n, H, W, c) uint8, the attacked images.
-        patches: (1, h, w, c) uint8 if all images bear the same patch, else (n, h, w, c); black
+        patches: (1, h, w, c) uint8 if all images have the same patch, else (n, h, w, c); black
             where the mask is 0.
         mask: (h, w) uint8, 1 where a patch is painted, else 0.
         top_left: (n, m, 2) int32, row and column of the top left pixel of each of the m copies of
             the patch on an image.
-        labels: (n,) int32, what the classifier answers for `images`.
-        clean_labels: (n,) int32, what it answers without the patch.
-        steps: (1,) or (n,) int32, how many steps of descent each patch took; 0 for patches that
-            were only applied.
+        labels: (n,) int32, the classifier's labels for `images`.
+        clean_labels: (n,) int32, the classifier's labels for the clean images.
+        steps: (1,) or (n,) int32, number of steps of gradient descent for each patch; 0 for
+            patches that were only applied.
         target_class: the label that the attacker wants, or one for each image; None: any but the
             clean image's.
     """
@@ -39,9 +39,9 @@ class AttackResult:
 
     @property
     def success(self) -> npt.NDArray[np.bool_]:
-        """(n,) bool: the classifier answers `target_class`, as it may do for a clean image too.
+        """Whether the classifier predicts `target_class`, (n,) bool.
 
-        Without a target: it answers something else than for the clean image.
+        It may do so for a clean image, too. Without a target: whether the label has changed.
         """
         if self.target_class is None:
             return self.labels != self.clean_labels
@@ -54,7 +54,7 @@ class AttackResult:
 
     @property
     def painted(self) -> npt.NDArray[np.bool_]:
-        """(n, H, W) bool: where the patches lie."""
+        """The pixels that the patches cover, (n, H, W) bool."""
         painted = np.zeros(self.images.shape[:3], bool)
         rows, columns = np.nonzero(self.mask)
         for corner in np.moveaxis(self.top_left, 1, 0):

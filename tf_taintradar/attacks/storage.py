@@ -1,4 +1,4 @@
-"""Attacks on disk: pictures that can be looked at, printed and read again."""
+"""Attacks on disk: pictures that can be viewed, printed and loaded again."""
 
 import json
 import os
@@ -11,9 +11,10 @@ import numpy.typing as npt
 import tensorflow as tf
 from PIL import Image
 
-from tf_taintradar.attacks.masks import Mask
+from tf_taintradar.attacks.masks import Mask, read_rgba
 from tf_taintradar.attacks.result import AttackResult
 from tf_taintradar.errors import ImageError
+from tf_taintradar.support.checks import check_positive
 from tf_taintradar.support.files import replacing, require_new_folder
 
 Pixels = npt.NDArray[np.uint8]
@@ -27,25 +28,25 @@ def save_attack(
     names: Sequence[str] | None = None,
     width_mm: float | None = None,
 ) -> Path:
-    """Writes a new folder with all that an attack made; it appears as a whole or not at all.
+    """Writes the result of an attack to a new folder, completely or not at all.
 
     `images/NAME.png` are the attacked images, `patches/NAME.png` the patches, transparent where
-    nothing is painted (`patches/universal.png` if there is one for all), `attack.json` the record:
-    for each image its labels, the places of its patch and whether the attack succeeded.
+    nothing is painted (`patches/universal.png` if all images share one), and `attack.json` is the
+    record: the labels of each image, the places of its patch and whether the attack succeeded.
 
     Args:
-        result: what an attack answered.
-        folder: must not exist, or be empty.
+        result: the result of an attack.
+        folder: path of the folder, which must not exist or be empty.
         names: n names of the images, without folder and suffix; by default 0000, 0001, ...
-        width_mm: how wide a patch shall be in print, in millimetres: noted in its picture, so that
-            a program which prints it at its own size gets it right.
+        width_mm: width of a printed patch in millimeters. It is stored as the resolution of the
+            picture, so that programs print it at this size.
 
     Returns:
         The folder.
 
     Raises:
-        FileExistsError: there is something in `folder`.
-        ValueError: `names` are not as many as the images, or one occurs twice; `width_mm` is not
+        FileExistsError: `folder` is not empty.
+        ValueError: `names` does not hold a different name for each image, or `width_mm` is not
             positive.
     """
     folder = Path(folder)
@@ -53,9 +54,9 @@ def save_attack(
     n_images = len(result.images)
     names = [f"{i:04d}" for i in range(n_images)] if names is None else list(names)
     if len(set(names)) != n_images or len(names) != n_images:
-        raise ValueError(f"`names` must be {n_images} different names; received {len(names)}.")
-    if width_mm is not None and not width_mm > 0:
-        raise ValueError(f"`width_mm` must be positive; received {width_mm!r}.")
+        raise ValueError(f"`names` must be {n_images} different names. Received: {names}.")
+    if width_mm is not None:
+        check_positive("width_mm", width_mm)
     of_patches = ["universal"] if _is_universal(result) else names
     options: dict[str, Any] = {}
     if width_mm is not None:
@@ -74,25 +75,21 @@ def save_attack(
 
 
 def load_patch(path: str | os.PathLike[str]) -> tuple[Pixels, Mask]:
-    """A patch from a picture that `save_attack` wrote, or any picture with transparency.
+    """Loads a patch from a picture that `save_attack` wrote, or any picture with transparency.
 
-    To paste it, make an attack with that mask, `AdversarialPatch(classifier, shape=mask, ...)`, and
-    call its `apply(patch[np.newaxis], images)`.
+    To paste it, make an attack with its mask, `AdversarialPatch(classifier, shape=mask, ...)`, and
+    call `apply(patch[np.newaxis], images)`.
 
     Args:
-        path: a picture; where it is not opaque, nothing is painted.
+        path: path of the picture; nothing is painted where it is transparent.
 
     Returns:
         The patch (h, w, 3) uint8, black where nothing is painted, and its mask (h, w) uint8, 0/1.
 
     Raises:
-        ImageError: the file cannot be read as a picture, or nothing of it is opaque.
+        ImageError: the file cannot be read as a picture, or is transparent everywhere.
     """
-    try:
-        with Image.open(path) as picture:
-            pixels = np.asarray(picture.convert("RGBA"))
-    except OSError as error:
-        raise ImageError(f"{os.fspath(path)!r} cannot be read as a picture: {error}.") from error
+    pixels, _ = read_rgba(path)
     mask = (pixels[..., 3] > 0).astype(np.uint8)
     if not mask.any():
         raise ImageError(f"{os.fspath(path)!r} is transparent everywhere: it holds no patch.")
@@ -100,25 +97,25 @@ def load_patch(path: str | os.PathLike[str]) -> tuple[Pixels, Mask]:
 
 
 def resize_patches(patches: npt.ArrayLike, mask: Mask, size: tuple[int, int]) -> Pixels:
-    """Patches at another size, for an attack with another `diameter`.
+    """Resizes patches, for an attack with another `diameter`.
 
     Args:
         patches: (k, h, w, c) raw pixels, 0..255.
-        mask: (h, w) uint8, 1 where they are painted.
-        size: (height, width) in pixels, as in the other attack's `patch_shape`.
+        mask: (h, w) uint8, 1 where the patches are painted.
+        size: (height, width) of the result in pixels, as in the other attack's `patch_shape`.
 
     Returns:
-        (k, height, width, c) uint8: antialiased bilinear interpolation of the painted pixels alone,
-        so that no black creeps in at the edge of the mask; black where nothing painted is near.
+        (k, height, width, c) uint8: antialiased bilinear interpolation of the painted pixels only,
+        which keeps black out of the edge of the mask; black far from painted pixels.
 
     Raises:
-        ImageError: `patches` and `mask` do not fit each other.
+        ImageError: `patches` and `mask` differ in size.
     """
     pixels = np.asarray(patches, np.float32)
     if pixels.ndim != 4 or pixels.shape[1:3] != mask.shape:
         raise ImageError(
-            f"`patches` must have shape (k, h, w, c) with the mask's (h, w) = {mask.shape}; "
-            f"received {pixels.shape}."
+            f"`patches` must have shape (k, h, w, c) with the mask's (h, w) = {mask.shape}. "
+            f"Received: {pixels.shape}."
         )
     weight = mask[np.newaxis, ..., np.newaxis].astype(np.float32)
     painted = tf.image.resize(pixels * weight, size, antialias=True)
@@ -132,7 +129,7 @@ def _is_universal(result: AttackResult) -> bool:
 
 
 def _picture(pixels: Pixels) -> Image.Image:
-    """Grey or RGB."""
+    """A gray or RGB picture of pixels (h, w, 1 or 3)."""
     return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
 
 

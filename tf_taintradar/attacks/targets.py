@@ -1,25 +1,25 @@
-"""Targets for attackers who may choose: labels that the classifier holds likely anyway."""
+"""Targets for attackers who may choose: labels that the classifier finds likely anyway."""
 
 import numpy as np
 import numpy.typing as npt
 
-from tf_taintradar.attacks.checks import check_integer
 from tf_taintradar.model import TaintRadarModel
+from tf_taintradar.support.checks import check_integer
 
 
 def likely_targets(
     radar: TaintRadarModel, images: npt.ArrayLike, *, rank: int = 2, batch_size: int = 32
 ) -> npt.NDArray[np.int32]:
-    """The rank-aware choice of targets: labels that the classifier holds likely anyway.
+    """The rank-aware targets: labels that the classifier finds likely anyway.
 
-    Such a label falls by few ranks once the patch is gone. Given to an attack as `target_class`,
-    they are the targets of `partial`; for `universal` take `likely_target`.
+    Such a label falls by few ranks once the patch is removed. Pass them as `target_class` of an
+    attack with `partial`; for `universal`, use `likely_target`.
 
     Args:
-        radar: a detector with a threshold around the classifier.
-        images: (n, H, W, c) raw pixels, 0..255, clean.
-        rank: which label to take, 2 is the runner-up, up to the number of classes.
-        batch_size: how many images are computed at once.
+        radar: a detector with a threshold.
+        images: (n, H, W, c) raw pixels of clean images, 0..255.
+        rank: rank of the label to choose, from 1 to the number of classes; 2 is the runner-up.
+        batch_size: number of images that are computed at once.
 
     Returns:
         (n,) int32, the label at this rank on each image.
@@ -40,12 +40,12 @@ def likely_target(radar: TaintRadarModel, images: npt.ArrayLike, *, batch_size: 
     """The rank-aware target of one patch for all images: the label with the best mean rank.
 
     Args:
-        radar: as in `likely_targets`.
-        images: likewise.
-        batch_size: likewise.
+        radar: a detector with a threshold.
+        images: (n, H, W, c) raw pixels of clean images, 0..255.
+        batch_size: number of images that are computed at once.
 
     Returns:
-        The label.
+        The label, an int.
 
     Raises:
         NotCalibratedError: the detector has no threshold.
@@ -60,6 +60,6 @@ def likely_target(radar: TaintRadarModel, images: npt.ArrayLike, *, batch_size: 
 def _ordered(
     radar: TaintRadarModel, images: npt.ArrayLike, batch_size: int
 ) -> npt.NDArray[np.intp]:
-    """(n, classes) the labels of each image, the likeliest first."""
+    """The labels (n, classes) of each image, the likeliest first."""
     found = radar.predict(images, batch_size=batch_size, verbose=0)["predictions"]
     return np.argsort(-found.astype(np.float32), axis=1, kind="stable")

@@ -1,6 +1,6 @@
-"""Rival defences, to be compared with: each scores images, larger is more suspicious.
+"""Published defences to compare with: each scores images, larger is more suspicious.
 
-All of them take any Keras classifier that `TaintRadarModel` takes and are tried on raw pixels
+All of them take any Keras classifier that `TaintRadarModel` takes, and score raw pixels
 (n, H, W, c), 0..255. `SentiNet` and `Jujutsu` need some benign images first: `fit`.
 """
 

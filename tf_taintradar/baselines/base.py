@@ -1,4 +1,4 @@
-"""What all rival defences share: a classifier, batches, and the lead of other labels."""
+"""The base class of all baselines: a classifier, and scores in batches."""
 
 from typing import Any, TypeVar
 
@@ -8,49 +8,50 @@ import tensorflow as tf
 from typing_extensions import Self
 
 from tf_taintradar.classifier.graph import compiled
-from tf_taintradar.classifier.opened import OpenedClassifier, open_classifier
+from tf_taintradar.classifier.opened import open_classifier
 from tf_taintradar.detection.pipeline import Arrays, Tensors, over_batches
+from tf_taintradar.detection.ranks import lead
 from tf_taintradar.errors import NotFittedError
 
 Fitted = TypeVar("Fitted")
 
 
 class Baseline:
-    """A defence that says how suspicious an image is.
+    """A defence that scores how suspicious an image is.
 
     Args:
-        classifier: any Keras image classifier that `TaintRadarModel` takes, or what
-            `open_classifier` made of it.
-        preprocessor: raw pixels -> the classifier's input, as `TaintRadarModel` takes it.
+        classifier: any Keras image classifier that `TaintRadarModel` takes, or one that is opened
+            already: `radar.opened`, or the result of `open_classifier`.
+        preprocessor: raw pixels -> the classifier's input, as `TaintRadarModel` takes it; None for
+            an opened classifier, which has its own.
 
     Raises:
         UnsupportedClassifierError: the classifier cannot be opened.
+        ValueError: `preprocessor` is given for an opened classifier.
     """
 
     def __init__(self, classifier: Any, *, preprocessor: Any = None) -> None:
-        if not isinstance(classifier, OpenedClassifier):
-            classifier = open_classifier(classifier, preprocessor=preprocessor)
-        self._classifier: OpenedClassifier = classifier
+        self._classifier = open_classifier(classifier, preprocessor=preprocessor)
 
     def __repr__(self) -> str:
-        """The defence with its settings."""
+        """The name of the defence with its settings."""
         shown = {k: v for k, v in vars(self).items() if isinstance(v, int | float | str)}
         given = ", ".join(f"{k}={v!r}" for k, v in shown.items() if not k.startswith("_"))
         return f"{type(self).__name__}({given})"
 
     def fit(self, images: npt.ArrayLike, *, verbose: Any = 0) -> Self:
-        """Learns what it needs from benign images, once; most defences need nothing.
+        """Fits the defence to benign images, once; most defences need no images.
 
         Args:
-            images: (n, H, W, c) raw pixels, 0..255, others than those of the calibration.
-            verbose: as in `score`.
+            images: (n, H, W, c) raw pixels, 0..255, not used for the calibration.
+            verbose: 0 for silence, 1 or "auto" for a progress bar.
 
         Returns:
             The defence itself.
 
         Raises:
             ImageError: `images` are not raw pixels of the classifier's input shape.
-            ValueError: too few images.
+            ValueError: there are too few images.
         """
         return self
 
@@ -58,23 +59,32 @@ class Baseline:
         """The score (n,) float32 of each image, larger is more suspicious.
 
         Args:
-            x: n images, raw pixels 0..255, in the forms that `TaintRadarModel.predict` takes.
-            batch_size: how many images are computed at once. No score depends on it.
+            x: n images, raw pixels 0..255, in any form that `TaintRadarModel.predict` takes.
+            batch_size: number of images that are computed at once. No score depends on it.
             verbose: 0 for silence, 1 or "auto" for a progress bar.
 
         Raises:
-            NotFittedError: `fit` comes first.
+            NotFittedError: `fit` has not been called yet.
             ImageError: an image has the wrong shape, type or value range, or cannot be read.
         """
         return self.answer(x, batch_size, verbose)["score"]
 
     def answer(self, x: Any, batch_size: int = 32, verbose: Any = 0) -> Arrays:
-        """All that the defence says of each image; arguments and errors as in `score`.
+        """The score and the labels of each image.
+
+        Args:
+            x: n images, raw pixels 0..255, in any form that `TaintRadarModel.predict` takes.
+            batch_size: number of images that are computed at once. No result depends on it.
+            verbose: 0 for silence, 1 or "auto" for a progress bar.
 
         Returns:
-            A dict of arrays: `label` (n,) int32, what the classifier answers; `score` (n,) float32;
-            and `recovered_label` (n,) int32, what it answers once the defence has cleaned the
-            image, if this one does.
+            A dict of arrays: `label` (n,) int32, the classifier's prediction; `score` (n,) float32;
+            and, for defences that clean images, `recovered_label` (n,) int32, the prediction for
+            the cleaned image.
+
+        Raises:
+            NotFittedError: `fit` has not been called yet.
+            ImageError: an image has the wrong shape, type or value range, or cannot be read.
         """
         shape = self._classifier.input_shape
         return over_batches(self._answer, x, shape, batch_size=batch_size, verbose=verbose)
@@ -84,42 +94,26 @@ class Baseline:
         raise NotImplementedError
 
     def _compile(self, step: Any) -> Any:
-        """The step on images (b, H, W, c) float32 as one graph for every batch size."""
+        """A function of images (b, H, W, c) float32, compiled to one graph for any batch size."""
         return compiled(step, self._classifier.input_shape)
 
     def _after(self, logits: tf.Tensor, cleaned: tf.Tensor) -> Tensors:
-        """`answer` of a defence that cleans images and looks whether the label changes.
+        """The result of `answer` for a defence that cleans images and checks the label again.
 
         Args:
-            logits: (b, n) of the images.
-            cleaned: (b, n) of what was made of them.
+            logits: (b, n) float32, logits of the images.
+            cleaned: (b, n) float32, logits of the cleaned images.
         """
         label = tf.argmax(logits, axis=-1, output_type=tf.int32)
         return {
             "label": label,
-            "score": overtaken_by(cleaned, label),
+            "score": -lead(cleaned, label),
             "recovered_label": tf.argmax(cleaned, axis=-1, output_type=tf.int32),
         }
 
 
-def overtaken_by(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-    """How far the best other label is before each row's label: above 0 if it is not first.
-
-    Args:
-        logits: (b, n) float32.
-        labels: (b,) int32.
-
-    Returns:
-        (b,) float32, in nats.
-    """
-    logits = tf.convert_to_tensor(logits)
-    is_label = tf.one_hot(labels, logits.shape[-1], on_value=True, off_value=False)
-    best_other = tf.reduce_max(tf.where(is_label, logits.dtype.min, logits), axis=-1)
-    return best_other - tf.gather(logits, labels, batch_dims=1)
-
-
 def require_fitted(fitted: Fitted | None, defence: Baseline) -> Fitted:
-    """What `fit` has found; raises NotFittedError if that is None."""
+    """The result of `fit`; raises NotFittedError if it is None."""
     if fitted is None:
         raise NotFittedError(
             f"{type(defence).__name__} compares with benign images: call `fit(benign_images)` "

@@ -1,4 +1,4 @@
-"""Jujutsu's first stage: what is salient here is transplanted; does it take its label along?"""
+"""Jujutsu's first stage: checks whether a salient window carries its label to other images."""
 
 from typing import Any, NamedTuple
 
@@ -7,20 +7,21 @@ import numpy.typing as npt
 import tensorflow as tf
 from typing_extensions import Self
 
-from tf_taintradar.baselines.base import Baseline, overtaken_by, require_fitted
+from tf_taintradar.baselines.base import Baseline, require_fitted
 from tf_taintradar.baselines.smoothgrad import smooth_gradients
 from tf_taintradar.detection.pipeline import Tensors
+from tf_taintradar.detection.ranks import lead
 from tf_taintradar.images.pixels import as_pixels
-from tf_taintradar.support.checks import require
+from tf_taintradar.support.checks import check_fraction, check_integer, require
 
 
 class _Hosts(NamedTuple):
-    """Images that suspicious windows are transplanted into.
+    """Images into which suspicious windows are transplanted.
 
     Attributes:
         images: (m, H, W, c) float32, raw pixels.
-        labels: (m,) int32.
-        corners: (m, 2) int32, the window in which each shows least.
+        labels: (m,) int32, the classifier's labels.
+        corners: (m, 2) int32, top left pixel of the least salient window of each image.
     """
 
     images: tf.Tensor
@@ -29,26 +30,29 @@ class _Hosts(NamedTuple):
 
 
 class Jujutsu(Baseline):
-    """Scores whether the most salient window of an image takes its label along to other images.
+    """Scores whether the most salient window of an image carries its label to other images.
 
-    The window is found by SmoothGrad and put where the other image is least salient. The score is
-    the mean, over the hosts that have another label themselves, of the label's lead over the best
-    other label there, in nats: above 0 the label has moved along.
+    The window is found by SmoothGrad and pasted where the other image is least salient. The score
+    is the label's lead over the best other label there, in nats, averaged over the hosts that have
+    another label themselves: above 0, the label has moved with the window.
 
     Args:
-        classifier, preprocessor: see `Baseline`.
+        classifier: any Keras image classifier that `TaintRadarModel` takes, or one that is opened
+            already: `radar.opened`, or the result of `open_classifier`.
+        preprocessor: raw pixels -> the classifier's input, as `TaintRadarModel` takes it; None for
+            an opened classifier, which has its own.
         window: side of the window, as a fraction of the image's side, in (0, 1).
-        n_hosts: how many benign images are transplanted into, >= 1.
-        n_samples: of SmoothGrad.
-        noise: of SmoothGrad, as a fraction of the 255 values of a pixel.
-        seed: of its noise.
+        n_hosts: number of benign images into which windows are transplanted, >= 1.
+        n_samples: number of noisy copies in SmoothGrad, >= 1.
+        noise: standard deviation of SmoothGrad's noise, as a fraction of 255.
+        seed: random seed of the noise.
 
     Raises:
         ValueError: an argument is out of range.
 
     Source: Chen, Dash, Pattabiraman, "Turning Your Strength against You: Detecting and Mitigating
-    Robust and Universal Adversarial Patch Attacks", AsiaCCS 2023, the detection. Its network that
-    repaints is left out; the score instead of a yes or no is ours.
+    Robust and Universal Adversarial Patch Attacks", AsiaCCS 2023, the detection. The network that
+    repaints is left out; the continuous score is ours.
     """
 
     def __init__(
@@ -63,12 +67,10 @@ class Jujutsu(Baseline):
         seed: int = 0,
     ) -> None:
         super().__init__(classifier, preprocessor=preprocessor)
-        require(0 < window < 1, "window", window, "a fraction in (0, 1)")
-        require(n_hosts >= 1, "n_hosts", n_hosts, "at least 1")
-        require(n_samples >= 1, "n_samples", n_samples, "at least 1")
+        check_fraction("window", window, is_one_allowed=False)
         self.window = window
-        self.n_hosts = n_hosts
-        self.n_samples = n_samples
+        self.n_hosts = check_integer("n_hosts", n_hosts, 1)
+        self.n_samples = check_integer("n_samples", n_samples, 1)
         self.noise = noise
         self.seed = seed
         height, width = self._classifier.input_shape[:2]
@@ -78,13 +80,23 @@ class Jujutsu(Baseline):
         self._logits = self._compile(self._classifier.logits)
 
     def fit(self, images: npt.ArrayLike, *, verbose: Any = 0) -> Self:
-        """Takes the hosts from the images, of different labels as far as there are any.
+        """Chooses the hosts among benign images, with different labels as far as possible.
 
-        Arguments and errors as in `Baseline.fit`; at least `n_hosts` images.
+        Args:
+            images: (n, H, W, c) raw pixels, 0..255, at least `n_hosts` images, not used for the
+                calibration.
+            verbose: not used.
+
+        Returns:
+            The defence itself.
+
+        Raises:
+            ImageError: `images` are not raw pixels of the classifier's input shape.
+            ValueError: there are too few images.
         """
         pixels = as_pixels(images, self._classifier.input_shape)
-        enough = len(pixels) >= self.n_hosts
-        require(enough, "images", f"{len(pixels)} images", f"at least {self.n_hosts}, the hosts")
+        n_images, expected = len(pixels), f"at least {self.n_hosts} images, the hosts"
+        require(n_images >= self.n_hosts, "images", n_images, expected)
         groups = [pixels[i : i + 32] for i in range(0, len(pixels), 32)]
         labels = np.concatenate([np.argmax(self._logits(group), axis=-1) for group in groups])
         first = np.sort(np.unique(labels, return_index=True)[1])
@@ -104,7 +116,7 @@ class Jujutsu(Baseline):
         return {"label": labels, "score": tf.constant(scores, tf.float32)}
 
     def _windows(self, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Labels (b,) and the corners (b, 2) of the windows with most and with least saliency."""
+        """The labels (b,) and the corners (b, 2) of the most and the least salient windows."""
         logits, saliency = smooth_gradients(
             self._classifier,
             images,
@@ -128,12 +140,12 @@ class Jujutsu(Baseline):
         label: int,
         corner: npt.NDArray[np.int32],
     ) -> float:
-        """The label's mean lead in the hosts with the image's window."""
+        """The label's mean lead in the hosts with the image's window, in nats."""
         height, width = self._size
         piece = image[corner[0] : corner[0] + height, corner[1] : corner[1] + width]
         mixed = hosts.images.numpy().copy()
         for host, (top, left) in zip(mixed, hosts.corners.numpy(), strict=True):
             host[top : top + height, left : left + width] = piece
-        leads = -overtaken_by(self._logits(mixed), tf.fill((len(mixed),), label)).numpy()
+        leads = lead(self._logits(mixed), tf.fill((len(mixed),), label)).numpy()
         others = hosts.labels.numpy() != label
         return float(leads[others].mean() if others.any() else leads.mean())

@@ -1,4 +1,4 @@
-"""Local Gradients Smoothing: darkens what is full of edges, as most patches are."""
+"""Local Gradients Smoothing: darkens blocks that are full of edges, as most patches are."""
 
 from typing import Any
 
@@ -6,29 +6,32 @@ import tensorflow as tf
 
 from tf_taintradar.baselines.base import Baseline
 from tf_taintradar.detection.pipeline import Tensors
-from tf_taintradar.support.checks import require
+from tf_taintradar.support.checks import check_integer, check_not_negative
 
 
 class LocalGradientsSmoothing(Baseline):
     """Scores how far the label falls behind once blocks full of edges are darkened.
 
-    The score is the lead of the best other label on the smoothed image, in nats: above 0 the label
-    has changed. `recovered_label` is the label then.
+    The score is the lead of the best other label on the smoothed image, in nats: above 0, the label
+    has changed. `recovered_label` is the prediction for the smoothed image.
 
     Args:
-        classifier, preprocessor: see `Baseline`.
+        classifier: any Keras image classifier that `TaintRadarModel` takes, or one that is opened
+            already: `radar.opened`, or the result of `open_classifier`.
+        preprocessor: raw pixels -> the classifier's input, as `TaintRadarModel` takes it; None for
+            an opened classifier, which has its own.
         block: side of the square blocks, in pixels.
-        overlap: of neighbouring blocks, in pixels, less than `block`.
-        threshold: a block is smoothed if its mean gradient is above this; in [0, 1].
-        smoothing: how strongly: a pixel of gradient g in such a block is multiplied by
-            1 - min(1, smoothing * g).
+        overlap: overlap of neighboring blocks, in pixels, less than `block`.
+        threshold: mean gradient in [0, 1] above which a block is smoothed.
+        smoothing: strength of the smoothing, >= 0: a pixel of gradient g in such a block is
+            multiplied by 1 - min(1, smoothing * g).
 
     Raises:
         ValueError: an argument is out of range.
 
     Source: Naseer, Khan, Porikli, "Local Gradients Smoothing: Defense against localized adversarial
-    attacks", WACV 2019 (arXiv:1807.01216), with its values. It is made to clean images; the score
-    is ours.
+    attacks", WACV 2019 (arXiv:1807.01216), with its values. The paper cleans images; the score is
+    ours.
     """
 
     def __init__(
@@ -42,17 +45,15 @@ class LocalGradientsSmoothing(Baseline):
         smoothing: float = 2.3,
     ) -> None:
         super().__init__(classifier, preprocessor=preprocessor)
-        require(block >= 1, "block", block, "at least 1")
-        require(0 <= overlap < block, "overlap", overlap, f"from 0 to {block - 1}")
-        require(smoothing >= 0, "smoothing", smoothing, "0 or more")
-        self.block = block
-        self.overlap = overlap
+        check_not_negative("smoothing", smoothing)
+        self.block = check_integer("block", block, 1)
+        self.overlap = check_integer("overlap", overlap, 0, block)
         self.threshold = threshold
         self.smoothing = smoothing
         self._answer = self._compile(self._smoothed)  # type: ignore[method-assign]
 
     def smooth(self, images: tf.Tensor) -> tf.Tensor:
-        """The images (b, H, W, c) float32, raw pixels 0..255, with such blocks darkened."""
+        """The images (b, H, W, c) float32, raw pixels, with blocks full of edges darkened."""
         gradients = self._kept(edges(images))
         return images * (1 - tf.clip_by_value(self.smoothing * gradients, 0, 1))
 
@@ -61,10 +62,10 @@ class LocalGradientsSmoothing(Baseline):
         return self._after(self._classifier.logits(images), cleaned)
 
     def _kept(self, gradients: tf.Tensor) -> tf.Tensor:
-        """(b, H, W, 1): the gradients (b, H, W, 1) in blocks with many, elsewhere 0.
+        """The gradients (b, H, W, 1) inside blocks with many of them, elsewhere 0.
 
-        The last blocks are cut off at the border; a pixel in several blocks is kept for any of
-        them.
+        The last blocks are cut off at the border. A pixel in several blocks is kept if any of them
+        has many gradients.
         """
         height, width = gradients.shape[1:3]
         stride = self.block - self.overlap
@@ -84,13 +85,13 @@ class LocalGradientsSmoothing(Baseline):
 
 
 def edges(images: tf.Tensor) -> tf.Tensor:
-    """How steep the grey image is at each pixel, from 0 to 1 over each image.
+    """The gradient of the gray image at each pixel, scaled to [0, 1] over each image.
 
     Args:
         images: (b, H, W, c) float32.
 
     Returns:
-        (b, H, W, 1) float32; 0 everywhere on an image of one colour.
+        (b, H, W, 1) float32; 0 everywhere on an image of one color.
     """
     grey = tf.image.rgb_to_grayscale(images) if images.shape[-1] == 3 else images[..., :1]
     down, right = tf.image.image_gradients(grey)

@@ -1,4 +1,4 @@
-"""PatchCleanser's first round: does the answer survive a mask at every place?"""
+"""PatchCleanser's first round: checks whether the prediction survives a mask at every place."""
 
 from typing import Any
 
@@ -6,24 +6,28 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from tf_taintradar.baselines.base import Baseline, overtaken_by
+from tf_taintradar.baselines.base import Baseline
 from tf_taintradar.detection.pipeline import Tensors
-from tf_taintradar.support.checks import require
+from tf_taintradar.detection.ranks import lead
+from tf_taintradar.support.checks import check_fraction, check_integer, require
 
 
 class PatchCleanser(Baseline):
     """Scores whether predictions under masks disagree with that of the whole image.
 
     The masks cover every place at which a patch of the assumed size can lie. The score is the
-    largest lead of another label under any of them, in nats: above 0 a masked prediction disagrees.
-    `recovered_label` is the prediction under that mask. Costs one forward pass for each mask.
+    largest lead of another label under any mask, in nats: above 0, a masked prediction disagrees.
+    `recovered_label` is the prediction under that mask. Each mask costs one forward pass.
 
     Args:
-        classifier, preprocessor: see `Baseline`.
+        classifier: any Keras image classifier that `TaintRadarModel` takes, or one that is opened
+            already: `radar.opened`, or the result of `open_classifier`.
+        preprocessor: raw pixels -> the classifier's input, as `TaintRadarModel` takes it; None for
+            an opened classifier, which has its own.
         patch_size: side of the largest square patch to expect, as a fraction of the image's side,
             in (0, 1). The paper's largest for ImageNet is 3 % of the pixels, about 0.17.
-        n_masks: along each side, >= 1; 6 x 6 in the paper.
-        colour: what the masks are painted with, 0..255.
+        n_masks: number of masks along each side, >= 1; the paper uses 6 x 6.
+        color: pixel value of the masks, 0..255.
 
     Raises:
         ValueError: an argument is out of range.
@@ -40,15 +44,14 @@ class PatchCleanser(Baseline):
         preprocessor: Any = None,
         patch_size: float = 0.17,
         n_masks: int = 6,
-        colour: float = 127.5,
+        color: float = 127.5,
     ) -> None:
         super().__init__(classifier, preprocessor=preprocessor)
-        require(0 < patch_size < 1, "patch_size", patch_size, "a fraction in (0, 1)")
-        require(n_masks >= 1, "n_masks", n_masks, "at least 1")
-        require(0 <= colour <= 255, "colour", colour, "from 0 to 255")
+        check_fraction("patch_size", patch_size, is_one_allowed=False)
+        require(0 <= color <= 255, "color", color, "from 0 to 255")
         self.patch_size = patch_size
-        self.n_masks = n_masks
-        self.colour = float(colour)
+        self.n_masks = check_integer("n_masks", n_masks, 1)
+        self.color = float(color)
         self.masks = cover(self._classifier.input_shape[:2], patch_size, n_masks)
         self._answer = self._compile(self._masked)  # type: ignore[method-assign]
 
@@ -58,9 +61,9 @@ class PatchCleanser(Baseline):
         label = tf.argmax(logits, axis=-1, output_type=tf.int32)
 
         def look(mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            hidden = tf.where(mask[..., tf.newaxis], self.colour, images)
+            hidden = tf.where(mask[..., tf.newaxis], self.color, images)
             under = classifier.logits(hidden)
-            return overtaken_by(under, label), tf.argmax(under, axis=-1, output_type=tf.int32)
+            return -lead(under, label), tf.argmax(under, axis=-1, output_type=tf.int32)
 
         leads, labels = tf.map_fn(
             look, tf.constant(self.masks), fn_output_signature=(tf.float32, tf.int32)
@@ -74,12 +77,12 @@ class PatchCleanser(Baseline):
 
 
 def cover(size: tuple[int, int], patch_size: float, n_masks: int) -> npt.NDArray[np.bool_]:
-    """Masks of which one covers any square patch of a size, wherever it lies.
+    """Masks one of which covers any square patch of a given size, at any place.
 
     Args:
         size: (H, W) of the image.
-        patch_size: side of the patch, as a fraction of the image's.
-        n_masks: along each side.
+        patch_size: side of the patch, as a fraction of the image's side.
+        n_masks: number of masks along each side.
 
     Returns:
         (m, H, W) bool, True where a mask hides; m is at most n_masks².

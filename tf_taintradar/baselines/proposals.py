@@ -1,4 +1,4 @@
-"""SentiNet's class proposals: what else is to be seen in an image."""
+"""SentiNet's class proposals: other labels that segments of an image show."""
 
 from typing import Any
 
@@ -12,11 +12,11 @@ _SMALLEST = 0.2  # of a segment, as a fraction of the image's sides
 
 
 class SelectiveSearch:
-    """Segments of images, by OpenCV's selective search in its fast mode.
+    """Segments of images, found by OpenCV's selective search in its fast mode.
 
     Args:
-        n_segments: at most so many of an image, from the largest to the smallest. The search's
-            own order is drawn by a generator that cannot be seeded.
+        n_segments: largest number of segments of an image, chosen evenly from the largest to the
+            smallest. The search's own order comes from a generator that cannot be seeded.
 
     Raises:
         ImportError: OpenCV with its contributed modules is not installed.
@@ -30,9 +30,9 @@ class SelectiveSearch:
         self._search = cv2.ximgproc.segmentation.createSelectiveSearchSegmentation()
 
     def crops(self, image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """The segments of an image (H, W, c), each at its size: (m, H, W, c), m may be 0.
+        """The segments of an image (H, W, c), each resized to its size: (m, H, W, c), m >= 0.
 
-        Those with a side below a fifth of the image's are left out.
+        Segments with a side below a fifth of the image's side are left out.
         """
         height, width, channels = image.shape
         pixels = np.rint(image).astype(np.uint8)
@@ -66,15 +66,15 @@ class SelectiveSearch:
 def likeliest_others(
     probabilities: npt.NDArray[np.float32], label: int, n_labels: int
 ) -> list[int]:
-    """The labels other than `label` of which some segment is surest.
+    """The other labels that segments show with the highest confidence.
 
     Args:
-        probabilities: (m, n) of m segments.
-        label: the one that does not count.
-        n_labels: how many, at most.
+        probabilities: (m, n) probabilities of n labels for m segments.
+        label: the label to leave out.
+        n_labels: largest number of labels.
 
     Returns:
-        The labels that are first on some segment, surest first.
+        The labels that are first on at least one segment, in order of confidence.
     """
     surest: dict[int, float] = {}
     for row in probabilities:

@@ -1,4 +1,4 @@
-"""SentiNet: does the salient region fool the classifier on other images, too?"""
+"""SentiNet: checks whether a salient region fools the classifier on other images, too."""
 
 import dataclasses
 from typing import Any
@@ -14,7 +14,7 @@ from tf_taintradar.baselines.proposals import SelectiveSearch, likeliest_others
 from tf_taintradar.detection.cam import binarize, class_activation_map, trace_head, upsample
 from tf_taintradar.detection.pipeline import Tensors
 from tf_taintradar.images.pixels import as_pixels
-from tf_taintradar.support.checks import require
+from tf_taintradar.support.checks import check_fraction, check_integer, require
 
 _AT_ONCE = 25  # overlays computed together: bounds the memory
 _FEWEST = 10  # benign images for the curve
@@ -25,20 +25,20 @@ Region = npt.NDArray[np.bool_]
 
 @dataclasses.dataclass(frozen=True)
 class Curve:
-    """Where benign regions lie: Fooled is at most a x^2 + b x + c for AvgConf x."""
+    """The boundary of benign regions: Fooled is at most a x^2 + b x + c for AvgConf x."""
 
     a: float
     b: float
     c: float
 
     def above(self, average_confidence: float, fooled: float) -> float:
-        """How far a region lies above the curve."""
+        """The vertical distance of a region above the curve."""
         x = average_confidence
         return fooled - (self.a * x * x + self.b * x + self.c)
 
     @classmethod
     def around(cls, points: npt.NDArray[np.floating]) -> "Curve":
-        """The parabola through the highest points (AvgConf, Fooled), (n, 2), of each bin."""
+        """The parabola through the highest of the points (AvgConf, Fooled), (n, 2), in each bin."""
         bins = np.minimum((points[:, 0] * _BINS).astype(int), _BINS - 1)
         highest = np.array(
             [max(points[bins == one], key=lambda point: point[1]) for one in np.unique(bins)]
@@ -51,21 +51,25 @@ class Curve:
 class SentiNet(Baseline):
     """Scores how much more a salient region fools the classifier than benign ones do.
 
-    Regions are where Grad-CAM of the predicted label is high, with and without where it is high for
-    other labels that segments of the image show. Each is laid over benign images: Fooled is the
-    share of them that takes on the label, AvgConf the mean confidence when the region holds noise
-    instead. The score is how far the region lies above the curve of benign regions, of the highest.
+    A region is where Grad-CAM of the predicted label is high, with or without the pixels where it
+    is high for other labels that segments of the image show. Each region is pasted on benign
+    images: Fooled is the share of them that take on the label, AvgConf the mean confidence with
+    noise in place of the region. The score is the largest distance of a region above the curve of
+    benign regions.
 
     Args:
-        classifier, preprocessor: see `Baseline`.
-        n_overlays: how many benign images a region is laid over, twice; 100 in the paper.
-        n_proposals: how many other labels, 2 in the paper.
-        n_segments: how many segments of an image are looked at for them, at most.
-        map_threshold: where a region ends, as a fraction of its map's maximum.
-        seed: of the noise.
+        classifier: any Keras image classifier that `TaintRadarModel` takes, or one that is opened
+            already: `radar.opened`, or the result of `open_classifier`.
+        preprocessor: raw pixels -> the classifier's input, as `TaintRadarModel` takes it; None for
+            an opened classifier, which has its own.
+        n_overlays: number of benign images on which a region is pasted, >= 1; 100 in the paper.
+        n_proposals: number of other labels, >= 0; 2 in the paper.
+        n_segments: largest number of segments of an image that are searched for other labels.
+        map_threshold: threshold of a region, as a fraction of its map's maximum, in (0, 1].
+        seed: random seed of the noise.
 
     Attributes:
-        curve: what `fit` found; None before.
+        curve: the curve that `fit` found; None before.
 
     Raises:
         ImportError: OpenCV is not installed.
@@ -87,11 +91,9 @@ class SentiNet(Baseline):
         seed: int = 0,
     ) -> None:
         super().__init__(classifier, preprocessor=preprocessor)
-        require(n_overlays >= 1, "n_overlays", n_overlays, "at least 1")
-        require(n_proposals >= 0, "n_proposals", n_proposals, "0 or more")
-        require(0 < map_threshold <= 1, "map_threshold", map_threshold, "a number in (0, 1]")
-        self.n_overlays = n_overlays
-        self.n_proposals = n_proposals
+        check_fraction("map_threshold", map_threshold)
+        self.n_overlays = check_integer("n_overlays", n_overlays, 1)
+        self.n_proposals = check_integer("n_proposals", n_proposals, 0)
         self.map_threshold = map_threshold
         self.curve: Curve | None = None
         self.n_segments = n_segments
@@ -104,13 +106,23 @@ class SentiNet(Baseline):
         self._maps = tf.function(self._grad_cam, autograph=False, reduce_retracing=True)
 
     def fit(self, images: npt.ArrayLike, *, verbose: Any = 0) -> Self:
-        """Keeps the first `n_overlays` images to lay regions over, draws the curve from the others.
+        """Keeps the first `n_overlays` images as overlays, and fits the curve to the others.
 
-        Arguments and errors as in `Baseline.fit`; at least 10 more than `n_overlays`.
+        Args:
+            images: (n, H, W, c) raw pixels, 0..255, at least `n_overlays` + 10 benign images, not
+                used for the calibration.
+            verbose: 0 for silence, 1 or "auto" for a progress bar.
+
+        Returns:
+            The defence itself.
+
+        Raises:
+            ImageError: `images` are not raw pixels of the classifier's input shape.
+            ValueError: there are too few images, or none with a salient region.
         """
         pixels = as_pixels(images, self._classifier.input_shape)
-        fewest = self.n_overlays + _FEWEST
-        require(len(pixels) >= fewest, "images", f"{len(pixels)} images", f"at least {fewest}")
+        n_images, fewest = len(pixels), self.n_overlays + _FEWEST
+        require(n_images >= fewest, "images", n_images, f"at least {fewest} images")
         self._overlays = tf.constant(pixels[: self.n_overlays])
         others = pixels[self.n_overlays :]
         bar = keras.utils.Progbar(len(others), verbose=int(verbose not in (0, "0")))
@@ -118,12 +130,13 @@ class SentiNet(Baseline):
         for image in others:
             points += self._points(image)[1]
             bar.add(1)
-        require(bool(points), "images", "images without any salient region", "others")
+        expected = "images of which some have a salient region"
+        require(bool(points), "images", f"{len(others)} without any", expected)
         self.curve = Curve.around(np.array(points))
         return self
 
     def regions(self, image: npt.NDArray[np.float32], label: int) -> list[Region]:
-        """The candidate regions (H, W) of an image (H, W, c), raw pixels; empty ones left out."""
+        """The nonempty candidate regions (H, W) of an image (H, W, c), raw pixels."""
         others: list[int] = []
         if self._segments is not None:
             crops = self._segments.crops(image)
@@ -164,7 +177,7 @@ class SentiNet(Baseline):
         return label, [self.test(image, region, label) for region in self.regions(image, label)]
 
     def _grad_cam(self, image: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-        """(k, H, W) bool: where Grad-CAM of k labels is high; a map without any is empty."""
+        """The regions (k, H, W) bool where Grad-CAM of k labels is high; empty for an empty map."""
         features = self._classifier.features(image)
         _, channel_weights = trace_head(self._classifier.head, features)
         weightings = tf.one_hot(labels, self._classifier.n_classes)[:, tf.newaxis]

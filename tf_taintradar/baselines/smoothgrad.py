@@ -1,4 +1,4 @@
-"""SmoothGrad: what an answer rests on, averaged over noisy copies of the image."""
+"""SmoothGrad: the saliency of a prediction, averaged over noisy copies of the image."""
 
 import tensorflow as tf
 
@@ -11,15 +11,15 @@ def smooth_gradients(
     """The logits of the images and the saliency of the predicted labels.
 
     Args:
-        classifier: see `open_classifier`.
+        classifier: the opened classifier, see `open_classifier`.
         images: (b, H, W, c) float32, raw pixels 0..255.
-        n_samples: how many noisy copies.
-        noise: standard deviation of the noise, as a fraction of the 255 values of a pixel.
-        seed: of the noise, which is the same for every image.
+        n_samples: number of noisy copies.
+        noise: standard deviation of the noise, as a fraction of 255.
+        seed: random seed of the noise, which is the same for every image.
 
     Returns:
-        (b, n) float32, and (b, H, W) float32 >= 0: the mean absolute gradient of the predicted
-        label's logit over copies and channels.
+        (b, n) float32, the logits, and (b, H, W) float32 >= 0, the mean absolute gradient of the
+        predicted label's logit over copies and channels.
 
     Source: Smilkov et al., "SmoothGrad: removing noise by adding noise", 2017.
     """

@@ -1,4 +1,4 @@
-"""Digital watermark removal: repaints the dense clusters of what the answer rests on."""
+"""Digital watermark removal: repaints dense clusters of salient pixels."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tf_taintradar.baselines.base import Baseline
 from tf_taintradar.detection.pipeline import Tensors
-from tf_taintradar.support.checks import require
+from tf_taintradar.support.checks import check_fraction, check_integer
 from tf_taintradar.support.opencv import import_cv2
 
 _GUIDED = "TfTaintradarGuidedRelu"
@@ -17,28 +17,31 @@ _GUIDED = "TfTaintradarGuidedRelu"
 class DigitalWatermarking(Baseline):
     """Scores how far the label falls behind once the most salient clusters are repainted.
 
-    Guided backpropagation shows which pixels the label rests on; of those above a threshold only
-    dense clusters survive an erosion, are widened by a dilation, and are painted over from their
-    surroundings (Telea's inpainting). The score is the lead of the best other label then, in nats:
-    above 0 the label has changed. `recovered_label` is the label then.
+    Guided backpropagation finds the pixels that support the label. Of those above a threshold, only
+    dense clusters survive an erosion; they are widened by a dilation and filled in from their
+    surroundings (Telea's inpainting). The score is the lead of the best other label on the
+    repainted image, in nats: above 0, the label has changed. `recovered_label` is the prediction
+    for the repainted image.
 
     Args:
-        classifier, preprocessor: see `Baseline`.
-        threshold: a pixel is salient from this fraction of the largest saliency of its image; in
+        classifier: any Keras image classifier that `TaintRadarModel` takes, or one that is opened
+            already: `radar.opened`, or the result of `open_classifier`.
+        preprocessor: raw pixels -> the classifier's input, as `TaintRadarModel` takes it; None for
+            an opened classifier, which has its own.
+        threshold: fraction of an image's largest saliency from which on a pixel is salient, in
             (0, 1].
-        cluster: side of the square, in pixels, that has to be salient as a whole, or nearly so: at
-            least the share `density` of it.
-        density: in (0, 1].
-        margin: how many pixels a cluster is widened by.
-        radius: of the inpainting, in pixels.
+        cluster: side of the square neighborhood in which salient pixels are counted, in pixels.
+        density: smallest share of salient pixels in a cluster, in (0, 1].
+        margin: number of pixels by which a cluster is widened, >= 0.
+        radius: radius of the inpainting, in pixels, >= 1.
 
     Raises:
         ImportError: OpenCV is not installed.
         ValueError: an argument is out of range.
 
     Source: Hayes, "On Visible Adversarial Perturbations & Digital Watermarking", CVPR Workshops
-    2018, the blind case. A re-implementation: its parameters are not published in a form that
-    could be checked, these are ours.
+    2018, the blind case. This is a re-implementation: the original parameters are not published in
+    a form that could be checked; these are ours.
     """
 
     def __init__(
@@ -53,22 +56,19 @@ class DigitalWatermarking(Baseline):
         radius: int = 5,
     ) -> None:
         super().__init__(classifier, preprocessor=preprocessor)
-        require(0 < threshold <= 1, "threshold", threshold, "a fraction in (0, 1]")
-        require(cluster >= 1, "cluster", cluster, "at least 1")
-        require(0 < density <= 1, "density", density, "a fraction in (0, 1]")
-        require(margin >= 0, "margin", margin, "0 or more")
-        require(radius >= 1, "radius", radius, "at least 1")
+        check_fraction("threshold", threshold)
+        check_fraction("density", density)
         self.threshold = threshold
-        self.cluster = cluster
+        self.cluster = check_integer("cluster", cluster, 1)
         self.density = density
-        self.margin = margin
-        self.radius = radius
+        self.margin = check_integer("margin", margin, 0)
+        self.radius = check_integer("radius", radius, 1)
         self._cv2 = import_cv2("The inpainting of DigitalWatermarking", "baselines")
         self._look = self._compile(self._clusters)
         self._logits = self._compile(self._classifier.logits)
 
     def clusters(self, images: npt.ArrayLike) -> npt.NDArray[np.bool_]:
-        """(b, H, W) bool: what would be repainted in images (b, H, W, c), raw pixels 0..255."""
+        """The region (b, H, W) bool to be repainted in images (b, H, W, c), raw pixels 0..255."""
         return self._look(tf.cast(images, tf.float32))[1].numpy()
 
     def _answer(self, images: Any) -> Tensors:
@@ -100,16 +100,16 @@ class DigitalWatermarking(Baseline):
 
 
 def guided_saliency(classifier: Any, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """What the answer rests on, by guided backpropagation; inside a graph only.
+    """The logits and the saliency of images by guided backpropagation, inside a graph only.
 
     Args:
-        classifier: an opened classifier.
+        classifier: the opened classifier, see `open_classifier`.
         images: (b, H, W, c) float32, raw pixels 0..255.
 
     Returns:
         The logits (b, n), and (b, H, W) float32 >= 0: the largest gradient of the predicted label's
-        logit over the channels, where every ReLU lets only positive gradients of positive outputs
-        through. Other activations have their own gradient.
+        logit over the channels, where every ReLU passes only positive gradients of positive
+        outputs. Other activations keep their own gradient.
 
     Source: Springenberg et al., "Striving for Simplicity: The All Convolutional Net", 2015.
     """

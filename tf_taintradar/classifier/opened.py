@@ -193,8 +193,8 @@ def _check_single(what: str, model: keras.Model) -> None:
 def _image_shape(shape: Any, steps: Sequence[Step]) -> tuple[int, int, int]:
     if shape is None or len(shape) != 4:
         raise UnsupportedClassifierError(
-            f"`classifier` must take images of shape (batch, height, width, channels). Its input "
-            f"has shape {shape}."
+            "`classifier` must take images of shape (batch, height, width, channels). Received: an "
+            f"input of shape {shape}."
         )
     operations = (operation for step in steps for operation in _with_layers(step.operation))
     if any(getattr(o, "data_format", None) == "channels_first" for o in operations):
@@ -236,7 +236,7 @@ def _why_closed(classifier: keras.Model) -> str:
 def _count_classes(shape: tuple[int | None, ...]) -> int:
     if len(shape) != 2 or shape[-1] is None:
         raise UnsupportedClassifierError(
-            f"`classifier` must answer (batch, classes). Its output has shape {shape}."
+            f"`classifier` must answer (batch, classes). Received: an output of shape {shape}."
         )
     if shape[-1] < 2:
         raise UnsupportedClassifierError(

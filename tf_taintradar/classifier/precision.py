@@ -6,6 +6,7 @@ from typing import Any
 import keras
 
 from tf_taintradar.errors import UnsupportedClassifierError
+from tf_taintradar.support.checks import require
 
 PRECISIONS = ("float32", "float16", "bfloat16")
 
@@ -21,10 +22,7 @@ def at_precision(classifier: Any, precision: str) -> Any:
         ValueError: another `precision`.
         UnsupportedClassifierError: the classifier cannot be copied.
     """
-    if precision not in PRECISIONS:
-        raise ValueError(
-            f"`precision` must be one of {', '.join(PRECISIONS)}. Received: {precision!r}."
-        )
+    require(precision in PRECISIONS, "precision", precision, f"one of {', '.join(PRECISIONS)}")
     if precision == "float32":
         return classifier
     if isinstance(classifier, tuple | list):

@@ -115,8 +115,8 @@ def make_preprocessor(
         raise TypeError(_not_a_layer(spec))
     if spec not in _SETTINGS:
         raise ValueError(
-            f"`preprocessor` must be None, a Keras layer or one of {', '.join(_SETTINGS)}; "
-            f"received {spec!r}."
+            f"`preprocessor` must be None, a Keras layer or one of {', '.join(_SETTINGS)}. "
+            f"Received: {spec!r}."
         )
     if spec in _THREE_CHANNELS and input_shape[-1] != 3:
         raise ValueError(
@@ -130,7 +130,7 @@ def _not_a_layer(spec: Any) -> str:
     """Why a function, a class or anything else is no preprocessor, and what is."""
     return (
         f"`preprocessor` must be None, an instance of a Keras layer or model, or one of "
-        f"{', '.join(_SETTINGS)}; received {spec!r}. A Python function cannot be saved with the "
+        f"{', '.join(_SETTINGS)}. Received: {spec!r}. A Python function cannot be saved with the "
         "detector. Instead of a preprocess_input of keras.applications pass 'caffe' (VGG, ResNet), "
         "'tf' (MobileNet, Inception, Xception, ResNetV2) or 'torch' (DenseNet); "
         "instead of another function a layer, e.g. keras.layers.Rescaling(1 / 255)."

@@ -1,6 +1,6 @@
 """Faces of people who do not exist, drawn by the program.
 
-A subject is a set of proportions, colours and a haircut; a photograph adds what is not the person:
+A subject is a set of proportions, colors and a haircut; a photograph adds what is not the person:
 pose, expression, light, background, clothes, noise.
 """
 
@@ -150,5 +150,5 @@ def _inside(box: tuple[float, ...], side: int) -> tuple[float, float, float, flo
     return left, top, right, bottom
 
 
-def _ink(colour: Any) -> tuple[int, ...]:
-    return tuple(int(v) for v in np.clip(colour, 0, 255))
+def _ink(color: Any) -> tuple[int, ...]:
+    return tuple(int(v) for v in np.clip(color, 0, 255))

@@ -1,7 +1,7 @@
 """Scenes for the demo, drawn by the program: textured shapes strewn over a cluttered background.
 
 A class is a texture and a shape ("striped star"), and a scene holds several of them, as a scene in
-a photograph holds evidence in many places. Colours, places, sizes, rotation, intruders of other
+a photograph holds evidence in many places. Colors, places, sizes, rotation, intruders of other
 classes, background, lighting and noise say nothing about the class. Scenes are drawn at twice the
 size and averaged down.
 """
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageDraw
 
 Array: TypeAlias = NDArray[np.floating]
-Colour: TypeAlias = NDArray[np.integer]
+Color: TypeAlias = NDArray[np.integer]
 Texture: TypeAlias = Callable[[Array, Array, np.random.Generator], NDArray[np.bool_]]
 
 _OVERSAMPLING = 2
@@ -94,7 +94,7 @@ _SHAPES: dict[str, list[Array]] = {
 }
 
 
-# Textures: where the second colour shows, by the place `(u, v)` on the object in periods.
+# Textures: where the second color shows, by the place `(u, v)` on the object in periods.
 
 
 def _speckles(u: Array, v: Array, rng: np.random.Generator) -> NDArray[np.bool_]:
@@ -137,9 +137,9 @@ def _strew(
     texture: str,
     *,
     cells: Iterable[int],
-    ground: Colour,
+    ground: Color,
 ) -> None:
-    """Draws one object in each of the cells, all of the same two colours."""
+    """Draws one object in each of the cells, all of the same two colors."""
     side = canvas.width
     outlines: list[list[list[float]]] = []
     for cell in cells:
@@ -152,8 +152,8 @@ def _strew(
     canvas.paste(_ink(_contrasting(rng, ground, first)), mask=threads)
 
 
-def _draw_background(rng: np.random.Generator, ground: Colour, side: int) -> Image.Image:
-    """Soft blotches about one colour, crossed by lines and strewn with small plain shapes."""
+def _draw_background(rng: np.random.Generator, ground: Color, side: int) -> Image.Image:
+    """Soft blotches about one color, crossed by lines and strewn with small plain shapes."""
     grid = rng.integers(2, 7)
     blotches = ground + rng.uniform(5, 35) * rng.standard_normal((grid, grid, 3))
     canvas = Image.fromarray(blotches.clip(0, 255).astype(np.uint8))
@@ -205,8 +205,8 @@ def _photograph(rng: np.random.Generator, scene: Image.Image) -> NDArray[np.uint
     return (np.asarray(scene) * light[..., None] + noise).clip(0, 255).astype(np.uint8)
 
 
-def _contrasting(rng: np.random.Generator, *others: Colour) -> Colour:
-    """The one of six random colours `(3,)` that is farthest from all the others."""
+def _contrasting(rng: np.random.Generator, *others: Color) -> Color:
+    """The one of six random colors `(3,)` that is farthest from all the others."""
     candidates = rng.integers(256, size=(6, 3))
     distances = np.linalg.norm(candidates[:, None] - np.stack(others), axis=-1)
     return candidates[distances.min(axis=1).argmax()]
@@ -216,5 +216,5 @@ def _rotation(angle: float) -> Array:
     return np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
 
 
-def _ink(colour: Colour) -> tuple[int, ...]:
-    return tuple(colour.tolist())
+def _ink(color: Color) -> tuple[int, ...]:
+    return tuple(color.tolist())

@@ -128,9 +128,8 @@ def show(
     images, truth = images[victims], truth[victims]
 
     def attack(**settings: Any) -> AdversarialPatch:
-        classifier, preprocessor = radar.classifier, radar.preprocessor
-        common = {"target_class": _TARGET, "preprocessor": preprocessor}
-        return AdversarialPatch(classifier, **common, steps=steps, seed=seed, **settings)
+        common: dict[str, Any] = {"target_class": _TARGET, "steps": steps, "seed": seed}
+        return AdversarialPatch(radar.opened, **common, **settings)
 
     universal = attack(**_UNIVERSAL)
     patches = universal.universal(draw_scenes(n_images, seed=seed + 1)[0], verbose=verbose).patches

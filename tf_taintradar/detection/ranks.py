@@ -1,4 +1,4 @@
-"""Ranks of labels, and how they move."""
+"""Ranks and leads of labels, and how they move."""
 
 import tensorflow as tf
 
@@ -17,6 +17,41 @@ def rank_of(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
     """
     own = tf.gather(logits, labels, batch_dims=1)[:, None]
     return tf.reduce_sum(tf.cast(logits > own, tf.int32), axis=-1)
+
+
+def own_and_others(logits: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """The logit of each row's label, and the logits of all other labels.
+
+    Args:
+        logits: (b, ..., n) float32, unnormalised.
+        labels: (b,) int32, one label for all rows of an image, 0 <= label < n.
+
+    Returns:
+        (b, ...) float32, the label's own logit; and (b, ..., n) float32, the logits with the
+        smallest number of their type in the label's place, where neither a maximum nor a
+        log-sum-exp sees it.
+    """
+    logits = tf.convert_to_tensor(logits)
+    n_labels = logits.shape[-1]
+    is_label = tf.one_hot(labels, n_labels, on_value=True, off_value=False)
+    is_label = tf.reshape(is_label, (-1, *[1] * (logits.shape.rank - 2), n_labels))
+    own = tf.reduce_sum(tf.where(is_label, logits, 0), axis=-1)
+    return own, tf.where(is_label, logits.dtype.min, logits)
+
+
+def lead(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    """How far each row's label is ahead of the best other one, in nats.
+
+    Args:
+        logits: (b, ..., n) float32, unnormalised.
+        labels: (b,) int32, one label for all rows of an image, 0 <= label < n.
+
+    Returns:
+        (b, ...) float32, negative where another label is first. Adding a constant to all logits
+        changes nothing.
+    """
+    own, others = own_and_others(logits, labels)
+    return own - tf.reduce_max(others, axis=-1)
 
 
 def largest_increases(before: tf.Tensor, after: tf.Tensor, k: int) -> tuple[tf.Tensor, tf.Tensor]:

@@ -1,15 +1,17 @@
-"""Attacks against defences, in one table: `evaluate`, and `selftest` for one's own detector."""
+"""Attacks against defences in one table: `evaluate`, and `selftest` for your own detector."""
 
+from tf_taintradar.evaluation.attack_specs import ATTACKS, THREATS, Attacked, AttackSpec, Threat
 from tf_taintradar.evaluation.defences import DEFENCES, make_defence
 from tf_taintradar.evaluation.metrics import auroc
 from tf_taintradar.evaluation.record import BenignRow, Evaluation, Row
 from tf_taintradar.evaluation.run import evaluate
 from tf_taintradar.evaluation.selftest import SelfTest, selftest
-from tf_taintradar.evaluation.threats import THREATS, Attacked, Threat
 
 __all__ = [
+    "ATTACKS",
     "DEFENCES",
     "THREATS",
+    "AttackSpec",
     "Attacked",
     "BenignRow",
     "Evaluation",

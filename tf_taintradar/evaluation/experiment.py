@@ -1,4 +1,4 @@
-"""The images of an evaluation, and what is done with them."""
+"""The data of an evaluation, and its steps: attacks, and scores of defences."""
 
 import functools
 import importlib.metadata
@@ -11,12 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from tf_taintradar.attacks.checks import check_target
+from tf_taintradar.attacks.goal import check_target_class
 from tf_taintradar.classifier.graph import compiled
-from tf_taintradar.classifier.opened import open_classifier
 from tf_taintradar.detection.pipeline import Arrays
+from tf_taintradar.evaluation.attack_specs import Attacked, AttackSpec
 from tf_taintradar.evaluation.defences import ask, describe, prepare
-from tf_taintradar.evaluation.threats import Attacked, Threat
 from tf_taintradar.images.files import iterate_batches
 from tf_taintradar.model import TaintRadarModel
 from tf_taintradar.support.checks import require
@@ -28,28 +27,41 @@ _TIMED, _ROUNDS = 8, 3  # images, and how often, when the cost is measured
 Pixels = npt.NDArray[np.uint8]
 
 
-class Bench:
-    """The images of an evaluation, divided, and what is done with them; see `evaluate`.
+class Experiment:
+    """The images of an evaluation, divided at random, and the steps of `evaluate`.
+
+    Args:
+        radar: a detector around the classifier; it is not changed.
+        images: n benign images in any form that `TaintRadarModel.predict` takes.
+        labels: (n,) int, the true labels; None: the classifier's predictions.
+        seed: random seed of the division, the target and the attacks.
+        batch_size: number of images that are computed at once.
 
     Attributes:
-        fit, calibration, benign: numbers of images.
+        opened: the detector's opened classifier.
+        images: (n, H, W, c) uint8 raw pixels.
+        answers: (n,) int32, the classifier's predictions.
+        truth: (n,) int, the true labels.
+        fit: indices of the images to fit defences on.
+        calibration: indices of the images to calibrate defences on.
+        benign: indices of the images for testing.
+
+    Raises:
+        ImageError: an image has the wrong shape, type or value range, or cannot be read.
+        ValueError: there are too few images, or `labels` does not hold one for each.
     """
 
     def __init__(
         self, radar: TaintRadarModel, images: Any, labels: Any, seed: int, batch_size: int
     ) -> None:
-        opened = open_classifier(
-            radar.classifier, feature_layer=radar.feature_layer, preprocessor=radar.preprocessor
-        )
-        self.opened, self.seed, self.batch_size = opened, seed, batch_size
+        self.opened, self.seed, self.batch_size = radar.opened, seed, batch_size
         self._weights = checksum(*(weight.numpy() for weight in radar.weights))
-        batches = [np.rint(b) for b in iterate_batches(images, opened.input_shape, batch_size)]
+        shape = self.opened.input_shape
+        batches = [np.rint(b) for b in iterate_batches(images, shape, batch_size)]
         self.images: Pixels = np.concatenate(batches).astype(np.uint8)
         n = len(self.images)
-        require(n >= 8, "images", f"{n} images", "at least 8, better 500")
-        self._labels = compiled(
-            lambda x: tf.argmax(opened.logits(x), -1, tf.int32), opened.input_shape
-        )
+        require(n >= 8, "images", n, "at least 8 images, better 500")
+        self._labels = compiled(lambda x: tf.argmax(radar.opened.logits(x), -1, tf.int32), shape)
         self.answers = self.labels_of(self.images)
         self.truth = self.answers if labels is None else np.asarray(labels)
         require(self.truth.shape == (n,), "labels", self.truth.shape, f"of shape ({n},)")
@@ -60,22 +72,22 @@ class Bench:
         )
 
     def labels_of(self, images: Pixels) -> npt.NDArray[np.int32]:
-        """(n,) what the classifier answers."""
+        """The classifier's predictions (n,) int32 for images (n, H, W, c) uint8."""
         starts = range(0, len(images), self.batch_size)
         parts = [self._labels(tf.cast(images[i : i + self.batch_size], tf.float32)) for i in starts]
         return np.concatenate(parts)
 
     def target(self, target_class: int | None) -> int:
-        """The label that attacks aim at."""
+        """The target of the attacks: the given label, or a random one for None."""
         if target_class is None:
             return int(np.random.default_rng([self.seed, 1]).integers(self.opened.n_classes))
-        check_target(target_class, self.opened.n_classes)
+        check_target_class(target_class, self.opened.n_classes)
         return int(target_class)
 
     def about(
-        self, threats: Mapping[str, Any], rivals: Mapping[str, Any], target: int, n_attacked: int
+        self, specs: Mapping[str, Any], rivals: Mapping[str, Any], target: int, n_attacked: int
     ) -> dict[str, Any]:
-        """The setting of the evaluation; `run` is what all that is kept depends on."""
+        """The setting of the evaluation; its `run` holds all that stored results depend on."""
         run = {
             "tf_taintradar": importlib.metadata.version("tf_taintradar"),
             "images": checksum(self.images, self.truth.astype(np.int64)),
@@ -94,27 +106,28 @@ class Bench:
             "n_calibration": len(self.calibration),
             "n_benign": len(self.benign),
             "classifier_right": float((self.answers == self.truth).mean()),
-            "attacks": {name: _describe(threat) for name, threat in threats.items()},
+            "attacks": {name: _describe(spec) for name, spec in specs.items()},
             "defences": {name: describe(rival) for name, rival in rivals.items()},
         }
 
     def attacked(
-        self, store: Store, name: str, threat: Threat | Attacked, target: int, n_attacked: int
+        self, store: Store, name: str, spec: AttackSpec | Attacked, target: int, n_attacked: int
     ) -> Arrays:
-        """One attack: `images` (m, H, W, c), `succeeded` (m,), `truth` (m,) the right labels."""
-        if isinstance(threat, Attacked):
-            return self._judged(threat)
+        """The outcome of one attack: `images` (m, H, W, c), `succeeded` (m,), `truth` (m,)."""
+        if isinstance(spec, Attacked):
+            return self._judged(spec)
         is_right = (self.answers == self.truth) & (self.answers != target)
         index = self.benign[is_right[self.benign]][:n_attacked]
-        require(len(index) > 0, "images", "images", "such that the classifier gets some right")
+        n_right = len(index)
+        require(n_right > 0, "images", n_right, "such that the classifier gets some right")
 
-        def mount() -> Arrays:
+        def make() -> Arrays:
             pixels = self.images[index].astype(np.float32)
-            results = threat.mount(self.opened, pixels, target, self.seed, verbose=0)
+            results = spec.run(self.opened, pixels, target, self.seed, verbose=0)
             images = np.concatenate([result.images for result in results])
             return self._judged(Attacked(images, index, target))
 
-        return store.keep(f"attacks/{name}", str(threat), mount)
+        return store.keep(f"attacks/{name}", str(spec), make)
 
     def _judged(self, attacked: Attacked) -> Arrays:
         labels = self.labels_of(attacked.images)
@@ -133,9 +146,9 @@ class Bench:
         target_fpr: float,
         bar: keras.utils.Progbar,
     ) -> dict[str, Arrays]:
-        """The defence's answers by attack; under "" those to benign images, and what it costs.
+        """The defence's scores by attack; under "" those of benign images, and its cost.
 
-        The defence learns from benign images only if there is something left to compute.
+        The defence is fitted to benign images only if some of its scores are not stored yet.
         """
         fit, calibration = self.images[self.fit], self.images[self.calibration]
         prepared = functools.cache(lambda: prepare(defence, fit, calibration, target_fpr))
@@ -161,7 +174,7 @@ class Bench:
         return found
 
     def _cost(self, answers: Any) -> float:
-        """The defence's time over the plain classifier's, both taking turns."""
+        """The ratio of the defence's time to the classifier's, measured in turns."""
         images, seconds = self.images[self.benign[:_TIMED]], np.empty((_ROUNDS + 1, 2))
         for turn in seconds:
             for i, step in enumerate((answers, self.labels_of)):
@@ -172,5 +185,5 @@ class Bench:
         return float(ours / plain)
 
 
-def _describe(threat: Threat | Attacked) -> str:
-    return str(threat) if isinstance(threat, Threat) else f"{len(threat.images)} ready images"
+def _describe(spec: AttackSpec | Attacked) -> str:
+    return str(spec) if isinstance(spec, AttackSpec) else f"{len(spec.images)} ready images"

@@ -1,4 +1,4 @@
-"""An evaluation as one page that needs no other file."""
+"""An evaluation as one self-contained HTML page."""
 
 import base64
 import html
@@ -24,7 +24,7 @@ img { max-width: 100% }
 
 
 def page(found: "Evaluation") -> str:
-    """The page: tables, an ROC curve for each attack, examples with who saw them."""
+    """The HTML page: tables, ROC curves of each attack, and examples with the defences' verdicts."""
     parts = [f"<p>{html.escape(report.summary(found))}</p><p>{html.escape(report.LEGEND)}</p>"]
     for title, (header, rows) in report.tables(found).items():
         parts.append(f"<h2>{html.escape(title)}</h2>{_table(header, rows)}")

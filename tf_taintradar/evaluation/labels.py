@@ -12,27 +12,27 @@ import numpy.typing as npt
 def read_labels(
     path: str | os.PathLike[str], files: Sequence[Path], class_names: Sequence[str] | None = None
 ) -> npt.NDArray[np.int64]:
-    """The labels of some files.
+    """The labels of image files.
 
     Args:
-        path: a CSV file with the columns `file` and `label`: the name of each file, without its
-            folder or as the end of its path, and the number or the name of its class.
-        files: the files to find in it.
-        class_names: a name for each label.
+        path: path of a CSV file with the columns `file` and `label`: the name of each file, without
+            its folder or as the end of its path, and the number or the name of its class.
+        files: paths of n image files.
+        class_names: names of the classes, in the order of their labels.
 
     Returns:
-        (n,) a label for each of `files`.
+        (n,) int64, the label of each file.
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it lacks a column or one of `files`, or a label is no class.
+        ValueError: the table lacks a column or one of `files`, or a label names no class.
     """
     with Path(path).open(newline="", encoding="utf-8") as stream:
         reader = csv.DictReader(stream)
         missing = {"file", "label"} - set(reader.fieldnames or ())
         if missing:
             raise ValueError(
-                f"{os.fspath(path)!r} must have the columns file and label; it lacks "
+                f"{os.fspath(path)!r} must have the columns file and label. It lacks "
                 f"{' and '.join(sorted(missing))}."
             )
         known = {Path(row["file"]).parts: row["label"] for row in reader}
@@ -51,5 +51,5 @@ def _label(label: str, class_names: Sequence[str] | None) -> int:
     if label.strip().isdecimal():
         return int(label)
     if class_names is None or label not in class_names:
-        raise ValueError(f"`label` must be a number or the name of a class; received {label!r}.")
+        raise ValueError(f"`label` must be a number or the name of a class. Received: {label!r}.")
     return list(class_names).index(label)

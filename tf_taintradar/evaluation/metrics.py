@@ -8,15 +8,15 @@ import numpy.typing as npt
 from tf_taintradar.calibration.record import wilson_interval
 
 FEW = 20
-"""A rate over fewer images is marked: one of them is more than 5 %."""
+"""The number of images below which a rate is marked: one image is more than 5 % of them."""
 
 
 class Rate(NamedTuple):
-    """So many of so many.
+    """A count out of a total.
 
     Attributes:
-        hits: how many are.
-        n: how many could be.
+        hits: the count.
+        n: the total.
     """
 
     hits: int
@@ -24,21 +24,21 @@ class Rate(NamedTuple):
 
     @classmethod
     def of(cls, are: npt.NDArray[np.bool_]) -> "Rate":
-        """The rate of an array (n,) bool."""
+        """The rate of true values in an array (n,) bool."""
         return cls(int(are.sum()), len(are))
 
     @property
     def value(self) -> float | None:
-        """The rate, in [0, 1]; None if there are none at all."""
+        """The rate in [0, 1]; None if the total is 0."""
         return self.hits / self.n if self.n else None
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Its 95 % interval (Wilson)."""
+        """The 95 % confidence interval (Wilson)."""
         return wilson_interval(self.hits, self.n)
 
     def __str__(self) -> str:
-        """In per cent with its interval; `*` behind a rate over few images."""
+        """The rate in per cent with its interval; `*` marks a rate over few images."""
         if not self.n:
             return "-"
         low, high = self.interval
@@ -47,14 +47,16 @@ class Rate(NamedTuple):
 
 
 def auroc(benign: npt.NDArray[Any], attacked: npt.NDArray[Any]) -> float | None:
-    """The chance that an attacked image scores above a benign one; a tie counts one half.
+    """The area under the ROC curve.
+
+    It is the probability that an attacked image scores above a benign one; a tie counts one half.
 
     Args:
-        benign: (n,) scores.
-        attacked: (m,) scores.
+        benign: (n,) scores of benign images.
+        attacked: (m,) scores of attacked images.
 
     Returns:
-        The area under the ROC curve, in [0, 1]; None without attacked images.
+        A number in [0, 1]; None without attacked images.
     """
     if not len(attacked):
         return None

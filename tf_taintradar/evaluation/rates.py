@@ -1,4 +1,4 @@
-"""From the answers of defences to rates."""
+"""Rates of an evaluation, counted from the scores of its defences."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -25,10 +25,10 @@ def count(
     """All rates of an evaluation.
 
     Args:
-        about: its setting.
-        attacks: by name, see `Bench.attacked`.
-        answers: by defence, see `Bench.ask`.
-        target_fprs: what each defence is calibrated to.
+        about: the setting of the evaluation, see `Experiment.about`.
+        attacks: the outcome of each attack by name, see `Experiment.attacked`.
+        answers: the scores of each defence by name, see `Experiment.ask`.
+        target_fprs: false positive rates that each defence is calibrated to.
     """
     benign: list[BenignRow] = []
     rows: list[Row] = []
@@ -64,7 +64,7 @@ def count(
 def _rates(
     attack: Arrays, answer: Arrays, flags: npt.NDArray[np.bool_], benign: npt.NDArray[Any]
 ) -> tuple[Rate, Rate, float | None, Rate, Rate | None]:
-    """`succeeded`, `flagged`, `auroc`, `robust` and `recovered` of a `Row`."""
+    """The fields `succeeded`, `flagged`, `auroc`, `robust` and `recovered` of a `Row`."""
     succeeded = attack["succeeded"]
     recovered = None
     if "recovered_label" in answer:

@@ -1,4 +1,4 @@
-"""What an evaluation found."""
+"""The record of an evaluation."""
 
 import dataclasses
 from pathlib import Path
@@ -14,14 +14,14 @@ from tf_taintradar.support.files import replacing
 
 @dataclasses.dataclass(frozen=True)
 class BenignRow:
-    """A defence on benign images that it was not calibrated on.
+    """The result of a defence on benign images that it was not calibrated on.
 
     Attributes:
-        defence: its name.
-        target_fpr: what it was calibrated to.
-        threshold: an image is flagged if its score is above this.
-        flagged: the false positive rate.
-        cost: its time over the plain classifier's, on the same images in the same run.
+        defence: name of the defence.
+        target_fpr: false positive rate that it was calibrated to.
+        threshold: score above which an image is flagged.
+        flagged: measured false positive rate.
+        cost: ratio of its time to the plain classifier's, on the same images in the same run.
     """
 
     defence: str
@@ -33,19 +33,19 @@ class BenignRow:
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """A defence against an attack.
+    """The result of a defence against an attack.
 
     Attributes:
-        attack: its name.
-        defence: its name.
-        target_fpr: what the defence was calibrated to.
-        succeeded: the attacks that fool the classifier, of those mounted.
-        flagged: of those that succeeded, how many are flagged: the true positive rate.
-        auroc: of the scores of attacks that succeeded against those of benign images; None without
-            any.
-        robust: of all attacks mounted, how many fail or are flagged.
-        recovered: of those flagged, how many get the right label back; None if the defence cleans
-            no images.
+        attack: name of the attack.
+        defence: name of the defence.
+        target_fpr: false positive rate that the defence was calibrated to.
+        succeeded: rate of attacked images that fool the classifier.
+        flagged: true positive rate: flagged images among those that fool the classifier.
+        auroc: area under the ROC curve of successful attacks against benign images; None if no
+            attack succeeded.
+        robust: rate of attacked images that do not fool the classifier or are flagged.
+        recovered: images whose right label is recovered among the flagged ones; None if the defence
+            does not clean images.
     """
 
     attack: str
@@ -60,11 +60,11 @@ class Row:
 
 @dataclasses.dataclass(frozen=True)
 class Example:
-    """Attacked images and what was said of them.
+    """An attacked image and the defences that flag it.
 
     Attributes:
-        image: (H, W, c) uint8.
-        seen_by: the defences that flag it at the first target.
+        image: (H, W, c) uint8 raw pixels.
+        seen_by: names of the defences that flag it at the first false positive rate.
     """
 
     image: npt.NDArray[np.uint8]
@@ -76,14 +76,14 @@ class Evaluation:
     """Attacks against defences, all calibrated on the same benign images to the same rates.
 
     Attributes:
-        setting: what was measured on: versions, numbers of images, seed, target, and what each
-            attack and defence is.
-        target_fprs: the false positive rates that the defences were calibrated to.
-        benign: a row for each defence and rate.
-        rows: a row for each attack, defence and rate.
-        benign_scores: by defence, (n,) the scores of benign images.
-        attack_scores: by attack and defence, (m,) the scores of attacks that succeeded.
-        examples: by attack, some of those images.
+        setting: setting of the measurement: versions, numbers of images, seed, target, and a
+            description of each attack and defence.
+        target_fprs: false positive rates that the defences were calibrated to.
+        benign: one row for each defence and rate.
+        rows: one row for each attack, defence and rate.
+        benign_scores: scores (n,) of benign images, by defence.
+        attack_scores: scores (m,) of successful attacks, by attack and defence.
+        examples: some images of successful attacks, by attack.
     """
 
     setting: dict[str, Any]
@@ -96,19 +96,24 @@ class Evaluation:
 
     @property
     def attacks(self) -> list[str]:
-        """Their names, in order."""
+        """The names of the attacks, in order."""
         return list(dict.fromkeys(row.attack for row in self.rows))
 
     @property
     def defences(self) -> list[str]:
-        """Their names, in order."""
+        """The names of the defences, in order."""
         return list(dict.fromkeys(row.defence for row in self.benign))
 
     def row(self, attack: str, defence: str, target_fpr: float) -> Row:
-        """The row of an attack and a defence.
+        """The row of an attack, a defence and a rate.
+
+        Args:
+            attack: name of the attack.
+            defence: name of the defence.
+            target_fpr: false positive rate that the defence was calibrated to.
 
         Raises:
-            KeyError: there is none.
+            KeyError: there is no such row.
         """
         for row in self.rows:
             if (row.attack, row.defence, row.target_fpr) == (attack, defence, target_fpr):
@@ -124,11 +129,11 @@ class Evaluation:
         return report.as_json(self)
 
     def to_html(self) -> str:
-        """A page with the tables, ROC curves and examples that needs no other file."""
+        """A self-contained HTML page with the tables, ROC curves and examples."""
         return html.page(self)
 
     def write(self, folder: Any) -> list[Path]:
-        """Writes `report.md`, `report.json` and `report.html` into a folder: their paths."""
+        """Writes `report.md`, `report.json` and `report.html` into a folder; returns their paths."""
         texts = {"md": self.to_markdown(), "json": self.to_json(), "html": self.to_html()}
         paths = []
         for suffix, text in texts.items():

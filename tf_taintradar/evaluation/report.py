@@ -21,7 +21,7 @@ LEGEND = (
 
 
 def tables(found: "Evaluation") -> dict[str, Table]:
-    """The tables by title: header and rows."""
+    """The header and the rows of each table, by title."""
     made = {"Attacks without a defence": _attacks(found), "Benign images": _benign(found)}
     for target_fpr in found.target_fprs:
         made[f"Detected, calibrated to {target_fpr:g}"] = _grid(found, "flagged", target_fpr)
@@ -33,7 +33,7 @@ def tables(found: "Evaluation") -> dict[str, Table]:
 
 
 def summary(found: "Evaluation") -> str:
-    """One line on what was measured."""
+    """The setting of the measurement in one line."""
     about = found.setting
     return (
         f"{about['n_images']} images ({about['classifier_right']:.0%} classified right): "
@@ -44,7 +44,7 @@ def summary(found: "Evaluation") -> str:
 
 
 def markdown(found: "Evaluation") -> str:
-    """The tables as Markdown."""
+    """The report as Markdown."""
     parts = [summary(found), LEGEND]
     for title, (header, rows) in tables(found).items():
         parts += [f"**{title}**", markdown_table(header, rows)]
@@ -52,7 +52,7 @@ def markdown(found: "Evaluation") -> str:
 
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """A Markdown table; every cell is printed as `str` shows it."""
+    """A Markdown table; cells are converted with `str`."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
 

@@ -1,4 +1,4 @@
-"""`evaluate`: mounts attacks, asks defences, counts."""
+"""`evaluate`: runs attacks, scores them with defences, and counts."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,11 +10,11 @@ import numpy.typing as npt
 
 from tf_taintradar.calibration.by_score import smallest_threshold
 from tf_taintradar.calibration.record import check_target
+from tf_taintradar.evaluation.attack_specs import ATTACKS, Attacked, AttackSpec
 from tf_taintradar.evaluation.defences import make_defence
-from tf_taintradar.evaluation.experiment import Bench
+from tf_taintradar.evaluation.experiment import Experiment
 from tf_taintradar.evaluation.rates import count
 from tf_taintradar.evaluation.record import Evaluation
-from tf_taintradar.evaluation.threats import THREATS, Attacked, Threat
 from tf_taintradar.model import TaintRadarModel
 from tf_taintradar.support.checks import require
 from tf_taintradar.support.resumable import Store
@@ -27,7 +27,7 @@ def evaluate(
     images: Any,
     labels: npt.ArrayLike | None = None,
     *,
-    attacks: Mapping[str, Threat | Attacked] | Sequence[str] = tuple(THREATS),
+    attacks: Mapping[str, AttackSpec | Attacked] | Sequence[str] = tuple(ATTACKS),
     defences: Mapping[str, Any] | Sequence[str] = _DEFENCES,
     target_fprs: Sequence[float] = (0.06, 0.03, 0.01),
     n_attacked: int = 40,
@@ -37,30 +37,30 @@ def evaluate(
     seed: int = 0,
     verbose: int = 1,
 ) -> Evaluation:
-    """Attacks a classifier in several ways and finds out which defence holds.
+    """Attacks a classifier in several ways and measures which defence holds.
 
-    The images are divided at random: one half to calibrate all defences on (a quarter of it to fit
-    those that compare with benign images), the other half to count false positives on and to mount
-    attacks on. Attacks are mounted on images that the classifier gets right.
+    The images are divided at random: one half to calibrate all defences (a quarter of it to fit
+    those that compare with benign images), the other half to count false positives and to run
+    attacks. Only images that the classifier gets right are attacked.
 
     Args:
         radar: a detector around the classifier; it is not changed, and needs no threshold.
         images: n benign images in any form that `TaintRadarModel.predict` takes; floats are
             rounded to whole pixels.
-        labels: (n,) int, the true labels; by default what the classifier answers is taken as right.
-        attacks: by name, what to mount (`Threat`) or what lies ready (`Attacked`); or names of
-            `THREATS`.
-        defences: by name, objects with `score(images) -> (n,)`: a `TaintRadarModel`, which is
-            calibrated anew, rivals of `tf_taintradar.baselines`, or one's own; or names of
-            `DEFENCES`.
+        labels: (n,) int, the true labels; by default the classifier's predictions.
+        attacks: a mapping of names to attacks to run (`AttackSpec`) or attacked images
+            (`Attacked`); or names of `ATTACKS`.
+        defences: a mapping of names to objects with `score(images) -> (n,)`: a `TaintRadarModel`,
+            which is calibrated anew, a baseline of `tf_taintradar.baselines`, or your own; or names
+            of `DEFENCES`.
         target_fprs: false positive rates to calibrate to; the paper's rule chooses its K for the
-            first.
-        n_attacked: how many images are attacked, at most.
-        target_class: the label that attacks aim at; by default one is drawn.
-        folder: what is computed is kept there; called again in the same way, an interrupted
-            evaluation goes on where it stopped.
-        batch_size: how many images are computed at once.
-        seed: of the division, the target and the attacks.
+            first of them.
+        n_attacked: largest number of images to attack.
+        target_class: the target of the attacks; by default a random label.
+        folder: folder for intermediate results. Called again with the same arguments, an
+            interrupted evaluation resumes where it stopped.
+        batch_size: number of images that are computed at once.
+        seed: random seed of the division, the target and the attacks.
         verbose: 0 for silence, 1 for a progress bar.
 
     Returns:
@@ -68,36 +68,37 @@ def evaluate(
 
     Raises:
         ValueError: an argument is out of range, or the folder belongs to another evaluation.
-        CalibrationError: too few images for a target.
+        CalibrationError: there are too few images for a target.
         ImageError: an image has the wrong shape, type or value range, or cannot be read.
     """
     require(len(target_fprs) > 0, "target_fprs", target_fprs, "one rate or more")
     for target_fpr in target_fprs:
         check_target(target_fpr)
-    bench = Bench(radar, images, labels, seed, batch_size)
-    target = bench.target(target_class)
-    threats = attacks if isinstance(attacks, Mapping) else _named(attacks)
+    experiment = Experiment(radar, images, labels, seed, batch_size)
+    target = experiment.target(target_class)
+    specs = attacks if isinstance(attacks, Mapping) else _named(attacks)
     rivals = defences if isinstance(defences, Mapping) else {}
     if not rivals:
-        n_fit = len(bench.fit)
+        n_fit = len(experiment.fit)
         rivals = {name: make_defence(name, radar, n_fit) for name in defences}
     require(bool(rivals), "defences", defences, "one defence or more")
-    about = bench.about(threats, rivals, target, n_attacked)
-    smallest_threshold(np.zeros(len(bench.calibration)), min(target_fprs))  # before the long work
+    about = experiment.about(specs, rivals, target, n_attacked)
+    n_calibration = len(experiment.calibration)
+    smallest_threshold(np.zeros(n_calibration), min(target_fprs))  # before the long work
     store = Store(None if folder is None else Path(folder), about["run"])
-    bar = keras.utils.Progbar(len(threats) + len(rivals) * (1 + len(threats)), verbose=verbose)
+    bar = keras.utils.Progbar(len(specs) + len(rivals) * (1 + len(specs)), verbose=verbose)
     mounted = {}
-    for name, threat in threats.items():
-        mounted[name] = bench.attacked(store, name, threat, target, n_attacked)
+    for name, spec in specs.items():
+        mounted[name] = experiment.attacked(store, name, spec, target, n_attacked)
         bar.add(1)
     answers = {
-        name: bench.ask(store, name, defence, mounted, target_fprs[0], bar)
+        name: experiment.ask(store, name, defence, mounted, target_fprs[0], bar)
         for name, defence in rivals.items()
     }
     return count(about, mounted, answers, target_fprs)
 
 
-def _named(names: Sequence[str]) -> dict[str, Threat]:
+def _named(names: Sequence[str]) -> dict[str, AttackSpec]:
     for name in names:
-        require(name in THREATS, "attacks", name, f"among {', '.join(THREATS)}")
-    return {name: THREATS[name] for name in names}
+        require(name in ATTACKS, "attacks", name, f"among {', '.join(ATTACKS)}")
+    return {name: ATTACKS[name] for name in names}

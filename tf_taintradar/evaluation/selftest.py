@@ -9,15 +9,15 @@ import numpy as np
 import numpy.typing as npt
 
 from tf_taintradar.detection.rules import DEFAULT, Paper
+from tf_taintradar.evaluation.attack_specs import AttackSpec
 from tf_taintradar.evaluation.metrics import FEW, Rate
 from tf_taintradar.evaluation.run import evaluate
-from tf_taintradar.evaluation.threats import Threat
 from tf_taintradar.model import TaintRadarModel
 
-_THREATS: Mapping[str, Threat] = MappingProxyType(
+_THREATS: Mapping[str, AttackSpec] = MappingProxyType(
     {
-        "universal patch": Threat(None, MappingProxyType({"diameter": 0.4, "steps": 150})),
-        "partial patches": Threat(1, MappingProxyType({"diameter": 0.3, "steps": 60})),
+        "universal patch": AttackSpec(None, MappingProxyType({"diameter": 0.4, "steps": 150})),
+        "partial patches": AttackSpec(1, MappingProxyType({"diameter": 0.3, "steps": 60})),
     }
 )
 _NAME = "detector"

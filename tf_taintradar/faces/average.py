@@ -45,8 +45,9 @@ def average_face(
     files = files_of(source)
     if files is None:
         raise ValueError(
-            "`cache` is for a folder or a list of files: only they can be compared with those of "
-            f"another run; received {type(source).__name__}. Leave it out, and keep the result."
+            "`cache` must be left out unless `source` is a folder or a list of files: only files "
+            "can be compared with those of another run. Received: a source of type "
+            f"{type(source).__name__}. Keep the result instead."
         )
     hashes = [_checksum(file) for file in files]
     store = Store(Path(cache), KEPT)

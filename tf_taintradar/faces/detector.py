@@ -18,7 +18,14 @@ from tf_taintradar.detection.rules import Bands, make_rule
 from tf_taintradar.evaluation.metrics import Rate
 from tf_taintradar.export.versions import export_savedmodel
 from tf_taintradar.faces.average import average_face
-from tf_taintradar.faces.glasses import DODGING, IMPERSONATION, Glasses, judge, read_faces, wear
+from tf_taintradar.faces.glasses import (
+    DODGING,
+    IMPERSONATION,
+    Glasses,
+    measure_glasses,
+    read_faces,
+    wear,
+)
 from tf_taintradar.faces.subjects import Photographs, Subjects, find_subjects
 from tf_taintradar.faces.transfer import Transfer, teach
 from tf_taintradar.faces.tuning import check_layer, fine_tune
@@ -131,7 +138,7 @@ def train_face_detector(
     require(calibrate_on in ("test", "folds"), "calibrate_on", calibrate_on, '"test" or "folds"')
     make_rule(variant)  # before the long work
     if fine_tuned is not None:
-        check_layer(network, fine_tuned)
+        check_layer(network, fine_tuned, "fine_tuned")
     common: dict[str, Any] = {"preprocessor": preprocessor, "batch_size": batch_size}
     common |= {"strategy": strategy, "seed": seed, "verbose": verbose}
     course = _Course(network, variant, fine_tuned, tuning_rate, out, common, settings)
@@ -153,7 +160,9 @@ def train_face_detector(
     n = min(n_wearers, len(learnt.subjects.names))
     given = {"steps": steps, "seed": seed, "verbose": verbose}
     worn = {kind: wear(radar, learnt.test, n, kind, **given) for kind in (IMPERSONATION, DODGING)}
-    glasses = {kind: judge(radar, on, benign["score"], batch_size) for kind, on in worn.items()}
+    glasses = {
+        kind: measure_glasses(radar, on, benign["score"], batch_size) for kind, on in worn.items()
+    }
     made = FaceDetector(radar, learnt, Rate.of(benign["is_adversarial"]), glasses)
     _write(made, worn[IMPERSONATION].images, out)
     return made

@@ -70,14 +70,13 @@ def wear(
         seed: of the attack.
         verbose: 1 for a progress bar.
     """
-    n_subjects = radar.classifier.output_shape[-1]
+    n_subjects = radar.opened.n_classes
     bar = keras.utils.Progbar(n_wearers, verbose=verbose, unit_name="pair")
     results = []
     for wearer in range(n_wearers):
         attack = EyeglassesAttack(
-            radar.classifier,
+            radar.opened,
             target_class=(wearer + 1) % n_subjects if kind == IMPERSONATION else None,
-            preprocessor=radar.preprocessor,
             steps=steps,
             seed=seed,
         )
@@ -92,7 +91,7 @@ def wear(
     )
 
 
-def judge(
+def measure_glasses(
     radar: TaintRadarModel, worn: Worn, benign: npt.NDArray[Any], batch_size: int = 16
 ) -> Glasses:
     """What the detector makes of glasses.
@@ -124,4 +123,4 @@ def read_faces(
         for file, label in zip(photographs.files, photographs.labels, strict=True)
         if label == subject
     ]
-    return np.stack([read_image(file, radar.classifier.input_shape[1:]) for file in files])
+    return np.stack([read_image(file, radar.opened.input_shape) for file in files])

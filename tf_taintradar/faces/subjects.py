@@ -12,6 +12,7 @@ import numpy.typing as npt
 from tf_taintradar.errors import ImageError
 from tf_taintradar.images.files import existing_folder, find_images, read_image
 from tf_taintradar.images.pixels import Shape
+from tf_taintradar.support.checks import check_integer
 from tf_taintradar.support.files import sha256_of
 
 _LOG = logging.getLogger(__name__)
@@ -85,14 +86,13 @@ class Subjects:
         Raises:
             ValueError: a subject has too few: at least one more than `n_train` are needed.
         """
-        if n_train < 1:
-            raise ValueError(f"`n_train` must be at least 1; received {n_train!r}.")
+        check_integer("n_train", n_train, 1)
         few = {name: n for name, n in self.counts().items() if n <= n_train}
         if few:
             listed = ", ".join(f"{name} ({n})" for name, n in list(few.items())[:5])
             raise ValueError(
-                f"`n_train` must leave one photograph of each subject to test with; received "
-                f"{n_train}, and {len(few)} subjects have no more: {listed}. Take fewer, add "
+                "`n_train` must leave one photograph of each subject to test with. Received: "
+                f"{n_train}. {len(few)} subjects have no more: {listed}. Take fewer, add "
                 "photographs, or remove these subjects."
             )
         rng = np.random.default_rng(seed)
@@ -124,7 +124,7 @@ def find_subjects(folder: str | os.PathLike[str], input_shape: Shape) -> Subject
     people = sorted(p for p in root.glob("*") if p.is_dir() and not p.name.startswith("."))
     if len(people) < 2:
         raise ImageError(
-            f"{str(root)!r} must hold a sub-folder for each of at least two subjects; it has "
+            f"{str(root)!r} must hold a sub-folder for each of at least two subjects. It has "
             f"{len(people)}."
         )
     files: list[Path] = []

@@ -179,7 +179,7 @@ def _embedding(network: keras.Model, kept: str) -> keras.Model:
     except ValueError as error:
         names = ", ".join(layer.name for layer in network.layers[-6:])
         raise UnsupportedClassifierError(
-            f"`kept` must name a layer of the network; it has none called {kept!r}. Its last ones: "
+            f"`kept` must name a layer of the network. Received: {kept!r}. Its last layers: "
             f"{names}."
         ) from error
     if len(output.shape) == 4:

@@ -96,17 +96,21 @@ def _freeze(model: keras.Model, first: str) -> None:
         layer.trainable = is_upper and not isinstance(layer, keras.layers.BatchNormalization)
 
 
-def check_layer(model: keras.Model, first: str) -> int:
-    """The number of the layer called `first`.
+def check_layer(model: keras.Model, first: str, argument: str = "first") -> int:
+    """The index of a layer in a model.
+
+    Args:
+        model: the network.
+        first: name of the layer.
+        argument: name of the argument that holds it, for the error.
 
     Raises:
-        UnsupportedClassifierError: there is none.
+        UnsupportedClassifierError: the model has no such layer.
     """
     names = [layer.name for layer in model.layers]
     if first not in names:
         raise UnsupportedClassifierError(
-            f"The first layer to tune must be one of the classifier's; it has none called "
-            f"{first!r}. Those with weights: "
-            f"{', '.join(layer.name for layer in model.layers if layer.weights)}."
+            f"`{argument}` must name a layer of the classifier. Received: {first!r}. Its layers "
+            f"with weights: {', '.join(layer.name for layer in model.layers if layer.weights)}."
         )
     return names.index(first)

@@ -15,6 +15,7 @@ from PIL import Image, ImageOps
 
 from tf_taintradar.errors import ImageError
 from tf_taintradar.images.pixels import Shape, as_batch, as_pixels
+from tf_taintradar.support.checks import check_integer
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"})
 
@@ -43,8 +44,8 @@ def read_image(path: str | os.PathLike[str], input_shape: Shape) -> npt.NDArray[
     height, width, channels = input_shape
     if channels not in (1, 3):
         raise ImageError(
-            f"Files can be read for classifiers of 1 or 3 channels; this one takes {channels}. "
-            "Pass the images as arrays."
+            f"`input_shape` must have 1 or 3 channels for files to be read. Received: {channels} "
+            "channels. Pass the images as arrays."
         )
     try:
         image = _decode(path, "RGB" if channels == 3 else "L")
@@ -153,8 +154,7 @@ def iterate_batches(source: Any, input_shape: Shape, batch_size: int) -> Iterato
             take, or is a dataset that is not batched or never ends.
         ValueError: `batch_size` is less than 1.
     """
-    if batch_size < 1:
-        raise ValueError(f"`batch_size` must be at least 1; received {batch_size}.")
+    check_integer("batch_size", batch_size, 1)
     if isinstance(source, tf.data.Dataset):
         return _dataset_batches(source, input_shape, batch_size)
     files = files_of(source)
@@ -237,12 +237,12 @@ def _check_dataset(dataset: tf.data.Dataset) -> None:
     spec = spec[0] if isinstance(spec, tuple) else spec
     if not isinstance(spec, tf.TensorSpec):
         raise ImageError(
-            "A dataset must yield images or tuples that begin with images; this one yields "
+            "A dataset must yield images or tuples that begin with images. Received: "
             f"{dataset.element_spec}. Pick the images first: dataset.map(lambda d: d['image'])."
         )
     if spec.shape.rank == 3:
         raise ImageError(
-            f"A dataset must yield batches of images; this one yields single images {spec.shape}. "
+            f"A dataset must yield batches of images. Received: single images {spec.shape}. "
             "Pass dataset.batch(32)."
         )
     if dataset.cardinality() == tf.data.INFINITE_CARDINALITY:

@@ -88,13 +88,14 @@ def as_batch(images: Any, input_shape: Shape, *, argument: str = "images") -> np
         array = np.asarray(images)
     except ValueError as error:
         raise ImageError(
-            f"`{argument}` must be images of one size; these do not stack into an array ({error}). "
+            f"`{argument}` must be images of one size. Received: images that do not stack into an "
+            f"array ({error}). "
             "Resize them first, e.g. with tf.image.resize, or pass their files, which are resized."
         ) from error
     if array.dtype.kind not in "iuf":
         raise ImageError(
-            f"`{argument}` must be raw pixels, integers or floats from 0 to 255; "
-            f"received dtype {array.dtype}. Convert them first, e.g. with .astype('float32')."
+            f"`{argument}` must be raw pixels, integers or floats from 0 to 255. "
+            f"Received: dtype {array.dtype}. Convert them first, e.g. with .astype('float32')."
         )
     check_shape(array.shape, input_shape, argument=argument)
     return array
@@ -125,7 +126,7 @@ def check_shape(shape: Any, input_shape: Shape, *, argument: str = "images") -> 
         remedy = _shape_remedy(shape, input_shape, argument)
     expected = ", ".join(map(str, input_shape))
     raise ImageError(
-        f"`{argument}` must have shape (batch, {expected}); received {shape}. {remedy}"
+        f"`{argument}` must have shape (batch, {expected}). Received: {shape}. {remedy}"
     )
 
 
@@ -152,10 +153,10 @@ def _shape_remedy(shape: tuple[int, ...], input_shape: tuple[int, ...], argument
 def _check_range(pixels: npt.NDArray[np.float32], argument: str) -> None:
     low, high = float(pixels.min()), float(pixels.max())
     if not np.isfinite([low, high]).all():
-        raise ImageError(f"`{argument}` must be finite; received NaN or infinite values.")
+        raise ImageError(f"`{argument}` must be finite. Received: NaN or infinite values.")
     if low < 0 or high > 255:
         raise ImageError(
-            f"`{argument}` must be raw pixels from 0 to 255; received values from {low:g} to "
+            f"`{argument}` must be raw pixels from 0 to 255. Received: values from {low:g} to "
             f"{high:g}. If they are preprocessed, pass them raw: the `preprocessor` is applied "
             f"inside. If a resize overshot, clip them: np.clip({argument}, 0, 255)."
         )
@@ -167,6 +168,6 @@ def _check_not_unit_range(pixels: npt.NDArray[np.float32], argument: str) -> Non
     if suspects.size:
         row = suspects[0]
         raise ImageError(
-            f"`{argument}` must be raw pixels from 0 to 255; the largest value of image {row} is "
-            f"{brightest[row]:g}, which looks like pixels from 0 to 1: multiply by 255."
+            f"`{argument}` must be raw pixels from 0 to 255. Received: {brightest[row]:g} as the "
+            f"largest value of image {row}, which looks like pixels from 0 to 1: multiply by 255."
         )

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from tf_taintradar.support.checks import require
+from tf_taintradar.support.checks import check_integer, check_positive, require
 from tf_taintradar.vggface.release import download, weights_file
 from tf_taintradar.vggface.weights import load_weights
 
@@ -51,8 +51,8 @@ def VGGFace(  # noqa: N802
     Source: Parkhi, Vedaldi, Zisserman, "Deep Face Recognition", BMVC 2015; layer names of the
     package keras-vggface, with `_` for `/`, which Keras 3 does not allow.
     """
-    require(classes >= 2, "classes", classes, "at least 2")
-    require(width > 0, "width", width, "above 0")
+    check_integer("classes", classes, 2)
+    check_positive("width", width)
     fits = len(input_shape) == 3 and input_shape[2] == 3 and min(input_shape[:2]) >= _SMALLEST
     require(fits, "input_shape", input_shape, f"(H, W, 3), {_SMALLEST} x {_SMALLEST} at least")
     inputs = keras.Input(input_shape)

@@ -73,8 +73,8 @@ def label_names(path: str | os.PathLike[str] | None = None) -> list[str]:
         raise WeightsError(f"Cannot read names from {os.fspath(file)!r}: {error}.") from error
     if names.ndim != 1 or names.dtype.kind not in "US":
         raise WeightsError(
-            f"{os.fspath(file)!r} must hold one name a label; it holds {names.dtype} of shape "
-            f"{names.shape}."
+            f"{os.fspath(file)!r} must hold a name for each label. Received: {names.dtype} of "
+            f"shape {names.shape}."
         )
     return [name.strip().replace("_", " ") for name in names.astype(str).tolist()]
 

@@ -26,7 +26,7 @@ def draw_verdict(
     Returns:
         (H, W, 3) uint8, a new frame of the same size.
     """
-    colour = _GREY if is_adversarial is None else _RED if is_adversarial else _GREEN
+    color = _GREY if is_adversarial is None else _RED if is_adversarial else _GREEN
     height, width = frame.shape[:2]
     picture = Image.fromarray(frame)
     draw = ImageDraw.Draw(picture)
@@ -38,8 +38,8 @@ def draw_verdict(
             left, top, right, bottom = bounds
             draw.rectangle((left, top, right - 1, bottom - 1), outline=_RED, width=thick)
     bar = max(11, round(_BAR * height))
-    draw.rectangle((0, height - bar, width, height), fill=colour)
+    draw.rectangle((0, height - bar, width, height), fill=color)
     font = ImageFont.load_default(size=max(9, round(0.8 * bar)))
     draw.text((thick + 1, height - bar), text, fill=(255, 255, 255), font=font)
-    draw.rectangle((0, 0, width - 1, height - 1), outline=colour, width=thick)
+    draw.rectangle((0, 0, width - 1, height - 1), outline=color, width=thick)
     return np.asarray(picture)

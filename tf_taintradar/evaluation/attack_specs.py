@@ -1,0 +1,108 @@
+"""The attacks of an evaluation: specifications of attacks to run, and ready attacked images."""
+
+import dataclasses
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tf_taintradar.attacks import AdversarialPatch, AttackResult
+from tf_taintradar.attacks.apply_and_classify import groups_of
+from tf_taintradar.classifier.opened import OpenedClassifier
+from tf_taintradar.support.checks import check_integer
+
+Pixels = npt.NDArray[np.uint8]
+
+
+@dataclasses.dataclass(frozen=True)
+class Attacked:
+    """Images that have been attacked already.
+
+    Attributes:
+        images: (m, H, W, c) uint8 raw pixels.
+        index: (m,) int, indices of the original images among those passed to `evaluate`.
+        target: the label that the attacker wants; None: any but the one of the clean image.
+    """
+
+    images: Pixels
+    index: npt.NDArray[np.integer[Any]]
+    target: int | None
+
+
+@dataclasses.dataclass(frozen=True)
+class AttackSpec:
+    """The specification of an attack with patches.
+
+    Attributes:
+        images_per_patch: number of images that share a patch; None: all images share one.
+        settings: arguments of `AdversarialPatch`, except the classifier and the target.
+    """
+
+    images_per_patch: int | None
+    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.images_per_patch is not None:
+            check_integer("images_per_patch", self.images_per_patch, 1)
+
+    def run(
+        self,
+        classifier: OpenedClassifier,
+        images: npt.NDArray[np.float32],
+        target: int | None,
+        seed: int,
+        verbose: int,
+    ) -> list[AttackResult]:
+        """Runs the attack.
+
+        Args:
+            classifier: the opened classifier.
+            images: (n, H, W, c) float32 raw pixels, 0..255.
+            target: the label that the attacker wants; None: any but the one of the clean image.
+            seed: random seed, unless `settings` has one.
+            verbose: 1 for a progress bar of each patch, 0 for silence.
+
+        Returns:
+            The results of all groups of images that share a patch, in the order of the images.
+        """
+        settings = {"seed": seed, **self.settings, "target_class": target}
+        if self.images_per_patch == 1:
+            return [AdversarialPatch(classifier, **settings).partial(images, verbose=verbose)]
+        groups = groups_of(len(images), self.images_per_patch or len(images))
+        return [
+            AdversarialPatch(classifier, **{**settings, "seed": settings["seed"] + i}).universal(
+                images[group], verbose=verbose
+            )
+            for i, group in enumerate(groups)
+        ]
+
+    mount = run
+    """The name of `run` in earlier versions."""
+
+    def __str__(self) -> str:
+        """The specification in one line."""
+        made = {1: "one patch an image", None: "one patch for all"}
+        whom = made.get(self.images_per_patch, f"one patch for {self.images_per_patch} images")
+        return ", ".join([whom, *(f"{k}={v!r}" for k, v in self.settings.items())])
+
+
+def _spec(images_per_patch: int, **settings: Any) -> AttackSpec:
+    return AttackSpec(images_per_patch, MappingProxyType(settings))
+
+
+ATTACKS: Mapping[str, AttackSpec] = MappingProxyType(
+    {
+        "universal-corner-40": _spec(16, diameter=0.4, place="bottom_right", steps=80),
+        "universal-30": _spec(16, diameter=0.3, steps=150),
+        "partial-corner-30": _spec(1, diameter=0.3, place="bottom_right", steps=80),
+        "partial-30": _spec(1, diameter=0.3, steps=80),
+        "star-40": _spec(1, diameter=0.4, shape="star", steps=100),
+        "two-20": _spec(1, diameter=0.2, n_patches=2, steps=100),
+    }
+)
+"""The default attacks of `evaluate`, named by their kind, place and size in per cent."""
+
+Threat, THREATS = AttackSpec, ATTACKS
+"""The names of `AttackSpec` and `ATTACKS` in earlier versions."""

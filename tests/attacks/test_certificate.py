@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from test_detection import attacked_image, pencil_classifier
+from pencil import attacked_image, pencil_classifier
 
 from tf_taintradar import TaintRadarModel
 from tf_taintradar.attacks import AdaptivePatch, certify

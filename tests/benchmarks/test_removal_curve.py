@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
-from test_detection import attacked_image, pencil_classifier
-from test_occlusion import BEFORE, WITHOUT, strength
+from pencil import BEFORE, WITHOUT, attacked_image, pencil_classifier, strength
 
 from tf_taintradar.classifier.opened import open_classifier
 
@@ -29,7 +28,7 @@ def test_a_small_run(removal_curve, patch_folder, patch_arguments, capsys, tmp_p
 
 
 def test_ranks_and_falls_are_those_of_the_head(removal_curve):
-    """The pencil network of test_occlusion.py: without one cell, four, nine of the 16."""
+    """The pencil network of pencil.py: without one cell, four, nine of the 16."""
     opened, image = open_classifier(pencil_classifier()), np.uint8(attacked_image())
     areas, ranks, falls = removal_curve.remove(opened, image, batch_size=1)
     np.testing.assert_allclose(areas, [1 / 16, 4 / 16, 9 / 16])

@@ -2,14 +2,13 @@
 
 The windows of a 4x4 image are the nine of 2x2 pixels. Its network sees the channels' means alone,
 and what is painted is the mean outside: it answers what it would answer for the other 12 pixels. In
-the first window are the four red ones: without them m_r = 0 and m_g = 80, as in test_occlusion.py.
+the first window are the four red ones: without them m_r = 0 and m_g = 80, as in pencil.py.
 """
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from test_detection import HEAD, attacked_image, pencil_classifier, run
-from test_occlusion import BEFORE, WITHOUT, strength
+from pencil import BEFORE, HEAD, WITHOUT, attacked_image, pencil_classifier, run, strength
 
 from tf_taintradar import TaintRadarModel
 from tf_taintradar.classifier.opened import open_classifier

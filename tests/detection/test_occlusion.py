@@ -1,6 +1,6 @@
 """Windows out of the feature map: the pencil network again, worked out by hand.
 
-Its critical map is largest in the two brightest red pixels, top left (see test_detection.py). The
+Its critical map is largest in the two brightest red pixels, top left (see pencil.py). The
 windows of a 4x4 map are 1x1 and 2x2 cells, its bands one and two rows. Without the pixel top left,
 the 15 others have m_r = (365 - 160) / 15 = 41 / 3 and m_g = 960 / 15 = 64; without the four red
 ones m_r = 0 and m_g = 80. Without the first row m_r = 45 / 12 and m_g = 800 / 12, without two rows
@@ -10,7 +10,7 @@ again 0 and 80.
 import numpy as np
 import pytest
 import tensorflow as tf
-from test_detection import attacked_image, pencil_classifier, run
+from pencil import BEFORE, WITHOUT, attacked_image, pencil_classifier, run, strength
 
 from tf_taintradar.classifier.opened import open_classifier
 from tf_taintradar.detection.bands import lost_share
@@ -22,15 +22,7 @@ from tf_taintradar.detection.pipeline import detect
 from tf_taintradar.detection.windows import average_outside, most_critical, take_out, to_pixels
 from tf_taintradar.fills import Constant
 
-BEFORE = [2.28125, 1.859375, 1.5]
-WITHOUT = [[41 / 30, -41 / 60 + 3.2, 1.6], [0.0, 4.0, 2.0]]
 WITHOUT_ROWS = [[0.375, -0.1875 + 10 / 3, 5 / 3], [0.0, 4.0, 2.0]]
-
-
-def strength(logits):
-    """Log-probability and lead of label 0."""
-    z = np.array(logits)
-    return z[0] - np.log(np.exp(z).sum()) + z[0] - z[1:].max()
 
 
 @pytest.fixture(scope="module")

@@ -103,7 +103,7 @@ def test_what_cannot_be_certified(small_classifier, images):
     new = TaintRadarModel(small_classifier, variant="cover")
     radar = TaintRadarModel(small_classifier, variant="cover", score_threshold=1.0)
     places = np.ones(images.shape[:3])
-    with pytest.raises(ValueError, match="`radar` must be of variant 'cover', this one's is"):
+    with pytest.raises(ValueError, match="`radar` must have a rule with covering windows"):
         certify(other, images, places)
     with pytest.raises(NotCalibratedError):
         certify(new, images, places)

@@ -34,23 +34,6 @@ Place = Annotated[
 ]
 
 
-@dataclasses.dataclass
-class Counts:
-    """What became of the attacked images.
-
-    Attributes:
-        n_images: how many there are.
-        succeeded: on how many the classifier answers what the attacker wants.
-        flagged: how many of those the detector flags; None if it has no threshold.
-        recovered: on how many of the flagged ones it finds the label of the clean image; likewise.
-    """
-
-    n_images: int
-    succeeded: int
-    flagged: int | None
-    recovered: int | None
-
-
 @app.command()
 @with_detector("preprocessor", "class_names")
 def attack(
@@ -166,14 +149,16 @@ def _run(
         return getattr(attack, kind)(pixels, verbose=verbose), files
 
 
-def _count(radar: "TaintRadarModel", result: "AttackResult", batch_size: int) -> Counts:
+def _count(radar: "TaintRadarModel", result: "AttackResult", batch_size: int) -> tables.Counts:
     n_images, success = len(result.images), result.success
     if radar.threshold is None:
-        return Counts(n_images, int(success.sum()), None, None)
+        return tables.Counts(n_images, int(success.sum()), None, None)
     found = radar.predict(result.images, batch_size=batch_size, verbose=0)
     is_flagged = found["is_adversarial"] & success
     is_recovered = is_flagged & (found["recovered_label"] == result.clean_labels)
-    return Counts(n_images, *(int(is_it.sum()) for is_it in (success, is_flagged, is_recovered)))
+    return tables.Counts(
+        n_images, *(int(is_it.sum()) for is_it in (success, is_flagged, is_recovered))
+    )
 
 
 def _names(files: list[Path]) -> list[str]:

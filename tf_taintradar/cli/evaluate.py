@@ -12,6 +12,7 @@ from tf_taintradar.cli.attack import find_label
 from tf_taintradar.cli.opening import with_detector
 from tf_taintradar.cli.program import app
 from tf_taintradar.cli.quiet import progress_on_stderr, warnings_on_stderr
+from tf_taintradar.evaluation import ATTACKS, DEFENCES
 
 if TYPE_CHECKING:
     from tf_taintradar.model import TaintRadarModel
@@ -38,17 +39,13 @@ def evaluate(
     labels: Labels = None,
     attack: Annotated[
         list[str] | None,
-        typer.Option(
-            help="universal-corner-40, universal-30, partial-corner-30, partial-30, star-40 or "
-            "two-20; may be repeated. By default all."
-        ),
+        typer.Option(help=f"An attack, may be repeated; by default all: {', '.join(ATTACKS)}."),
     ] = None,
     defence: Annotated[
         list[str] | None,
         typer.Option(
-            help="taintradar, taintradar-bands, taintradar-cover, taintradar-paper, sentinet, "
-            "local-gradients-smoothing, watermarking, patchcleanser or jujutsu; may be repeated. "
-            "By default four that need no OpenCV."
+            help="A defence, may be repeated; by default four that need no OpenCV. Possible: "
+            f"{', '.join(DEFENCES)}."
         ),
     ] = None,
     target: Target = None,

@@ -9,6 +9,7 @@ from tf_taintradar.cli import options, tables
 from tf_taintradar.cli.opening import open_detector
 from tf_taintradar.cli.program import app
 from tf_taintradar.cli.quiet import import_tensorflow, progress_on_stderr, warnings_on_stderr
+from tf_taintradar.detection.rules import Bands
 
 
 @app.command(name="vggface-train")
@@ -42,13 +43,7 @@ def vggface_train(
         typer.Option(help="The first layer that learns the subjects, too, for instance conv5_1."),
     ] = None,
     tuning_rate: Annotated[float, typer.Option(help="The learning rate of --fine-tune.")] = 1e-5,
-    variant: Annotated[
-        str,
-        typer.Option(
-            help="How the detector removes and decides: bands (for what is worn), occlusion (for "
-            "patches) or paper."
-        ),
-    ] = "bands",
+    variant: options.Variant = Bands.name,
     calibrate_on: Annotated[
         Literal["test", "folds"],
         typer.Option(

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from tf_taintradar.detection.rules import RULES
+
 
 def _keras_file(path: Path) -> Path:
     if path.suffix != ".keras":
@@ -46,13 +48,10 @@ Preprocessor = Annotated[
 FeatureLayer = Annotated[
     str | None, typer.Option(help="The classifier's layer to look at; by default found.")
 ]
+_RULES = "; ".join(f"{rule.name} ({rule.purpose})" for rule in RULES.values())
 Variant = Annotated[
     str | None,
-    typer.Option(
-        help="How a new detector removes and decides: occlusion (the default), bands (for aligned "
-        "faces), cover (for attackers who know it) or paper, which --top-k and --rank-threshold "
-        "mean, too.",
-    ),
+    typer.Option(help=f"How a new detector removes a region and scores it: {_RULES}."),
 ]
 ClassNames = Annotated[
     Path | None,

@@ -1,5 +1,6 @@
 """What the commands print for people to read."""
 
+import dataclasses
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,13 +13,30 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from tf_taintradar.calibration.record import Calibration
-    from tf_taintradar.cli.attack import Counts
     from tf_taintradar.cli.rows import Row
     from tf_taintradar.demo.show import Outcome
     from tf_taintradar.evaluation import SelfTest
     from tf_taintradar.faces.detector import FaceDetector
 
 _WIDE = 10_000  # columns of what is no terminal: nothing is cut off or wrapped
+
+
+@dataclasses.dataclass
+class Counts:
+    """How many attacks succeeded, and how many of those were noticed.
+
+    Attributes:
+        n_images: how many there are.
+        succeeded: on how many the classifier answers what the attacker wants.
+        flagged: how many of those the detector flags; None if it has no threshold.
+        recovered: on how many of the flagged ones it finds the label of the clean image;
+            None if it has no threshold.
+    """
+
+    n_images: int
+    succeeded: int
+    flagged: int | None
+    recovered: int | None
 
 
 def print_rows(rows: "Sequence[Row]") -> None:
@@ -69,7 +87,7 @@ def print_outcomes(outcomes: "Sequence[Outcome]") -> None:
     _print(table)
 
 
-def print_attack(counts: "Counts") -> None:
+def print_attack(counts: Counts) -> None:
     """Prints how many attacks succeeded, and how many of those were noticed."""
     numbers = ["images", "attack succeeded", "flagged of those", "label recovered of those"]
     table = Table(*(Column(name, justify="right") for name in numbers))

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tf_taintradar.baselines.base import Baseline
 from tf_taintradar.detection.pipeline import Tensors
+from tf_taintradar.detection.windows import grid, stretches
 from tf_taintradar.detection.ranks import lead
 from tf_taintradar.support.checks import check_fraction, check_integer, require
 
@@ -87,14 +88,16 @@ def cover(size: tuple[int, int], patch_size: float, n_masks: int) -> npt.NDArray
     Returns:
         (m, H, W) bool, True where a mask hides; m is at most n_masks².
     """
-    rows, columns = (_cover_line(length, patch_size, n_masks) for length in size)
-    return np.array([row[:, None] & column for row in rows for column in columns])
+    down, across = (_lines(length, patch_size, n_masks) for length in size)
+    rows, columns = grid(down, across)
+    return rows[:, :, None] & columns[:, None]
 
 
-def _cover_line(length: int, patch_size: float, n_masks: int) -> list[npt.NDArray[np.bool_]]:
+def _lines(length: int, patch_size: float, n_masks: int) -> npt.NDArray[np.bool_]:
+    """The rows or columns (k, length) of the masks, along one axis."""
     patch = max(1, round(patch_size * length))
     stride = -(-(length - patch + 1) // n_masks)
-    mask = patch + stride - 1
-    starts = dict.fromkeys(min(i * stride, length - mask) for i in range(n_masks))
-    places = np.arange(length)
-    return [(places >= start) & (places < start + mask) for start in starts]
+    side = patch + stride - 1
+    return stretches(
+        length, side, np.unique(np.minimum(stride * np.arange(n_masks), length - side))
+    )

@@ -8,8 +8,8 @@ import tensorflow as tf
 
 from tf_taintradar.baselines.base import Baseline
 from tf_taintradar.detection.pipeline import Tensors
-from tf_taintradar.detection.windows import grid, stretches
 from tf_taintradar.detection.ranks import lead
+from tf_taintradar.detection.windows import grid, stretches
 from tf_taintradar.support.checks import check_fraction, check_integer, require
 
 

@@ -53,13 +53,14 @@ def test_a_version_is_written_and_answers_as_the_detector(tmp_path):
         np.testing.assert_allclose(answers[name], values, rtol=0, atol=1e-6, err_msg=name)
 
 
-def test_without_the_extra_serving_it_warns_in_one_line(monkeypatch, tmp_path):
+def test_without_the_extra_serving_it_warns_in_one_line(monkeypatch, tmp_path, caplog):
     monkeypatch.setitem(sys.modules, "tensorflow_serving.apis.prediction_log_pb2", None)
     result = run("radar.keras", tmp_path / "radar")
     assert (result.exit_code, result.stdout) == (0, f"SavedModel: {tmp_path / 'radar' / '1'}\n")
     (line,) = result.stderr.splitlines()
     assert line.startswith("Warning: Exported without warm-up requests")
     assert line.endswith('pip install "tf_taintradar[serving]"')
+    assert caplog.records == []  # TensorFlow may have a handler of its own, which prints it again
 
 
 def test_the_settings_of_a_plain_classifier_are_given(tmp_path):

@@ -25,13 +25,15 @@ def progress_on_stderr() -> Iterator[int]:
 
 @contextlib.contextmanager
 def warnings_on_stderr() -> Iterator[None]:
-    """Prints what the package warns of."""
+    """Prints what the package warns of, once: other handlers do not see it."""
     logger, echo = logging.getLogger("tf_taintradar"), _Echo(logging.WARNING)
+    propagated, logger.propagate = logger.propagate, False
     logger.addHandler(echo)
     try:
         yield
     finally:
         logger.removeHandler(echo)
+        logger.propagate = propagated
 
 
 class _Echo(logging.Handler):

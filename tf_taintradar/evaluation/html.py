@@ -24,7 +24,7 @@ img { max-width: 100% }
 
 
 def page(found: "Evaluation") -> str:
-    """The HTML page: tables, ROC curves of each attack, and examples with the defences' verdicts."""
+    """The HTML page: tables, ROC curves, and examples with the defences that flag them."""
     parts = [f"<p>{html.escape(report.summary(found))}</p><p>{html.escape(report.LEGEND)}</p>"]
     for title, (header, rows) in report.tables(found).items():
         parts.append(f"<h2>{html.escape(title)}</h2>{_table(header, rows)}")

@@ -133,7 +133,7 @@ class Evaluation:
         return html.page(self)
 
     def write(self, folder: Any) -> list[Path]:
-        """Writes `report.md`, `report.json` and `report.html` into a folder; returns their paths."""
+        """Writes `report.md`, `.json` and `.html` into a folder and returns their paths."""
         texts = {"md": self.to_markdown(), "json": self.to_json(), "html": self.to_html()}
         paths = []
         for suffix, text in texts.items():

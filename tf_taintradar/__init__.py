@@ -56,7 +56,6 @@ _FORMER = {
     "image_files": "images.files",
     "logits": "classifier.logits",
     "occlusion": "detection.occlusion",
-    "opencv": "support.opencv",
     "paper": "detection.paper",
     "pipeline": "detection.pipeline",
     "precision": "classifier.precision",

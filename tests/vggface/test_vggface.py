@@ -145,7 +145,7 @@ def test_arguments_are_checked(change):
 
 def test_what_cannot_be_taken_over(small, tmp_path):
     assert from_keras_vggface(small) is small
-    with pytest.raises(WeightsError, match="holds weights alone"):
+    with pytest.raises(WeightsError, match="holds only weights: build the network first"):
         from_keras_vggface(write(tmp_path / "face.h5", small))
     with pytest.raises(WeightsError, match="`network` must be a model"):
         from_keras_vggface(3)

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from tf_taintradar.support.opencv import import_cv2
+from tf_taintradar.support.extras import import_extra
 
 _SMALLEST = 0.2  # of a segment, as a fraction of the image's sides
 
@@ -25,7 +25,7 @@ class SelectiveSearch:
     """
 
     def __init__(self, n_segments: int) -> None:
-        cv2 = import_cv2("The selective search of SentiNet", "baselines")
+        cv2 = import_extra("cv2", feature="The selective search of SentiNet", extra="baselines")
         self.n_segments = n_segments
         self._search = cv2.ximgproc.segmentation.createSelectiveSearchSegmentation()
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 from tf_taintradar.baselines.base import Baseline
 from tf_taintradar.detection.pipeline import Tensors
 from tf_taintradar.support.checks import check_fraction, check_integer
-from tf_taintradar.support.opencv import import_cv2
+from tf_taintradar.support.extras import import_extra
 
 _GUIDED = "TfTaintradarGuidedRelu"
 
@@ -63,7 +63,9 @@ class DigitalWatermarking(Baseline):
         self.density = density
         self.margin = check_integer("margin", margin, 0)
         self.radius = check_integer("radius", radius, 1)
-        self._cv2 = import_cv2("The inpainting of DigitalWatermarking", "baselines")
+        self._cv2 = import_extra(
+            "cv2", feature="The inpainting of DigitalWatermarking", extra="baselines"
+        )
         self._look = self._compile(self._clusters)
         self._logits = self._compile(self._classifier.logits)
 

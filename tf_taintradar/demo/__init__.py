@@ -1,1 +1,1 @@
-"""The offline demo: scenes the program draws itself and the small classifier that names them."""
+"""The offline demo: scenes drawn by the program, and the small classifier that names them."""

@@ -1,7 +1,7 @@
-"""Faces of people who do not exist, drawn by the program.
+"""Drawn faces of people who do not exist.
 
-A subject is a set of proportions, colors and a haircut; a photograph adds what is not the person:
-pose, expression, light, background, clothes, noise.
+A subject is a set of proportions, colors and a haircut; a photograph adds everything else: pose,
+expression, light, background, clothes, noise.
 """
 
 from typing import Any
@@ -17,12 +17,12 @@ _HAIR = ("none", "short", "long", "fringe", "curls")
 def draw_face(
     subject: int, photograph: int, *, seed: int = 0, size: int = 224
 ) -> NDArray[np.uint8]:
-    """A photograph of a subject.
+    """Draws a photograph of a subject.
 
     Args:
-        subject: who, from 0.
-        photograph: which of their photographs, from 0.
-        seed: of all people.
+        subject: number of the subject, from 0.
+        photograph: number of the photograph, from 0.
+        seed: random seed of all subjects.
         size: side of the picture, in pixels.
 
     Returns:
@@ -36,8 +36,8 @@ def draw_face(
     _paint(ImageDraw.Draw(layer), person, rng, side)
     angle, zoom = rng.uniform(-12, 12), rng.uniform(0.9, 1.08)
     shift = rng.uniform(-0.05, 0.05, 2) * side
-    centre, wide = side / 2, side / zoom
-    box = (centre - wide / 2, centre - wide / 2, centre + wide / 2, centre + wide / 2)
+    center, wide = side / 2, side / zoom
+    box = (center - wide / 2, center - wide / 2, center + wide / 2, center + wide / 2)
     layer = layer.rotate(angle, Image.Resampling.BILINEAR, translate=(int(shift[0]), int(shift[1])))
     layer = layer.resize((side, side), Image.Resampling.BILINEAR, box=_inside(box, side))
     background.paste(layer, (0, 0), layer)
@@ -51,7 +51,7 @@ def draw_face(
 
 
 def _person(rng: np.random.Generator) -> dict[str, Any]:
-    """What makes a face that of one person: lengths as fractions of the picture."""
+    """The features of one person; lengths are fractions of the picture."""
     skin = np.array([235, 190, 160]) * rng.uniform(0.45, 1.05) + rng.normal(0, 8, 3)
     hair = np.array([[30, 25, 20], [90, 60, 35], [190, 150, 80], [150, 70, 40], [170, 170, 170]])
     return {

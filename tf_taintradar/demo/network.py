@@ -1,21 +1,21 @@
-"""The demo's classifier: a small VGG that two cores train in minutes."""
+"""The demo's classifier: a small VGG that trains in minutes on two cores."""
 
 import keras
 from keras import layers
 
 
 def build_classifier(classes: int = 72) -> keras.Model:
-    """An untrained network, its layers named as in VGG; it holds no preprocessing.
+    """Builds an untrained network with VGG's layer names and without preprocessing.
 
-    The last convolution, `block4_conv2`, answers a feature map `(batch, 12, 12, 96)`; after it
-    lie two fully connected layers, as in VGG.
+    The last convolution, `block4_conv2`, outputs a feature map (b, 12, 12, 96); two fully connected
+    layers follow, as in VGG.
 
     Args:
-        classes: How many labels it tells apart.
+        classes: number of labels.
 
     Returns:
-        A functional model: preprocessed images `(batch, 96, 96, 3)` float32 in [-1, 1], that is
-        `pixels / 127.5 - 1`, to probabilities `(batch, classes)` float32.
+        A Functional model from preprocessed images (b, 96, 96, 3) float32 in [-1, 1], that is
+        `pixels / 127.5 - 1`, to probabilities (b, classes) float32.
     """
     images = keras.Input((96, 96, 3), name="images")
     x = _block(images, 1, filters=16, convolutions=1)
@@ -32,7 +32,7 @@ def build_classifier(classes: int = 72) -> keras.Model:
 def _block(
     x: keras.KerasTensor, number: int, *, filters: int, convolutions: int
 ) -> keras.KerasTensor:
-    """3x3 convolutions that keep the size, then a pooling that halves it."""
+    """The output of 3x3 convolutions that keep the size, and a pooling that halves it."""
     for i in range(1, convolutions + 1):
         x = layers.Conv2D(
             filters,

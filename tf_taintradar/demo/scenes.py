@@ -1,9 +1,9 @@
-"""Scenes for the demo, drawn by the program: textured shapes strewn over a cluttered background.
+"""Drawn scenes for the demo: textured shapes scattered over a cluttered background.
 
-A class is a texture and a shape ("striped star"), and a scene holds several of them, as a scene in
-a photograph holds evidence in many places. Colors, places, sizes, rotation, intruders of other
-classes, background, lighting and noise say nothing about the class. Scenes are drawn at twice the
-size and averaged down.
+A class is a texture and a shape ("striped star"). A scene shows several objects of its class, as a
+photograph shows evidence in many places. Colors, places, sizes, rotation, objects of other classes,
+background, lighting and noise are independent of the class. Scenes are drawn at twice their size
+and averaged down.
 """
 
 from collections.abc import Callable, Iterable
@@ -24,18 +24,18 @@ _CELLS = 2  # a side of the grid that keeps objects apart
 def draw_scenes(
     n: int, *, seed: int, size: int = 96
 ) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
-    """Random scenes and their classes.
+    """Draws random scenes.
 
-    Scene `i` of a seed is always the same, whatever `n` is.
+    Scene `i` of a seed is always the same, independent of `n`.
 
     Args:
-        n: How many scenes.
-        seed: Not negative; scenes of different seeds are independent.
-        size: Height and width in pixels, at least 16.
+        n: number of scenes.
+        seed: random seed, >= 0; scenes of different seeds are independent.
+        size: height and width in pixels, at least 16.
 
     Returns:
-        Images `(n, size, size, 3)` uint8, raw RGB in [0, 255], and labels `(n,)` int32, indices
-        into `CLASS_NAMES`.
+        Images (n, size, size, 3) uint8, raw RGB pixels 0..255, and labels (n,) int32, indices into
+        `CLASS_NAMES`.
     """
     images = np.empty((n, size, size, 3), np.uint8)
     labels = np.empty((n,), np.int32)
@@ -51,15 +51,15 @@ def draw_scenes(
 
 
 def _polar(radii: Array) -> Array:
-    """Corners at equal angles, the first on top, and the given distances from the centre."""
+    """Corners at equal angles and given distances from the center, the first one on top."""
     angles = np.arange(len(radii)) * 2 * np.pi / len(radii)
     return np.stack([radii * np.sin(angles), -radii * np.cos(angles)], axis=1)
 
 
-def _arc(centre: float, radius: float, start: float, stop: float) -> Array:
-    """Points of a circle about `(centre, 0)`, between two angles in half turns."""
+def _arc(center: float, radius: float, start: float, stop: float) -> Array:
+    """Points of a circle around `(center, 0)`, between two angles in half turns."""
     angles = np.linspace(start, stop, 32) * np.pi
-    return np.stack([centre + radius * np.cos(angles), radius * np.sin(angles)], axis=1)
+    return np.stack([center + radius * np.cos(angles), radius * np.sin(angles)], axis=1)
 
 
 def _heart() -> Array:
@@ -113,7 +113,7 @@ _TEXTURES: dict[str, Texture] = {
 }
 
 CLASS_NAMES: tuple[str, ...] = tuple(f"{t} {s}" for s in _SHAPES for t in _TEXTURES)
-"""The class of each label: a texture and a shape."""
+"""The name of each label: a texture and a shape."""
 
 
 def _draw_scene(rng: np.random.Generator, shape: str, texture: str, size: int) -> NDArray[np.uint8]:
@@ -153,7 +153,7 @@ def _strew(
 
 
 def _draw_background(rng: np.random.Generator, ground: Color, side: int) -> Image.Image:
-    """Soft blotches about one color, crossed by lines and strewn with small plain shapes."""
+    """Soft blotches around one color, with lines and small plain shapes on top."""
     grid = rng.integers(2, 7)
     blotches = ground + rng.uniform(5, 35) * rng.standard_normal((grid, grid, 3))
     canvas = Image.fromarray(blotches.clip(0, 255).astype(np.uint8))
@@ -163,17 +163,17 @@ def _draw_background(rng: np.random.Generator, ground: Color, side: int) -> Imag
         ends, width = rng.uniform(0, side, size=4), rng.integers(1, 1 + side // 32)
         pen.line(ends.tolist(), fill=_ink(rng.integers(256, size=3)), width=int(width))
     for shape in rng.choice(list(_SHAPES), size=rng.integers(8)):
-        centre, radius = rng.uniform(0, side, size=2), side * rng.uniform(0.03, 0.08)
-        outline, *_ = _place(rng, shape, centre, radius)
+        center, radius = rng.uniform(0, side, size=2), side * rng.uniform(0.03, 0.08)
+        outline, *_ = _place(rng, shape, center, radius)
         pen.polygon(outline, fill=_ink(rng.integers(256, size=3)))
     return canvas
 
 
-def _place(rng: np.random.Generator, shape: str, centre: Array, radius: float) -> list[list[float]]:
-    """Outlines `[x, y, x, y, ...]` in pixels of a shape turned and slightly stretched at random."""
+def _place(rng: np.random.Generator, shape: str, center: Array, radius: float) -> list[list[float]]:
+    """Outlines `[x, y, x, y, ...]` in pixels of a shape, rotated and stretched at random."""
     stretch = rng.uniform(0.85, 1.15)
     frame = radius * np.diag([stretch, 1 / stretch]) @ _rotation(rng.uniform(-0.5, 0.5))
-    return [(corners @ frame + centre).ravel().tolist() for corners in _SHAPES[shape]]
+    return [(corners @ frame + center).ravel().tolist() for corners in _SHAPES[shape]]
 
 
 def _silhouettes(objects: list[list[list[float]]], side: int) -> Image.Image:
@@ -187,11 +187,11 @@ def _silhouettes(objects: list[list[list[float]]], side: int) -> Image.Image:
 
 
 def _weave(rng: np.random.Generator, texture: str, side: int) -> Image.Image:
-    """A texture, turned and moved at random, as a mask `(side, side)` of 0 and 255."""
+    """A texture, rotated and moved at random, as a mask `(side, side)` of 0 and 255."""
     period = side * rng.uniform(0.065, 0.1)
     (cos, sin), _ = _rotation(rng.uniform(0, np.pi)) / period
-    centre = rng.uniform(0, side, size=2)
-    x, y = np.arange(side) - centre[0], np.arange(side)[:, None] - centre[1]
+    center = rng.uniform(0, side, size=2)
+    x, y = np.arange(side) - center[0], np.arange(side)[:, None] - center[1]
     shows = _TEXTURES[texture](cos * x + sin * y, cos * y - sin * x, rng)
     return Image.fromarray(np.where(shows, 255, 0).astype(np.uint8))
 

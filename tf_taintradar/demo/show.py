@@ -1,4 +1,4 @@
-"""The demo: attacks a small classifier, lets its detector look, counts and draws what happened."""
+"""The demo: attacks a small classifier, runs its detector, and counts and draws the results."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -20,24 +20,24 @@ _PLACES = (
     Path(__file__).parent / "detector",  # in an installed package
     Path(__file__).parents[2] / "savedmodels" / "demo",  # in a checkout
 )
-_TARGET = CLASS_NAMES.index("striped star")  # what the attacker wants to be seen
+_TARGET = CLASS_NAMES.index("striped star")  # the label that the attacker wants
 _UNIVERSAL: dict[str, Any] = {"diameter": 0.4, "place": "bottom_right"}
 _PARTIAL: dict[str, Any] = {"diameter": 0.3, "place": (6, 6)}
-_SHOWN, _EXPLAINED = 8, 2  # how many scenes are on the contact sheet, and one by one
+_SHOWN, _EXPLAINED = 8, 2  # number of scenes on the contact sheet, and of explanations
 
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What became of the images of one kind.
+    """Counts of the images of one kind.
 
     Attributes:
         kind: "benign", "universal patch" or "partial patches".
-        n_images: how many there are.
-        right: on how many the classifier is right.
-        judged: how many count for the detector: all benign images, else those that fool the
-            classifier.
-        flagged: how many of the judged ones are called adversarial.
-        recovered: for how many of the flagged ones the recovered label is the right one.
+        n_images: number of images.
+        right: number of images that the classifier gets right.
+        judged: number of images that count for the detector: all benign images, and attacked ones
+            that fool the classifier.
+        flagged: number of judged images that are flagged as adversarial.
+        recovered: number of flagged images whose recovered label is right.
     """
 
     kind: str
@@ -50,7 +50,7 @@ class Outcome:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Group:
-    """Images of one kind, their true labels (n,) and what `TaintRadarModel.predict` answers."""
+    """Images of one kind, their true labels (n,) and the result of `TaintRadarModel.predict`."""
 
     kind: str
     images: npt.NDArray[np.uint8]
@@ -58,12 +58,12 @@ class _Group:
     answers: dict[str, npt.NDArray[Any]]
 
     def take(self, index: npt.NDArray[np.intp]) -> "_Group":
-        """Some of the images."""
+        """The images with these indices."""
         answers = {name: values[index] for name, values in self.answers.items()}
         return _Group(self.kind, self.images[index], self.truth[index], answers)
 
     def outcome(self) -> Outcome:
-        """The counts."""
+        """The counts of the group."""
         label, recovered = self.answers["label"], self.answers["recovered_label"]
         judged = np.full(label.shape, True) if self.kind == "benign" else label == _TARGET
         flagged = judged & self.answers["is_adversarial"]
@@ -78,10 +78,10 @@ class _Group:
 
 
 def detector_file() -> Path:
-    """The demo's detector, in the installed package or beside it in a checkout.
+    """The path of the demo's detector, in the installed package or beside it in a checkout.
 
     Raises:
-        FileNotFoundError: it is in neither place.
+        FileNotFoundError: the detector is in neither place.
     """
     files = [place / "detector.keras" for place in _PLACES]
     for file in files:
@@ -100,22 +100,22 @@ def show(
     seed: int = 2021,
     verbose: int = 0,
 ) -> list[Outcome]:
-    """Draws scenes, attacks the detector's classifier on them, and has all of them looked at.
+    """Draws scenes, attacks the detector's classifier on them, and runs the detector on all.
 
     Args:
         radar: a detector with a threshold around the demo's classifier, which takes scenes.
-        output: folder for the pictures: `contact-sheet.png`, and what `explain` draws of two
-            images of each kind, flagged ones first.
-        n_images: how many scenes. Those that the classifier gets right are attacked by one
-            universal patch, made on as many other scenes.
-        n_partial: on how many of them a patch is made for that scene alone.
-        steps: of each attack.
-        seed: of the scenes and the attacks; the demo's classifier and detector were made with
-            other ones.
-        verbose: 1 for the progress bars of the attacks.
+        output: folder for the pictures: `contact-sheet.png`, and the explanations of two images of
+            each kind, flagged ones first.
+        n_images: number of scenes. The ones that the classifier gets right are attacked by one
+            universal patch, which is trained on the same number of other scenes.
+        n_partial: number of scenes for which a patch is made individually.
+        steps: number of steps of each attack.
+        seed: random seed of the scenes and the attacks; the demo's classifier and detector were
+            made with other seeds.
+        verbose: 0 for silence, 1 for the progress bars of the attacks.
 
     Returns:
-        Benign, universal, partial: the counts of each.
+        The counts of benign images, of the universal patch, and of the partial patches.
 
     Raises:
         ImportError: matplotlib is not installed.
@@ -159,7 +159,7 @@ def _draw(radar: TaintRadarModel, groups: Sequence[_Group], output: Path) -> Non
 
 
 def _contact_sheet(groups: Sequence[_Group]) -> "Figure":
-    """A row for each kind of images, a column for each scene; what is flagged has a red title."""
+    """A figure with a row for each kind of images; titles of flagged images are red."""
     figure = plot.new_figure(1.6 * _SHOWN, 2.1 * len(groups))
     for row, group in zip(figure.subplots(len(groups), _SHOWN), groups, strict=True):
         for axis in row:

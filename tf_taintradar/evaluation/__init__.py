@@ -3,7 +3,8 @@
 from tf_taintradar.evaluation.attack_specs import ATTACKS, THREATS, Attacked, AttackSpec, Threat
 from tf_taintradar.evaluation.defences import DEFENCES, make_defence
 from tf_taintradar.evaluation.metrics import auroc
-from tf_taintradar.evaluation.record import BenignRow, Evaluation, Row
+from tf_taintradar.evaluation.record import BenignRow, Row
+from tf_taintradar.evaluation.result import Evaluation
 from tf_taintradar.evaluation.run import evaluate
 from tf_taintradar.evaluation.selftest import SelfTest, selftest
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from tf_taintradar import plot
 from tf_taintradar.evaluation import report
+from tf_taintradar.evaluation.record import Findings
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from tf_taintradar.evaluation.record import Evaluation
 
 _STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 78rem; padding: 0 1rem }
@@ -23,8 +23,8 @@ img { max-width: 100% }
 """
 
 
-def page(found: "Evaluation") -> str:
-    """The HTML page: tables, ROC curves of each attack, and examples with the defences' verdicts."""
+def page(found: Findings) -> str:
+    """The HTML page: tables, ROC curves, and examples with the defences that flag them."""
     parts = [f"<p>{html.escape(report.summary(found))}</p><p>{html.escape(report.LEGEND)}</p>"]
     for title, (header, rows) in report.tables(found).items():
         parts.append(f"<h2>{html.escape(title)}</h2>{_table(header, rows)}")
@@ -56,13 +56,13 @@ def _picture(figure: "Figure", description: str) -> str:
     return f"<img alt='{html.escape(description, quote=True)}' src='data:image/png;base64,{data}'>"
 
 
-def _roc(found: "Evaluation", attack: str) -> "Figure":
+def _roc(found: Findings, attack: str) -> "Figure":
     scores = found.attack_scores[attack]
     curves = {name: (found.benign_scores[name], scores[name]) for name in found.defences}
     return plot.roc_curves(curves, title=f"{attack} ({len(scores[found.defences[0]])} attacks)")
 
 
-def _examples(found: "Evaluation", attack: str) -> "Figure":
+def _examples(found: Findings, attack: str) -> "Figure":
     examples = found.examples[attack]
     titles = ["seen by:\n" + "\n".join(example.seen_by or ["nobody"]) for example in examples]
     images = [example.image for example in examples]

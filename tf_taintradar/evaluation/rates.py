@@ -9,7 +9,8 @@ import numpy.typing as npt
 from tf_taintradar.calibration.by_score import smallest_threshold
 from tf_taintradar.detection.pipeline import Arrays
 from tf_taintradar.evaluation.metrics import Rate, auroc
-from tf_taintradar.evaluation.record import BenignRow, Evaluation, Example, Row
+from tf_taintradar.evaluation.record import BenignRow, Example, Row
+from tf_taintradar.evaluation.result import Evaluation
 
 _SHOWN = 4  # examples of an attack
 

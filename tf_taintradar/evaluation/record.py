@@ -1,15 +1,12 @@
 """The record of an evaluation."""
 
 import dataclasses
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from tf_taintradar.evaluation import html, report
 from tf_taintradar.evaluation.metrics import Rate
-from tf_taintradar.support.files import replacing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +69,7 @@ class Example:
 
 
 @dataclasses.dataclass(frozen=True)
-class Evaluation:
+class Findings:
     """Attacks against defences, all calibrated on the same benign images to the same rates.
 
     Attributes:
@@ -119,27 +116,3 @@ class Evaluation:
             if (row.attack, row.defence, row.target_fpr) == (attack, defence, target_fpr):
                 return row
         raise KeyError((attack, defence, target_fpr))
-
-    def to_markdown(self) -> str:
-        """The tables as Markdown."""
-        return report.markdown(self)
-
-    def to_json(self) -> str:
-        """All numbers and scores as JSON text."""
-        return report.as_json(self)
-
-    def to_html(self) -> str:
-        """A self-contained HTML page with the tables, ROC curves and examples."""
-        return html.page(self)
-
-    def write(self, folder: Any) -> list[Path]:
-        """Writes `report.md`, `report.json` and `report.html` into a folder; returns their paths."""
-        texts = {"md": self.to_markdown(), "json": self.to_json(), "html": self.to_html()}
-        paths = []
-        for suffix, text in texts.items():
-            path = Path(folder) / f"report.{suffix}"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with replacing(path) as partial:
-                partial.write_text(text, encoding="utf-8")
-            paths.append(path)
-        return paths

@@ -3,12 +3,10 @@
 import dataclasses
 import json
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tf_taintradar.evaluation.metrics import FEW, Rate
-
-if TYPE_CHECKING:
-    from tf_taintradar.evaluation.record import Evaluation
+from tf_taintradar.evaluation.record import Findings
 
 Table = tuple[list[str], list[list[str]]]
 
@@ -20,7 +18,7 @@ LEGEND = (
 )
 
 
-def tables(found: "Evaluation") -> dict[str, Table]:
+def tables(found: Findings) -> dict[str, Table]:
     """The header and the rows of each table, by title."""
     made = {"Attacks without a defence": _attacks(found), "Benign images": _benign(found)}
     for target_fpr in found.target_fprs:
@@ -32,7 +30,7 @@ def tables(found: "Evaluation") -> dict[str, Table]:
     return made
 
 
-def summary(found: "Evaluation") -> str:
+def summary(found: Findings) -> str:
     """The setting of the measurement in one line."""
     about = found.setting
     return (
@@ -43,7 +41,7 @@ def summary(found: "Evaluation") -> str:
     )
 
 
-def markdown(found: "Evaluation") -> str:
+def markdown(found: Findings) -> str:
     """The report as Markdown."""
     parts = [summary(found), LEGEND]
     for title, (header, rows) in tables(found).items():
@@ -57,7 +55,7 @@ def markdown_table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
 
 
-def as_json(found: "Evaluation") -> str:
+def as_json(found: Findings) -> str:
     """All numbers as JSON text; a rate has its hits, its n and its interval."""
     document = {
         "setting": found.setting,
@@ -72,14 +70,14 @@ def as_json(found: "Evaluation") -> str:
     return json.dumps(document, indent=1) + "\n"
 
 
-def _attacks(found: "Evaluation") -> Table:
+def _attacks(found: Findings) -> Table:
     first = {row.attack: row for row in reversed(found.rows)}
     described = found.setting["attacks"]
     rows = [[name, str(first[name].succeeded), described[name]] for name in found.attacks]
     return ["attack", "succeeds", "what it is"], rows
 
 
-def _benign(found: "Evaluation") -> Table:
+def _benign(found: Findings) -> Table:
     targets = [f"flagged at {target:g}" for target in found.target_fprs]
     rows = []
     for name in found.defences:
@@ -88,7 +86,7 @@ def _benign(found: "Evaluation") -> Table:
     return ["defence", *targets, "cost"], rows
 
 
-def _grid(found: "Evaluation", field: str, target_fpr: float) -> Table:
+def _grid(found: Findings, field: str, target_fpr: float) -> Table:
     rows = []
     for attack in found.attacks:
         values = [getattr(found.row(attack, d, target_fpr), field) for d in found.defences]

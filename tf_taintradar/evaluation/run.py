@@ -14,7 +14,7 @@ from tf_taintradar.evaluation.attack_specs import ATTACKS, Attacked, AttackSpec
 from tf_taintradar.evaluation.defences import make_defence
 from tf_taintradar.evaluation.experiment import Experiment
 from tf_taintradar.evaluation.rates import count
-from tf_taintradar.evaluation.record import Evaluation
+from tf_taintradar.evaluation.result import Evaluation
 from tf_taintradar.model import TaintRadarModel
 from tf_taintradar.support.checks import require
 from tf_taintradar.support.resumable import Store

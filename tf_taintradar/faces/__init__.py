@@ -1,8 +1,8 @@
-"""Faces: a network learns one's own subjects, and their detector is tried with glasses.
+"""Faces: trains a network and its detector on your own subjects, and tests it with glasses.
 
-`transfer` teaches a face network one's own subjects (`teach`, if one divides their photographs
-oneself), `fine_tune` goes on from there; `average_face` is the paper's fill for faces.
-`train_face_detector` does all of it in one call.
+`transfer` trains a face network on your own subjects (`teach` does so with your own division of
+their photographs), `fine_tune` continues from there; `average_face` is the paper's fill for faces.
+`train_face_detector` does all of this in one call.
 """
 
 from tf_taintradar.faces.average import average_face

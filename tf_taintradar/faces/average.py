@@ -1,4 +1,4 @@
-"""The average face: what the paper paints into a region of a face."""
+"""The average face: the paper's fill for faces."""
 
 import os
 from pathlib import Path
@@ -26,17 +26,17 @@ def average_face(
 
     Args:
         source: a folder, which is searched with its sub-folders, a list of files, a batched dataset
-            or an array of raw pixels; one batch is in memory at a time.
+            or an array of raw pixels; only one batch is in memory at a time.
         input_shape: (H, W, 3) of the classifier.
-        cache: a folder where the mean is kept, for a folder or list of files; it is found again as
-            long as the files hold what they held.
+        cache: folder in which the mean is stored, if `source` is a folder or a list of files; it is
+            reused as long as the contents of the files are the same.
 
     Returns:
         (H, W, 3) uint8 raw pixels.
 
     Raises:
-        ImageError: there are no photographs, or they are no raw pixels of this shape.
-        ValueError: `cache` is given for something else than files.
+        ImageError: there are no photographs, or they are not raw pixels of this shape.
+        ValueError: `cache` is given, and `source` is neither a folder nor a list of files.
 
     Source: section V-B of the paper, the filling pattern for faces.
     """

@@ -1,4 +1,4 @@
-"""Photographs as Keras takes them for training and prediction, a batch in memory at a time."""
+"""Batches of photographs for Keras's training and prediction, one in memory at a time."""
 
 import math
 from typing import Any
@@ -17,14 +17,15 @@ class Batches(keras.utils.PyDataset):
     """Preprocessed photographs (b, H, W, 3) float32 and their labels (b,), batch by batch.
 
     Args:
-        photographs: n of them.
-        network: the model that takes them.
-        preprocessor: see `TaintRadarModel`.
-        batch_size: photographs in a batch, for each device.
-        strategy: divides each batch among its devices. So that none is left without a photograph,
-            which convolutions on a CPU cannot take, the last batch is filled up with its own first
-            ones, less than one for each device.
-        rng: draws another order after each epoch; None: always that of `photographs`.
+        photographs: n photographs.
+        network: the model that takes the batches.
+        preprocessor: raw pixels -> the network's input, as `TaintRadarModel` takes it.
+        batch_size: number of photographs in a batch, for each device.
+        strategy: divides each batch among several devices. Since convolutions on a CPU cannot take
+            an empty batch, the last batch is filled up with its own first photographs, fewer than
+            there are devices.
+        rng: random number generator that shuffles the photographs after each epoch; None: they keep
+            their order.
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class Batches(keras.utils.PyDataset):
         return np.asarray(self._preprocess(tf.cast(pixels, tf.float32))), batch.labels
 
     def on_epoch_end(self) -> None:
-        """The next epoch takes them in another order."""
+        """Shuffles the photographs for the next epoch."""
         if self._rng is not None:
             order = self._rng.permutation(len(self._photographs.files))
             self._photographs = self._photographs.take(order)

@@ -1,4 +1,4 @@
-"""From photographs of people to a detector on disk: the paper's second scenario in one call."""
+"""Training of a face detector from photographs: the paper's second scenario in one call."""
 
 import dataclasses
 import json
@@ -41,13 +41,13 @@ _SHOWN = 4  # photographs of one subject in the picture
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class FaceDetector:
-    """A detector of one's own subjects, and what it does.
+    """A detector of your own subjects, and its measured rates.
 
     Attributes:
-        radar: the detector, calibrated.
+        radar: the calibrated detector.
         transfer: the classifier and its photographs.
-        benign: of the photographs held out and not calibrated on, how many are flagged.
-        glasses: what becomes of adversarial glasses, by what the wearers want: "impersonation",
+        benign: rate of flagged photographs among those held out and not used for the calibration.
+        glasses: results with adversarial glasses, by the wearers' goal: "impersonation" or
             "dodging".
     """
 
@@ -57,7 +57,7 @@ class FaceDetector:
     glasses: dict[str, Glasses]
 
     def to_json(self) -> str:
-        """The figures as JSON text."""
+        """The settings and all rates as JSON text."""
         counts = self.transfer.subjects.counts()
         document = {
             "variant": self.radar.variant,
@@ -95,42 +95,46 @@ def train_face_detector(
     verbose: int = 1,
     **settings: Any,
 ) -> FaceDetector:
-    """Teaches a face network one's own subjects, wraps it, calibrates it, tries it with glasses.
+    """Trains a face network on your own subjects, and calibrates and tests its detector.
 
-    Writes into `output`: `detector.keras`; `served/`, a SavedModel for TensorFlow Serving;
-    `report.json`; `glasses.png`, one subject's photographs with and without adversarial glasses;
-    `training.csv` and, if the network is tuned, `tuning.csv`; and `features/`, with which another
-    run takes seconds.
+    Writes these files into `output`: `detector.keras`; `served/`, a SavedModel for TensorFlow
+    Serving; `report.json`; `glasses.png`, one subject's photographs with and without adversarial
+    glasses; `training.csv` and, if the network is fine-tuned, `tuning.csv`; and `features/`, which
+    reduces another run to seconds.
 
     Args:
-        folder: one sub-folder of photographs for each subject.
+        folder: folder with one sub-folder of photographs for each subject.
         network: a face network, for instance `vggface.VGGFace(weights="vggface")`.
-        output: a folder; what it holds is replaced.
-        preprocessor: what the network expects.
-        variant: of the detector. "bands" sees glasses best, "occlusion" patches; "paper" paints the
-            average face of the training photographs into regions, as the paper does for faces.
-        fine_tuned: the first layer of the network that learns the subjects, too, after the new
-            last layer has, see `vggface.fine_tune`; None: none.
-        tuning_rate: the learning rate of that; a network that knows no faces yet takes more.
-        calibrate_on: "test": half of the photographs held out; the false positive rate is that on
-            the other half. "folds", where few are held out: the photographs trained on, each fifth
-            of them judged by a classifier that is trained, and tuned, without it; the rate is that
-            on all that are held out.
-        target_fpr: of the detector.
-        n_train: photographs of each subject to train on; the others are held out.
-        n_wearers: how many subjects put on glasses that make them pass for the next one, or for
-            anybody else, a pair for all their photographs held out.
-        steps: of the glasses, at most.
-        batch_size: how many photographs the network computes at once, on each device.
-        strategy: computes and trains on several devices: `tf.distribute.MirroredStrategy()`.
-        seed: of all that is drawn.
+        output: folder for the results; existing results are replaced.
+        preprocessor: raw pixels -> the network's input, as `TaintRadarModel` takes it.
+        variant: variant of the detector. "bands" detects glasses best, "occlusion" patches; "paper"
+            fills regions with the average face of the training photographs, as the paper does.
+        fine_tuned: name of the first layer that is fine-tuned after the new last layer has been
+            trained, see `vggface.fine_tune`; None: no layer.
+        tuning_rate: learning rate of the fine-tuning; a network that was not trained on faces needs
+            a larger one.
+        calibrate_on: "test" or "folds". "test" calibrates on half of the photographs held out, and
+            measures the false positive rate on the other half. "folds" is for few photographs: it
+            calibrates on the training photographs, each fifth of them scored by a classifier that
+            was trained without it, and measures the rate on all photographs held out.
+        target_fpr: false positive rate that the detector is calibrated to.
+        n_train: number of training photographs of each subject; the others are held out.
+        n_wearers: number of subjects who wear glasses to pass for the next subject, or for anybody
+            else; one pair serves all photographs of a subject that are held out.
+        steps: largest number of steps in which a pair of glasses is made.
+        batch_size: number of photographs that are computed at once, on each device.
+        strategy: distribution strategy that computes and trains on several devices, for instance
+            `tf.distribute.MirroredStrategy()`.
+        seed: random seed.
         verbose: 0 for silence, 1 for progress bars.
-        settings: further ones of `vggface.teach`: `kept`, `epochs`, ...
+        settings: other arguments of `vggface.teach`: `kept`, `epochs`, ...
 
     Raises:
-        CalibrationError: too few photographs to calibrate on for the target, which is said at once.
-        ImageError, UnsupportedClassifierError, ValueError: as in `vggface.transfer` and
-            `vggface.fine_tune`, or `calibrate_on` is neither.
+        CalibrationError: there are too few photographs to calibrate to `target_fpr`; raised before
+            the training.
+        ImageError: the folder does not hold photographs of at least two subjects.
+        UnsupportedClassifierError: the network has no layer `kept` or `fine_tuned`.
+        ValueError: a subject has too few photographs, or another argument is out of range.
         ImportError: matplotlib is not installed.
     """
     plot.require_matplotlib()  # before the long work, as all checks
@@ -170,10 +174,10 @@ def train_face_detector(
 
 @dataclasses.dataclass(frozen=True)
 class _Course:
-    """How subjects are learnt and their classifier is wrapped, whatever photographs are left out.
+    """The settings of training and wrapping, the same for any division of the photographs.
 
     The fields are arguments of `train_face_detector`; `common` are those of both `vggface.teach`
-    and `vggface.fine_tune`, `settings` further ones of the former.
+    and `vggface.fine_tune`, `settings` are other arguments of `vggface.teach`.
     """
 
     network: keras.Model
@@ -189,18 +193,18 @@ class _Course:
         return self.out / "features"
 
     def learn(self, subjects: Subjects, train: Photographs, test: Photographs) -> Transfer:
-        """The classifier that is wrapped in the end; its progress is logged."""
+        """Trains the classifier of the final detector, and logs its progress."""
         learnt = self._teach(subjects, train, test, self.out / "training.csv")
         return self._tune(learnt, self.out / "tuning.csv")
 
     def apart(self, learnt: Transfer) -> Iterator[tuple[TaintRadarModel, list[Path]]]:
-        """Detectors of classifiers that miss a part of the training photographs, and that part."""
+        """Detectors trained without a part of the training photographs, each with that part."""
         for rest, part in learnt.train.folds(_FOLDS, self.common["seed"]):
             again = self._tune(self._teach(learnt.subjects, rest, part))
             yield self.wrap(again), part.files
 
     def wrap(self, learnt: Transfer) -> TaintRadarModel:
-        """The detector, without a threshold."""
+        """The detector of a trained classifier, without a threshold."""
         fill: Any = None
         if "fill" in make_rule(self.variant).arguments:
             shape = learnt.classifier.input_shape[1:]

@@ -1,4 +1,4 @@
-"""Where a network computes: one device, or several at once."""
+"""Placement of networks on one device or several."""
 
 import contextlib
 from typing import Any
@@ -8,12 +8,13 @@ import tensorflow as tf
 
 
 def place(network: keras.Model, strategy: tf.distribute.Strategy | None) -> keras.Model:
-    """The network where a strategy wants it.
+    """The network on the devices of a distribution strategy.
 
     Args:
         network: a built Functional model.
-        strategy: such as `tf.distribute.MirroredStrategy()`, one copy for each GPU, a batch divided
-            among them; None: where TensorFlow puts it.
+        strategy: distribution strategy, for instance `tf.distribute.MirroredStrategy()`, which
+            copies the network to each GPU and divides batches among them; None: TensorFlow's
+            default device.
 
     Returns:
         The network itself, or a copy with the same weights that the strategy owns.
@@ -22,7 +23,7 @@ def place(network: keras.Model, strategy: tf.distribute.Strategy | None) -> kera
 
 
 def copy(network: keras.Model, strategy: tf.distribute.Strategy | None = None) -> keras.Model:
-    """A copy with weights of its own, see `place`."""
+    """A copy of the network with its own weights, on the devices of a strategy."""
     with scope(strategy):
         copied = keras.models.clone_model(network)
     copied.set_weights(network.get_weights())
@@ -30,5 +31,5 @@ def copy(network: keras.Model, strategy: tf.distribute.Strategy | None = None) -
 
 
 def scope(strategy: tf.distribute.Strategy | None) -> contextlib.AbstractContextManager[Any]:
-    """Where a strategy's models are made and compiled."""
+    """The context in which models of a strategy are built and compiled."""
     return contextlib.nullcontext() if strategy is None else strategy.scope()

@@ -1,4 +1,4 @@
-"""What a frozen network sees in photographs, computed once and kept."""
+"""Features of photographs in a frozen network, computed once and stored."""
 
 import functools
 from pathlib import Path
@@ -14,10 +14,10 @@ from tf_taintradar.faces.devices import place
 from tf_taintradar.faces.subjects import Photographs
 from tf_taintradar.support.resumable import Arrays, Store, checksum
 
-_CHUNK = 256  # photographs that are kept together: what an interrupt can cost
+_CHUNK = 256  # photographs that are stored together: the most an interrupt can cost
 
 KEPT = {"kind": "features of photographs"}
-"""The setting of a `Store` for them."""
+"""The setting of a `Store` of features."""
 
 
 def compute_features(
@@ -30,16 +30,17 @@ def compute_features(
     strategy: tf.distribute.Strategy | None = None,
     verbose: int = 1,
 ) -> npt.NDArray[np.float32]:
-    """The network's answers to photographs.
+    """The network's features of photographs.
 
     Args:
         network: preprocessed images (b, H, W, 3) -> features (b, d).
-        preprocessor: see `TaintRadarModel`.
-        photographs: n of them.
-        cache: a folder where the answers are kept. They are found again if the network's weights
+        preprocessor: raw pixels -> the network's input, as `TaintRadarModel` takes it.
+        photographs: n photographs.
+        cache: folder in which the features are stored. They are reused if the network's weights
             and the photographs' contents are the same; otherwise they are computed anew.
-        batch_size: how many are computed at once.
-        strategy: see `place`.
+        batch_size: number of photographs that are computed at once, on each device.
+        strategy: distribution strategy that computes on several devices; None: TensorFlow's default
+            device.
         verbose: 0 for silence, 1 for a progress bar.
 
     Returns:

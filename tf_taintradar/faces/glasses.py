@@ -1,4 +1,4 @@
-"""People of a face classifier put on adversarial glasses, and the detector looks at them."""
+"""Adversarial glasses on the subjects of a face classifier, and their detection."""
 
 from typing import Any, NamedTuple
 
@@ -16,13 +16,13 @@ IMPERSONATION, DODGING = "impersonation", "dodging"
 
 
 class Worn(NamedTuple):
-    """Photographs of n people with glasses painted on.
+    """Photographs with adversarial glasses painted on.
 
     Attributes:
         images: (n, H, W, 3) uint8 raw pixels.
-        success: (n,) bool, whether the classifier sees whom the wearer wants to be.
+        success: (n,) bool, whether the wearer's goal is reached.
         truth: (n,) int64, the label of the wearer.
-        steps: of the pairs of glasses, one number each.
+        steps: number of steps in which each pair of glasses was made.
     """
 
     images: npt.NDArray[np.uint8]
@@ -32,14 +32,15 @@ class Worn(NamedTuple):
 
 
 class Glasses(NamedTuple):
-    """What became of them.
+    """Rates of a detector on photographs with adversarial glasses.
 
     Attributes:
-        succeeded: of all photographs with glasses.
-        flagged: of those that succeed.
-        recovered: of those flagged, on how many the wearer's own name is found.
-        auroc: the chance that one that succeeds scores above a benign photograph; None without any.
-        steps: the fewest and the most that a pair took.
+        succeeded: rate of photographs on which the glasses succeed.
+        flagged: rate of flagged photographs among those on which the glasses succeed.
+        recovered: rate of flagged photographs for which the wearer's own label is recovered.
+        auroc: area under the ROC curve of successful glasses against benign photographs; None if no
+            glasses succeed.
+        steps: smallest and largest number of steps in which a pair was made.
     """
 
     succeeded: Rate
@@ -59,16 +60,17 @@ def wear(
     seed: int = 0,
     verbose: int = 1,
 ) -> Worn:
-    """One pair of adversarial glasses for all photographs of each wearer.
+    """Makes one pair of adversarial glasses for all photographs of each wearer.
 
     Args:
-        radar: the detector whose classifier is attacked; the wearers know the classifier alone.
-        photographs: of at least `n_wearers` subjects, aligned faces.
-        n_wearers: the subjects with the labels 0 to n - 1 put glasses on.
-        kind: "impersonation": to be taken for the next subject; "dodging": for anybody else.
-        steps: of gradient descent, at most.
-        seed: of the attack.
-        verbose: 1 for a progress bar.
+        radar: the detector whose classifier is attacked; the wearers do not know the detector.
+        photographs: aligned faces of at least `n_wearers` subjects.
+        n_wearers: number of subjects who wear glasses: those with the labels 0 to n_wearers - 1.
+        kind: goal of the wearers: "impersonation", to be taken for the next subject, or "dodging",
+            for anybody else.
+        steps: largest number of steps of gradient descent.
+        seed: random seed of the attack.
+        verbose: 0 for silence, 1 for a progress bar.
     """
     n_subjects = radar.opened.n_classes
     bar = keras.utils.Progbar(n_wearers, verbose=verbose, unit_name="pair")
@@ -94,13 +96,13 @@ def wear(
 def measure_glasses(
     radar: TaintRadarModel, worn: Worn, benign: npt.NDArray[Any], batch_size: int = 16
 ) -> Glasses:
-    """What the detector makes of glasses.
+    """Measures how well a detector flags adversarial glasses.
 
     Args:
         radar: a detector with a threshold.
-        worn: see `wear`.
-        benign: (m,) the scores of benign photographs.
-        batch_size: how many images are computed at once.
+        worn: the photographs that `wear` returned.
+        benign: (m,) scores of benign photographs.
+        batch_size: number of images that are computed at once.
     """
     found = radar.predict(worn.images, batch_size=batch_size, verbose=0)
     flags = found["is_adversarial"]
@@ -117,7 +119,7 @@ def measure_glasses(
 def read_faces(
     radar: TaintRadarModel, photographs: Photographs, subject: int
 ) -> npt.NDArray[np.uint8]:
-    """The photographs (n, H, W, 3) of one subject as the classifier takes them."""
+    """Reads the photographs (n, H, W, 3) uint8 of one subject at the classifier's input size."""
     files = [
         file
         for file, label in zip(photographs.files, photographs.labels, strict=True)

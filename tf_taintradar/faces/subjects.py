@@ -1,4 +1,4 @@
-"""Photographs of people: one sub-folder for each, checked, divided by seed."""
+"""Photographs of people, in one sub-folder for each, checked and divided at random."""
 
 import dataclasses
 import logging
@@ -20,11 +20,11 @@ _LOG = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Photographs:
-    """Some photographs and whom they show.
+    """Photographs and their labels.
 
     Attributes:
         files: n paths.
-        labels: (n,) int64, the number of the subject, in the order of their names.
+        labels: (n,) int64, index of the subject in the order of names.
         hashes: n SHA-256 sums of the files.
     """
 
@@ -33,22 +33,24 @@ class Photographs:
     hashes: list[str]
 
     def take(self, index: npt.NDArray[np.integer]) -> "Photographs":
-        """Those with these numbers."""
+        """The photographs with these indices."""
         return Photographs(
             [self.files[i] for i in index], self.labels[index], [self.hashes[i] for i in index]
         )
 
     def find(self, some: "Photographs") -> npt.NDArray[np.int64]:
-        """Which of these some of them are: their numbers, in the order of `some`."""
+        """The indices of the photographs `some` among these, in the order of `some`."""
         numbers = {content: i for i, content in enumerate(self.hashes)}
         return np.array([numbers[content] for content in some.hashes], np.int64)
 
     def folds(self, n: int, seed: int) -> Iterator[tuple["Photographs", "Photographs"]]:
-        """N times all but a part of them, and that part; the parts have as many of each subject.
+        """Divides the photographs into parts, and yields all but one part, and that part.
+
+        The parts have the same number of photographs of each subject, give or take one.
 
         Args:
-            n: how many parts, at least 2.
-            seed: of who is in which.
+            n: number of parts, at least 2.
+            seed: random seed of the division.
         """
         order = np.random.default_rng(seed).permutation(len(self.files))
         order = order[np.argsort(self.labels[order], kind="stable")]
@@ -64,10 +66,10 @@ class Subjects:
     """The people of a folder.
 
     Attributes:
-        names: of their sub-folders, sorted.
-        photographs: all that can be read, each once.
-        unreadable: files that cannot be, which were left out.
-        duplicates: files with the same content as an earlier one, which were left out.
+        names: names of their sub-folders, sorted.
+        photographs: all readable photographs, without duplicates.
+        unreadable: files that were left out because they cannot be read.
+        duplicates: files that were left out because an earlier file has the same content.
     """
 
     names: list[str]
@@ -76,15 +78,22 @@ class Subjects:
     duplicates: list[Path]
 
     def counts(self) -> dict[str, int]:
-        """How many photographs there are of each."""
+        """The number of photographs of each subject."""
         numbers = np.bincount(self.photographs.labels, minlength=len(self.names))
         return dict(zip(self.names, numbers.tolist(), strict=True))
 
     def split(self, n_train: int, seed: int) -> tuple[Photographs, Photographs]:
-        """`n_train` photographs of each subject, and all others.
+        """Divides the photographs into training and test photographs.
+
+        Args:
+            n_train: number of training photographs of each subject, >= 1.
+            seed: random seed of the division.
+
+        Returns:
+            The training photographs, and all others.
 
         Raises:
-            ValueError: a subject has too few: at least one more than `n_train` are needed.
+            ValueError: a subject has fewer than `n_train` + 1 photographs.
         """
         check_integer("n_train", n_train, 1)
         few = {name: n for name, n in self.counts().items() if n <= n_train}
@@ -106,19 +115,22 @@ class Subjects:
 
 
 def find_subjects(folder: str | os.PathLike[str], input_shape: Shape) -> Subjects:
-    """The people whose photographs lie in the sub-folders of a folder, such as PubFig's.
+    """Finds the people whose photographs lie in the sub-folders of a folder, such as PubFig's.
 
-    Every file is opened once. What cannot be read, and copies of other files, are left out, named
-    in the log and counted in the result. Photographs should show one face each, upright and filling
-    the frame; they are cropped to the middle and resized, not aligned.
+    Every file is opened once. Unreadable files and copies of other files are left out, named in the
+    log and listed in the result. Photographs should show one face each, upright and filling the
+    frame; they are center-cropped and resized, not aligned.
 
     Args:
-        folder: one sub-folder for each subject.
+        folder: folder with one sub-folder of photographs for each subject.
         input_shape: (H, W, 3) of the classifier.
 
+    Returns:
+        The people and their photographs.
+
     Raises:
-        ImageError: there is no such folder, it has fewer than two sub-folders, or one of them holds
-            no image that can be read.
+        ImageError: the folder does not exist, has fewer than two sub-folders, or one of them holds
+            no readable image.
     """
     root = existing_folder(folder)
     people = sorted(p for p in root.glob("*") if p.is_dir() and not p.name.startswith("."))

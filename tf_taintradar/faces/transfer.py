@@ -1,4 +1,4 @@
-"""Transfer learning: a frozen face network, a new last layer for one's own subjects."""
+"""Transfer learning: a frozen face network with a new last layer for your own subjects."""
 
 import dataclasses
 import os
@@ -21,13 +21,14 @@ _VALIDATION = 0.1  # of the training photographs, for early stopping
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Transfer:
-    """A classifier of one's own subjects, and how good it is.
+    """A classifier of your own subjects, and its predictions for photographs held out.
 
     Attributes:
-        classifier: (b, H, W, 3), preprocessed -> (b, subjects) softmax probabilities.
+        classifier: preprocessed images (b, H, W, 3) -> softmax probabilities (b, subjects).
         subjects: the people and their photographs.
-        train, test: the photographs it was trained on, and those held out.
-        predicted: (n,) the label of each photograph held out.
+        train: the photographs it was trained on.
+        test: the n photographs held out.
+        predicted: (n,) int64, the predicted label of each photograph held out.
     """
 
     classifier: keras.Model
@@ -38,17 +39,17 @@ class Transfer:
 
     @property
     def accuracy(self) -> float:
-        """The share of photographs held out that are classified right."""
+        """The share of photographs held out that are classified correctly."""
         return float((self.predicted == self.test.labels).mean())
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Its 95 % confidence interval (Wilson)."""
+        """The 95 % confidence interval of the accuracy (Wilson)."""
         n_right = int((self.predicted == self.test.labels).sum())
         return wilson_interval(n_right, len(self.predicted))
 
     def confusions(self, n: int = 5) -> list[tuple[str, str, int]]:
-        """The n commonest mistakes: who it was, who was seen, how often."""
+        """The n most frequent mistakes: true name, predicted name, and count."""
         size = len(self.subjects.names)
         table = np.zeros((size, size), np.int64)
         np.add.at(table, (self.test.labels, self.predicted), 1)
@@ -70,11 +71,11 @@ def transfer(
     """Trains a new last layer on the frozen features of a face network.
 
     Args:
-        folder: one sub-folder of photographs for each subject; see `find_subjects`.
+        folder: folder with one sub-folder of photographs for each subject; see `find_subjects`.
         network: a built Functional model, for instance `VGGFace(weights="vggface")`.
-        n_train: photographs of each subject to train on; all others are held out.
-        seed: of the division, the new layer and the batches.
-        settings: of `teach`.
+        n_train: number of training photographs of each subject; all others are held out.
+        seed: random seed of the division, the new layer and the batches.
+        settings: other arguments of `teach`.
 
     Returns:
         The classifier, and the photographs held out.
@@ -84,9 +85,9 @@ def transfer(
         UnsupportedClassifierError: the network has no layer `kept`.
         ValueError: a subject has too few photographs, or another argument is out of range.
 
-    Source: section VI-A of the paper: 143 subjects of PubFig, 40 photographs each to train on, the
-    first 37 layers of VGG-Face kept. Ours: the kept layers are frozen, and their features are
-    centred and brought to one scale first, so that one learning rate suits any network.
+    Source: section VI-A of the paper: 143 subjects of PubFig, 40 training photographs each, the
+    first 37 layers of VGG-Face kept. Our additions: the kept layers are frozen, and their features
+    are centered and scaled first, so that one learning rate suits any network.
     """
     _embedding(network, settings.get("kept", _KEPT))  # before the photographs are read
     subjects = find_subjects(folder, network.input_shape[1:])
@@ -112,27 +113,30 @@ def teach(
     seed: int = 0,
     verbose: int = 1,
 ) -> Transfer:
-    """Trains a new last layer on some photographs of the subjects, and tries it on others.
+    """Trains a new last layer on some photographs of the subjects, and tests it on others.
 
     Args:
-        network: as in `transfer`.
-        subjects: the people.
-        train: photographs of theirs.
-        test: others.
-        preprocessor: what the network expects; see `TaintRadarModel`.
-        kept: the last layer that is kept; if its output is spatial, it is averaged over places.
-        epochs: at most; training ends when a tenth of the training photographs, which is not
-            trained on, gets no better for ten of them.
-        learning_rate: of Adam.
-        dropout: between the kept layers and the new one.
-        cache: a folder for the features of all photographs, which the next run finds there,
-            whatever it trains on.
-        log: a CSV file with the loss and accuracy of every epoch.
-        batch_size: how many photographs the network computes at once.
-        strategy: computes the features on several devices, for instance
-            `tf.distribute.MirroredStrategy()` on all GPUs; the new layer itself is small.
-        seed: of the new layer and the batches.
+        network: a built Functional model, for instance `VGGFace(weights="vggface")`.
+        subjects: the people and all their photographs.
+        train: photographs to train on.
+        test: photographs to test with.
+        preprocessor: raw pixels -> the network's input, as `TaintRadarModel` takes it.
+        kept: name of the last layer that is kept; if its output is spatial, it is averaged.
+        epochs: largest number of epochs. Training stops early when the loss on a tenth of the
+            training photographs, which is held back, does not improve for ten epochs.
+        learning_rate: learning rate of Adam.
+        dropout: rate of the dropout between the kept layers and the new one.
+        cache: folder in which the features of all photographs are stored. The next run reuses them,
+            with any division of the photographs.
+        log: path of a CSV file for the loss and accuracy of every epoch.
+        batch_size: number of photographs that are computed at once, on each device.
+        strategy: distribution strategy that computes the features on several devices, for instance
+            `tf.distribute.MirroredStrategy()`.
+        seed: random seed of the new layer and the batches.
         verbose: 0 for silence, 1 for progress bars.
+
+    Returns:
+        The classifier and its predictions for `test`.
 
     Raises:
         ImageError: a photograph cannot be read.
@@ -209,7 +213,7 @@ def _fit(
 
 
 def compile_for_subjects(model: keras.Model, learning_rate: float) -> None:
-    """Makes a model (b, subjects) of softmax probabilities ready to learn labels (b,)."""
+    """Compiles a model with softmax probabilities (b, subjects) for labels (b,)."""
     model.compile(
         keras.optimizers.Adam(learning_rate),
         loss="sparse_categorical_crossentropy",
@@ -218,14 +222,14 @@ def compile_for_subjects(model: keras.Model, learning_rate: float) -> None:
 
 
 def validation_split(n: int, seed: int) -> tuple[npt.NDArray[np.integer], npt.NDArray[np.integer]]:
-    """Which of n training photographs are trained on, and which tell when to stop, a tenth."""
+    """The indices of n photographs to train on, and of a tenth for early stopping."""
     order = np.random.default_rng(seed).permutation(n)
     n_held = max(1, int(_VALIDATION * n))
     return order[n_held:], order[:n_held]
 
 
 def csv_log(file: str | os.PathLike[str] | None) -> list[keras.callbacks.Callback]:
-    """The callback that writes loss and accuracy of every epoch to a file; none without one."""
+    """A list of the callback that logs every epoch to a CSV file; empty for None."""
     if file is None:
         return []
     Path(file).parent.mkdir(parents=True, exist_ok=True)

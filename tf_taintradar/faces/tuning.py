@@ -1,4 +1,4 @@
-"""Fine-tuning: the upper layers of the kept network learn one's own subjects, too."""
+"""Fine-tuning: training of the upper layers of a face network on your own subjects."""
 
 import dataclasses
 import functools
@@ -33,26 +33,29 @@ def fine_tune(
     seed: int = 0,
     verbose: int = 1,
 ) -> Transfer:
-    """Trains a classifier of one's own subjects further, from one layer on.
+    """Fine-tunes a classifier of your own subjects, from one layer on.
 
-    The photographs are read anew in every epoch, a batch at a time. Batch normalisation keeps its
+    The photographs are read anew in every epoch, a batch at a time. Batch normalization keeps its
     statistics.
 
     Args:
-        learnt: what `transfer` answered; it stays as it is.
-        first: the first layer that is trained, for instance "conv5_1"; all after it are, too.
-        preprocessor: as in `transfer`.
-        epochs: at most; training ends when the tenth of the training photographs that is not
-            trained on gets no better for three of them. If it never does, nothing changes.
-        learning_rate: of Adam.
-        log: a CSV file with the loss and accuracy of every epoch.
-        batch_size: photographs in a step, of each device.
-        strategy: trains on several devices, for instance `tf.distribute.MirroredStrategy()`.
-        seed: of the order of the photographs.
+        learnt: the result of `transfer`; it is not changed.
+        first: name of the first layer that is trained, for instance "conv5_1", together with all
+            layers after it.
+        preprocessor: raw pixels -> the network's input, as `TaintRadarModel` takes it.
+        epochs: largest number of epochs. Training stops early when the loss on a tenth of the
+            training photographs, which is held back, does not improve for three epochs. If it never
+            improves, `learnt` is returned.
+        learning_rate: learning rate of Adam.
+        log: path of a CSV file for the loss and accuracy of every epoch.
+        batch_size: number of photographs in a step, on each device.
+        strategy: distribution strategy that trains on several devices, for instance
+            `tf.distribute.MirroredStrategy()`.
+        seed: random seed of the order of the photographs.
         verbose: 0 for silence, 1 for progress bars.
 
     Returns:
-        The same people and photographs with the new classifier and its answers.
+        The same people and photographs with the new classifier and its predictions.
 
     Raises:
         ImageError: a photograph cannot be read.
@@ -89,7 +92,7 @@ def fine_tune(
 
 
 def _freeze(model: keras.Model, first: str) -> None:
-    """Leaves the layers from `first` on trainable, in the order of the network."""
+    """Makes only the layers from `first` on trainable, in the order of the network."""
     start = check_layer(model, first)
     for i, layer in enumerate(model.layers):
         is_upper = i >= start

@@ -1,4 +1,4 @@
-"""Keeps what long work has computed, so that an interrupted run goes on where it stopped."""
+"""Storage of intermediate results, so that an interrupted run resumes where it stopped."""
 
 import hashlib
 import json
@@ -18,15 +18,15 @@ Arrays = dict[str, npt.NDArray[Any]]
 
 
 class Store:
-    """Arrays by name, in a folder, or nowhere.
+    """Stores arrays by name in a folder.
 
     Args:
-        folder: where they are kept; None: they are computed again each time.
-        setting: what the run as a whole depends on, as JSON takes it.
+        folder: folder of the stored arrays; None: nothing is stored, all is computed each time.
+        setting: everything that the whole run depends on, in JSON types.
 
     Raises:
         ValueError: the folder belongs to a run with another setting.
-        FileExistsError: the folder holds something else.
+        FileExistsError: the folder holds other files.
     """
 
     def __init__(self, folder: Path | None, setting: dict[str, Any]) -> None:
@@ -51,15 +51,16 @@ class Store:
             )
 
     def keep(self, name: str, settings: str, make: Callable[[], Arrays]) -> Arrays:
-        """What `make` answers, or answered in an earlier run.
+        """The arrays that `make` returns, or returned in an earlier run.
 
         Args:
-            name: a file name, perhaps with folders.
-            settings: what the answer depends on besides the run's setting.
-            make: computes arrays by name.
+            name: name of the file, optionally with folders.
+            settings: everything that the arrays depend on besides the run's setting.
+            make: computes the arrays by name.
 
         Raises:
-            ValueError: what is kept under this name was made with other settings.
+            ValueError: the stored arrays of this name were made with other settings, or cannot be
+                read.
         """
         if self._folder is None:
             return make()
@@ -84,7 +85,7 @@ class Store:
 
 
 def checksum(*arrays: Any) -> str:
-    """SHA-256 of the arrays' shapes, types and values."""
+    """The SHA-256 of the arrays' shapes, types and values, in hexadecimal."""
     digest = hashlib.sha256()
     for array in map(np.ascontiguousarray, arrays):
         digest.update(f"{array.shape}{array.dtype}".encode())

@@ -1,10 +1,11 @@
 """VGG-Face: the VGG-16 face network of the paper's second scenario, in Keras 3.
 
-`VGGFace` is the network, with the published weights or one's own; `from_keras_vggface` takes over
-a network that was made with the package keras-vggface. Its preprocessing is
-`TaintRadarModel(..., preprocessor="vggface")`; "vggface2" for ResNet50 and SENet50. `transfer`
-teaches it one's own subjects (`teach`, if one divides their photographs oneself), `fine_tune` goes
-on from there. `average_face` is the paper's fill for faces, `label_names` are the 2,622 identities.
+`VGGFace` is the network, with the published weights or your own; `from_keras_vggface` converts a
+network that was made with the package keras-vggface. Its preprocessing is
+`TaintRadarModel(..., preprocessor="vggface")`; "vggface2" is for ResNet50 and SENet50. `transfer`
+trains it on your own subjects (`teach` does so with your own division of their photographs),
+`fine_tune` continues from there. `average_face` is the paper's fill for faces, `label_names` are
+the names of the 2,622 identities.
 """
 
 from tf_taintradar.faces.average import average_face

@@ -1,4 +1,4 @@
-"""The network, written out: names, sizes and order are those of the published weights."""
+"""The VGG-Face network, with the layer names, sizes and order of the published weights."""
 
 import os
 from typing import Any
@@ -12,7 +12,7 @@ from tf_taintradar.vggface.weights import load_weights
 
 _BLOCKS = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))  # filters, convolutions
 _UNITS = 4096
-_SMALLEST = 48  # of an image, for a network with its top left off
+_SMALLEST = 48  # side of an image, for a network without its top
 
 
 def VGGFace(  # noqa: N802
@@ -24,20 +24,20 @@ def VGGFace(  # noqa: N802
     width: float = 1.0,
     name: str = "vggface_vgg16",
 ) -> keras.Model:
-    """The VGG-16 face network, from BGR pixels less the mean colour to 2,622 identities.
+    """The VGG-16 face network, from BGR pixels minus the mean color to 2,622 identities.
 
     Wrap it with `TaintRadarModel(network, preprocessor="vggface")`, which takes raw RGB pixels.
 
     Args:
-        include_top: whether the three fully connected layers follow; without them the answer is
+        include_top: whether to include the three fully connected layers; without them the output is
             `pool5`, (b, 7, 7, 512) for images of 224 x 224.
-        weights: None for random ones; "vggface" downloads the published file once; or the path of
-            a file, see `load_weights`.
-        classes: number of identities.
-        input_shape: (H, W, 3). With the top 224 x 224 is what the published weights fit.
-        width: all layers' sizes but the last one's are multiplied by it: 1 is the published
-            network, less a smaller one of the same form.
-        name: of the model.
+        weights: None for random weights; "vggface" to download the published file once; or the path
+            of a file, see `load_weights`.
+        classes: number of identities, >= 2.
+        input_shape: (H, W, 3). The published weights of the top fit 224 x 224 only.
+        width: factor of the sizes of all layers but the last, > 0: 1 is the published network, a
+            smaller factor makes a smaller network of the same form.
+        name: name of the model.
 
     Returns:
         A Functional model (b, H, W, 3) float32 -> (b, classes) softmax probabilities. Layers

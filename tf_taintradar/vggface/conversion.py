@@ -1,4 +1,4 @@
-"""Networks made with the package keras-vggface, brought to Keras 3."""
+"""Conversion of networks that were made with the package keras-vggface to Keras 3."""
 
 import json
 import os
@@ -14,22 +14,23 @@ from tf_taintradar.vggface.weights import assign, load_weights
 
 
 def from_keras_vggface(network: Any) -> keras.Model:
-    """A Keras 3 model of a network that was made with keras-vggface, with its weights.
+    """Converts a network that was made with keras-vggface to Keras 3, with its weights.
 
-    That package does not run on Keras 3, but its networks do: VGG16, ResNet50 and SENet50. Neither
-    the package nor the given network is touched, and nothing is put into the process for others.
+    That package does not run on Keras 3, but its networks do: VGG16, ResNet50 and SENet50. The
+    conversion changes neither the package, nor the given network, nor any global state.
 
     Args:
-        network: the path of a whole model that was saved there, `model.save("face.h5")`; or a model
-            of Keras 2 (`tf_keras`, or an object with `get_config()` and `layers`, each with `name`
-            and `get_weights()`). A Keras 3 model is returned as it is.
+        network: the path of a whole model that was saved with keras-vggface,
+            `model.save("face.h5")`; or a model of Keras 2 (`tf_keras`, or an object with
+            `get_config()` and `layers`, each with `name` and `get_weights()`). A Keras 3 model is
+            returned unchanged.
 
     Returns:
-        The model: the same layers, `_` for `/` in their names.
+        A Keras 3 model with the same layers, `_` for `/` in their names.
 
     Raises:
-        WeightsError: the file cannot be read, holds weights alone, or its layers are not known to
-            Keras 3; the text says what to do.
+        WeightsError: the file cannot be read, holds only weights, or its layers are unknown to
+            Keras 3; the message says what to do.
     """
     if isinstance(network, keras.Model):
         return network
@@ -62,8 +63,8 @@ def _from_file(path: pathlib.Path) -> keras.Model:
         ) from error
     if config is None:
         raise WeightsError(
-            f"{os.fspath(path)!r} holds weights alone: build the network first, "
-            "`VGGFace(weights=path)` for VGG16; for another one save the whole model where "
+            f"{os.fspath(path)!r} holds only weights: build the network first, "
+            "`VGGFace(weights=path)` for VGG16; for another one, save the whole model where "
             "keras-vggface runs, model.save('face.h5')."
         )
     model = _build(json.loads(config), os.fspath(path))
@@ -80,7 +81,7 @@ def _build(config: dict[str, Any], source: str) -> keras.Model:
         return keras.Model.from_config(config["config"])
     except (TypeError, ValueError, KeyError, AttributeError, IndexError) as error:
         raise WeightsError(
-            f"Keras 3 cannot rebuild {source!r}: {error}. For VGG16 save its weights alone, "
+            f"Keras 3 cannot rebuild {source!r}: {error}. For VGG16, save only its weights, "
             "model.save_weights('face.h5'), and load them with VGGFace(weights='face.h5')."
         ) from error
 

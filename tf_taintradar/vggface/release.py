@@ -1,4 +1,4 @@
-"""What the project keras-vggface has published, downloaded once."""
+"""Downloads of the files that the project keras-vggface has published."""
 
 import logging
 import os
@@ -17,29 +17,34 @@ _LABELS = "rcmalli_vggface_labels_v1.npy"
 
 
 def weights_file(include_top: bool) -> str:
-    """The name of the published weights, with the fully connected layers or without."""
+    """The name of the published weights file, with or without the fully connected layers."""
     return f"rcmalli_vggface_tf_{'' if include_top else 'notop_'}vgg16.h5"
 
 
 def download(
     name: str, *, release: str = _RELEASE, folder: str | os.PathLike[str] | None = None
 ) -> pathlib.Path:
-    """A file of the release, downloaded once into Keras's folder.
+    """Downloads a file of the release once, into Keras's folder.
 
-    The release publishes no checksums. The SHA-256 of the first download is kept beside the file,
-    and the file is checked against it whenever it is used; what weights hold is checked by
+    The release publishes no checksums. The SHA-256 of the first download is stored beside the file,
+    and the file is checked against it at every use; the contents of weights files are checked by
     `load_weights`.
 
     Args:
-        name: of the file.
-        release: where it lies; another mirror, or a `file:` address.
-        folder: where downloads are kept; by default Keras's own, ~/.keras.
+        name: name of the file.
+        release: address of the release, for instance of a mirror, or a `file:` address.
+        folder: folder for downloads; by default Keras's own, ~/.keras.
+
+    Returns:
+        The path of the downloaded file.
 
     Raises:
-        WeightsError: the download fails, or the file is no longer what it was.
+        WeightsError: the download fails, or the file has changed since its download.
     """
     if folder is not None:
-        pathlib.Path(folder).mkdir(parents=True, exist_ok=True)  # else Keras takes another
+        pathlib.Path(folder).mkdir(
+            parents=True, exist_ok=True
+        )  # otherwise Keras chooses another folder
     try:
         path = pathlib.Path(
             keras.utils.get_file(
@@ -58,10 +63,12 @@ def label_names(path: str | os.PathLike[str] | None = None) -> list[str]:
     """The names of VGG-Face's 2,622 identities, in the order of its labels.
 
     Args:
-        path: a `.npy` file of strings, as keras-vggface publishes it; None downloads that once.
+        path: path of a `.npy` file of strings, as keras-vggface publishes it; None downloads the
+            published file once.
 
     Returns:
-        A name for each label, spaces for underscores; for `TaintRadarModel(class_names=...)`.
+        A list with a name for each label, with spaces for underscores, for
+        `TaintRadarModel(class_names=...)`.
 
     Raises:
         WeightsError: the file cannot be downloaded, or is not a list of names.
@@ -89,6 +96,6 @@ def _check_unchanged(path: pathlib.Path) -> None:
     elif known.read_text().strip() != digest:
         raise WeightsError(
             f"{os.fspath(path)!r} is not the file that was downloaded: its SHA-256 is "
-            f"{digest}, it was {known.read_text().strip()}. Delete both files, and it "
-            "is downloaded again."
+            f"{digest}, it was {known.read_text().strip()}. Delete both files to download it "
+            "again."
         )

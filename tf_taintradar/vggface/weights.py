@@ -1,4 +1,4 @@
-"""Weights files, read without gaps."""
+"""Weights files, loaded completely or not at all."""
 
 import os
 import pathlib
@@ -15,17 +15,17 @@ Tensors = Mapping[str, Sequence[npt.NDArray[np.floating]]]
 
 
 def load_weights(model: keras.Model, path: str | os.PathLike[str]) -> None:
-    """Loads weights into a model by the names of its layers, all of them or none.
+    """Loads the weights of all layers of a model by their names, or of none.
 
     Args:
-        model: a network whose layers are called as in the file; `/` in the file is `_` here.
-        path: a `.h5` or `.hdf5` file of Keras 2, of weights alone or of a whole model, as
-            keras-vggface publishes and writes them; or a `.weights.h5` or `.keras` file of Keras 3,
-            which Keras reads itself.
+        model: a network whose layers are named as in the file, with `_` for `/`.
+        path: path of a `.h5` or `.hdf5` file of Keras 2, with only weights or a whole model, as
+            keras-vggface publishes and writes them; or of a `.weights.h5` or `.keras` file of
+            Keras 3, which Keras reads itself.
 
     Raises:
-        WeightsError: the file cannot be read, lacks a layer of the model or has one of another
-            shape, or numbers in it are not finite; the model is as it was then.
+        WeightsError: the file cannot be read, lacks a layer of the model or holds one of another
+            shape, or holds numbers that are not finite. The model is not changed then.
     """
     file = pathlib.Path(path)
     if not file.is_file():
@@ -45,12 +45,12 @@ def load_weights(model: keras.Model, path: str | os.PathLike[str]) -> None:
 
 
 def assign(model: keras.Model, tensors: Tensors, source: str) -> None:
-    """Gives every layer of a model its tensors, or none at all.
+    """Assigns tensors to all layers of a model, or to none.
 
     Args:
         model: the network.
-        tensors: by layer, `_` instead of `/`.
-        source: what to call their origin in an error.
+        tensors: tensors of each layer by its name, with `_` for `/`.
+        source: name of the tensors' origin in an error.
 
     Raises:
         WeightsError: a layer's tensors are missing, of other shapes or not finite.
@@ -79,7 +79,7 @@ def assign(model: keras.Model, tensors: Tensors, source: str) -> None:
 
 
 def _tensors(group: h5py.Group) -> Iterator[tuple[str, list[npt.NDArray[np.floating]]]]:
-    """The tensors of each layer of a Keras 2 file that has any, by its name."""
+    """The names and tensors of all layers of a Keras 2 file that have weights."""
     for name in map(_text, group.attrs["layer_names"]):
         names = [_text(weight) for weight in group[name].attrs["weight_names"]]
         if names:

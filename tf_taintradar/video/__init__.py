@@ -1,7 +1,7 @@
-"""Video: a verdict over several frames of one track, instead of one over each.
+"""Video: verdicts over several frames of a track instead of single frames.
 
-`VideoRadar` gives it, frame by frame; `read_frames` reads an image sequence, a video file or a
-camera; `draw_verdict` paints it into a frame.
+`VideoRadar` decides frame by frame; `read_frames` reads an image sequence, a video file or a
+camera; `draw_verdict` draws the verdict into a frame.
 """
 
 from tf_taintradar.video.frames import read_frames

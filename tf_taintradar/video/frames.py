@@ -17,21 +17,21 @@ Frame = npt.NDArray[np.uint8]
 
 
 def read_frames(source: Any, input_shape: Shape | None = None) -> Iterator[Frame]:
-    """The frames of a source, read as they are needed.
+    """Reads the frames of a source one by one, as they are needed.
 
     Args:
-        source: a folder of image files, which are read in the order of their paths; a video file;
-            or the number of a camera, whose frames never end.
-        input_shape: (H, W, 3) that the classifier takes: frames are cropped and resized as files
-            are; None: they stay as they are, which a folder's cannot.
+        source: path of a folder of image files, which are read in the order of their paths; path of
+            a video file; or number of a camera, whose frames never end.
+        input_shape: (H, W, 3) of the classifier, to which frames are cropped and resized as image
+            files are; None keeps the size of a video's frames, and is not allowed for a folder.
 
     Yields:
-        (H, W, 3) uint8 RGB.
+        (H, W, 3) uint8 RGB pixels.
 
     Raises:
-        ImageError: the source cannot be opened, holds no frame or ends in the middle of one.
-        ImportError: it is a video and OpenCV is not installed.
-        ValueError: it is a folder and `input_shape` is None.
+        ImageError: the source cannot be opened, holds no frame or an unreadable file.
+        ImportError: the source is a video and OpenCV is not installed.
+        ValueError: the source is a folder and `input_shape` is None.
     """
     if isinstance(source, (str, os.PathLike)) and Path(source).is_dir():
         if input_shape is None:

@@ -1,4 +1,4 @@
-"""The verdict, painted into a frame."""
+"""Drawing of a verdict into a frame."""
 
 import numpy as np
 import numpy.typing as npt
@@ -15,13 +15,14 @@ def draw_verdict(
     is_adversarial: bool | None,
     region: npt.NDArray[np.bool_] | None = None,
 ) -> npt.NDArray[np.uint8]:
-    """A frame with a border, a line of text and the outline of a region.
+    """Draws a border, a line of text and the outline of a region into a copy of a frame.
 
     Args:
-        frame: (H, W, 3) uint8 RGB.
-        text: what the line says.
-        is_adversarial: red if so, green if not, grey if it is not known yet.
-        region: (h, w) bool of the region to outline, of any size: it is spread over the frame.
+        frame: (H, W, 3) uint8 RGB pixels.
+        text: the line of text.
+        is_adversarial: the verdict, which sets the color: red if true, green if false, gray if None
+            (not known yet).
+        region: (h, w) bool, the region to outline; it is resized to the frame.
 
     Returns:
         (H, W, 3) uint8, a new frame of the same size.

@@ -1,4 +1,4 @@
-"""A detector for video: it decides over a window of frames of each track."""
+"""A detector for video, which decides over a window of frames of each track."""
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Any
@@ -16,7 +16,7 @@ Verdicts = dict[str, npt.NDArray[Any]]
 
 
 class VideoRadar:
-    """Decides over the last frames of each track, as they come.
+    """Decides over the last frames of each track, frame by frame.
 
     Example:
         video = VideoRadar(radar, window=5)
@@ -26,14 +26,15 @@ class VideoRadar:
 
     Args:
         radar: the detector of single frames; it is not changed.
-        window: how many frames count; 5 in the paper.
-        statistic: "median", a vote of most frames, or "mean", an average of scores.
-        score_threshold: a window is adversarial if its statistic is above this. By default the
-            detector's own, with which "median" flags what most frames are flagged for. `calibrate`
-            sets it.
+        window: number of frames in a window, >= 1; 5 in the paper.
+        statistic: statistic of the scores in a window: "median", a majority vote of the frames, or
+            "mean".
+        score_threshold: threshold above which a window's statistic is adversarial. By default the
+            detector's own, with which "median" flags a window if most of its frames are flagged.
+            `calibrate` sets it.
 
     Attributes:
-        calibration: what `calibrate` found; None before.
+        calibration: the result of `calibrate`; None before.
 
     Raises:
         ValueError: an argument is out of range.
@@ -57,27 +58,26 @@ class VideoRadar:
 
     @property
     def window(self) -> int:
-        """How many frames count."""
+        """The number of frames in a window."""
         return self._windows.window
 
     def update(self, frames: Any, tracks: Sequence[Hashable] | None = None) -> Verdicts:
-        """The verdict on each new frame, from it and the frames of its track before it.
+        """Adds new frames, and decides on each from it and the frames of its track before it.
 
         Args:
             frames: (b, H, W, c) raw pixels 0..255, in the order in which they were taken.
-            tracks: what each frame belongs to, for instance the number of a face that is followed;
-                by default all to one track.
+            tracks: the track of each frame, for instance the number of a tracked face; by default
+                all frames belong to one track.
 
         Returns:
-            A dict of arrays, a row a frame: all that `TaintRadarModel.score` and its prediction
-            say (`label`, `score`, `recovered_label`, `predictions`, `rank_shift`), and
-            `window_score` (b,) float64, NaN before the track has enough frames; `is_adversarial`
-            (b,) bool, false then.
+            A dict of arrays with a row for each frame: the detector's `label`, `score`,
+            `recovered_label`, `predictions` and `rank_shift`; `window_score` (b,) float64, NaN
+            until the track has enough frames; and `is_adversarial` (b,) bool, false until then.
 
         Raises:
             NotCalibratedError: there is no threshold.
             ImageError: a frame has the wrong shape, type or value range.
-            ValueError: there is not one track for each frame.
+            ValueError: `tracks` does not hold one track for each frame.
         """
         if self.score_threshold is None:
             raise NotCalibratedError(NO_THRESHOLD)
@@ -91,34 +91,34 @@ class VideoRadar:
         return {**found, "window_score": window_score, "is_adversarial": is_adversarial}
 
     def watch(self, frames: Iterable[npt.NDArray[np.uint8]]) -> Iterator[Verdicts]:
-        """`update` for one frame after another, without the batch's dimension; one track."""
+        """Yields the verdict on one frame after another of a single track, without a batch axis."""
         for frame in frames:
             yield {name: values[0] for name, values in self.update(frame[np.newaxis]).items()}
 
     def forget(self, track: Hashable | None = None) -> None:
-        """Starts a track anew, or all of them, as at the beginning of another film."""
+        """Forgets the frames of a track, or of all tracks, as at the beginning of another film."""
         self._windows.forget(track)
 
     def calibrate(
         self, tracks: Sequence[Any], target_fpr: float = 0.06, *, batch_size: int = 32
     ) -> ScoreCalibration:
-        """Chooses the threshold of windows on benign tracks alone.
+        """Chooses the threshold of windows on benign tracks only.
 
-        Only windows that share no frame are counted: those that do are nearly the same.
+        Only windows that share no frame are counted, since overlapping windows are nearly equal.
 
         Args:
-            tracks: benign sequences of frames, each in a form that `TaintRadarModel.predict` takes,
-                in order.
-            target_fpr: the largest share of windows that may be flagged, in (0, 1).
-            batch_size: how many frames are computed at once.
+            tracks: benign sequences of frames in order, each in any form that
+                `TaintRadarModel.predict` takes.
+            target_fpr: the largest share of benign windows that may be flagged, in (0, 1).
+            batch_size: number of frames that are computed at once.
 
         Returns:
-            The calibration, also kept as `calibration`; its images are windows.
+            The calibration, also stored as `calibration`; its images are windows.
 
         Raises:
             ValueError: `target_fpr` is out of range.
-            CalibrationError: too few windows for the target.
-            ImageError: as in `TaintRadarModel.predict`.
+            CalibrationError: there are too few windows for the target.
+            ImageError: a frame has the wrong shape, type or value range, or cannot be read.
         """
         scores = [self.radar.score(track, batch_size=batch_size) for track in tracks]
         self.calibration = choose_threshold(

@@ -1,4 +1,4 @@
-"""What several scores of one track say together."""
+"""Statistics of several scores of one track."""
 
 import collections
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -13,14 +13,14 @@ from tf_taintradar.support.checks import require
 STATISTICS: Mapping[str, Callable[..., Any]] = MappingProxyType(
     {"median": np.median, "mean": np.mean}
 )
-"""The median is above a threshold if most scores are: a vote of flags. The mean weighs them."""
+"""The statistics of a window: the median is a majority vote of flags, the mean averages scores."""
 
 
 class SlidingWindows:
-    """The last scores of every track, and what they say together.
+    """The last scores of every track, and their statistic.
 
     Args:
-        window: how many frames count, >= 1.
+        window: number of frames in a window, >= 1.
         statistic: one of `STATISTICS`.
 
     Raises:
@@ -37,6 +37,10 @@ class SlidingWindows:
     def push(self, track: Hashable, score: float) -> float | None:
         """Adds the score of a track's next frame.
 
+        Args:
+            track: the track.
+            score: score of the frame.
+
         Returns:
             The statistic of the last `window` scores; None as long as there are fewer.
         """
@@ -47,20 +51,20 @@ class SlidingWindows:
         return float(STATISTICS[self.statistic](scores))
 
     def forget(self, track: Hashable | None = None) -> None:
-        """Starts a track anew, or all of them."""
+        """Forgets the scores of a track, or of all tracks for None."""
         if track is None:
             self._tracks.clear()
         else:
             self._tracks.pop(track, None)
 
     def apart(self, tracks: Sequence[npt.ArrayLike]) -> npt.NDArray[np.float64]:
-        """The statistic of windows that share no frame: what a calibration may count.
+        """The statistics of windows that share no frame, for a calibration.
 
         Args:
             tracks: the scores of each track, in order.
 
         Returns:
-            (n,) as many windows as fit into each track, from its beginning.
+            (n,) float64, for the windows that fit into each track side by side, from its beginning.
         """
         found = []
         for scores in map(np.asarray, tracks):

@@ -67,9 +67,9 @@ class Baseline:
             NotFittedError: `fit` has not been called yet.
             ImageError: an image has the wrong shape, type or value range, or cannot be read.
         """
-        return self.answer(x, batch_size, verbose)["score"]
+        return self.predict_scores(x, batch_size, verbose)["score"]
 
-    def answer(self, x: Any, batch_size: int = 32, verbose: Any = 0) -> Arrays:
+    def predict_scores(self, x: Any, batch_size: int = 32, verbose: Any = 0) -> Arrays:
         """The score and the labels of each image.
 
         Args:
@@ -89,8 +89,11 @@ class Baseline:
         shape = self._classifier.input_shape
         return over_batches(self._answer, x, shape, batch_size=batch_size, verbose=verbose)
 
+    answer = predict_scores
+    """The former name of `predict_scores`."""
+
     def _answer(self, images: Any) -> Tensors:
-        """`answer` for one batch (b, H, W, c) float32, raw pixels 0..255."""
+        """`predict_scores` for one batch (b, H, W, c) float32, raw pixels 0..255."""
         raise NotImplementedError
 
     def _compile(self, step: Any) -> Any:

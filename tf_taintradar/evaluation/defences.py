@@ -116,7 +116,7 @@ def ask(defence: Any, images: Any, batch_size: int) -> Arrays:
         ValueError: the defence does not answer one finite score for each image.
     """
     if isinstance(defence, TaintRadarModel | baselines.Baseline):
-        found = defence.answer(images, batch_size=batch_size)
+        found = defence.predict_scores(images, batch_size=batch_size)
     else:
         found = {"score": np.asarray(defence.score(images))}
     score = np.asarray(found["score"])

@@ -84,7 +84,7 @@ class VideoRadar:
         names = [None] * len(frames) if tracks is None else list(tracks)
         one_each = len(names) == len(frames)
         require(one_each, "tracks", f"{len(names)}", f"one for each of {len(frames)} frames")
-        found = self.radar.answer(frames, batch_size=max(1, len(frames)))
+        found = self.radar.predict_scores(frames, batch_size=max(1, len(frames)))
         pushed = [self._windows.push(*pair) for pair in zip(names, found["score"], strict=True)]
         window_score = np.array([np.nan if one is None else one for one in pushed])
         is_adversarial = window_score > self.score_threshold

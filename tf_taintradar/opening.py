@@ -49,14 +49,14 @@ def load_detector(
     Args:
         spec: a `.keras` file of a detector or of a classifier, or the name of a network of
             `keras.applications` in any case, whose ImageNet weights Keras downloads once.
-        preprocessor: setting of a new detector, see `TaintRadarModel`. For a network of
+        preprocessor: preprocessor of a new detector, see `TaintRadarModel`. For a network of
             `keras.applications` None means its own.
-        feature_layer: likewise.
-        class_names: likewise. For a network of `keras.applications` None means the names of
-            ImageNet, if Keras has downloaded them before.
-        variant: likewise.
+        feature_layer: feature layer of a new detector, found by default.
+        class_names: class names of a new detector. For a network of `keras.applications` None means
+            the names of ImageNet, if Keras has downloaded them before.
+        variant: rule of a new detector, see `TaintRadarModel`.
         top_k: K of a detector, a new one or that of the file.
-        rank_threshold: likewise its rank threshold.
+        rank_threshold: rank threshold of a detector, a new one or that of the file.
 
     Raises:
         UnsupportedClassifierError: `spec` is neither, cannot be read or downloaded, or the

@@ -1,7 +1,7 @@
 """The rule for attackers who know the detector: windows of pixels painted over one by one.
 
 An attacker who knows the detector draws the critical map elsewhere, and moves the evidence into
-cells that stay. Nobody can do so here: the windows' places are fixed, one of them covers whatever
+cells that stay. Nobody can do so here: the windows' places are fixed, one of them covers any
 patch, and what is painted over is gone from the pixels. Under that window the classifier answers
 what it would answer without any patch, so what the attacker's label has there can be computed
 without attacking; see `attacks.certify`.

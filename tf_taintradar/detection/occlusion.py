@@ -21,6 +21,7 @@ from tf_taintradar.classifier.opened import OpenedClassifier
 from tf_taintradar.detection.critical import ActivationMaps, Prediction
 from tf_taintradar.detection.detection import Detection
 from tf_taintradar.detection.explanation import Explanation, Panel
+from tf_taintradar.detection.ranks import own_and_others
 from tf_taintradar.detection.regions import Slope, fill_region
 from tf_taintradar.detection.rule import Rule
 from tf_taintradar.detection.windows import (
@@ -149,10 +150,8 @@ def strength(logits: tf.Tensor, label: tf.Tensor) -> tf.Tensor:
     Returns:
         (b, s) float32, in nats. Adding a constant to all logits changes nothing.
     """
-    is_label = tf.one_hot(label, logits.shape[-1], True, False, dtype=tf.bool)[:, None]
-    own = tf.reduce_sum(tf.where(is_label, logits, 0), axis=-1)
-    best_other = tf.reduce_max(tf.where(is_label, logits.dtype.min, logits), axis=-1)
-    return 2 * own - tf.reduce_logsumexp(logits, axis=-1) - best_other
+    own, others = own_and_others(logits, label)
+    return 2 * own - tf.reduce_logsumexp(logits, axis=-1) - tf.reduce_max(others, axis=-1)
 
 
 def worst_falls(falls: tf.Tensor) -> tf.Tensor:

@@ -1,4 +1,4 @@
-"""The defences of an evaluation: this package's detector and its rivals, asked in the same way."""
+"""The defences of an evaluation: a detector of each rule, and the baselines."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -9,10 +9,9 @@ from tf_taintradar import baselines
 from tf_taintradar.detection.pipeline import Arrays
 from tf_taintradar.detection.rules import DEFAULT, RULES
 from tf_taintradar.model import TaintRadarModel
+from tf_taintradar.support.checks import require
 
 _MOST_OVERLAYS = 100  # of SentiNet's paper
-
-
 _OWN = "taintradar"  # the names of this package's rules begin with it
 Make = Callable[[TaintRadarModel, int], Any]
 
@@ -31,16 +30,14 @@ def _radar(variant: str) -> Make:
 
 def _rival(kind: Callable[..., Any]) -> Make:
     def make(radar: TaintRadarModel, n_fit: int) -> Any:
-        return kind(radar.classifier, preprocessor=radar.preprocessor)
+        return kind(radar.opened)
 
     return make
 
 
 def _sentinet(radar: TaintRadarModel, n_fit: int) -> baselines.SentiNet:
     n_overlays = max(1, min(_MOST_OVERLAYS, n_fit // 2))
-    return baselines.SentiNet(
-        radar.classifier, preprocessor=radar.preprocessor, n_overlays=n_overlays
-    )
+    return baselines.SentiNet(radar.opened, n_overlays=n_overlays)
 
 
 _RIVALS: Mapping[str, Make] = {
@@ -69,34 +66,33 @@ class _Defences(Mapping[str, Make]):
 
 
 DEFENCES: Mapping[str, Make] = _Defences()
-"""By name: makes the defence of a detector's classifier, for so many images to fit it on."""
+"""Functions that make a defence, by name: (detector, number of images to fit it on) -> defence."""
 
 
 def make_defence(name: str, radar: TaintRadarModel, n_fit: int = 0) -> Any:
-    """The defence of this name, around the classifier of a detector, with its default settings.
+    """Makes the defence of this name, around the classifier of a detector, with default settings.
 
     Args:
         name: one of `DEFENCES`.
         radar: a detector; it is not changed, and needs no threshold.
-        n_fit: how many benign images the defence will be fitted on, if it is one that is.
+        n_fit: number of benign images that a defence which needs some will be fitted on.
 
     Raises:
         ValueError: there is no such defence.
-        ImportError: it needs OpenCV, which is not installed.
+        ImportError: the defence needs OpenCV, which is not installed.
     """
-    if name not in DEFENCES:
-        raise ValueError(f"`defences` must be among {', '.join(DEFENCES)}; received {name!r}.")
+    require(name in DEFENCES, "defences", name, f"among {', '.join(DEFENCES)}")
     return DEFENCES[name](radar, n_fit)
 
 
 def prepare(defence: Any, fit: Any, calibration: Any, target_fpr: float) -> None:
-    """Lets a defence learn what it needs from benign images.
+    """Calibrates or fits a defence on benign images.
 
     Args:
         defence: a `Baseline`, a `TaintRadarModel` or anything with `score(images)`.
-        fit: (n, H, W, c) uint8, for a rival that compares with benign images.
-        calibration: (m, H, W, c) uint8, for K of the paper's rule.
-        target_fpr: likewise.
+        fit: benign images (n, H, W, c) uint8, for baselines that compare with some.
+        calibration: benign images (m, H, W, c) uint8, for detectors of this package.
+        target_fpr: false positive rate that a detector is calibrated to, in (0, 1).
     """
     if isinstance(defence, TaintRadarModel):
         defence.calibrate(calibration, target_fpr, verbose=0)
@@ -105,12 +101,12 @@ def prepare(defence: Any, fit: Any, calibration: Any, target_fpr: float) -> None
 
 
 def ask(defence: Any, images: Any, batch_size: int) -> Arrays:
-    """`score` (n,) float and, if the defence cleans images, `recovered_label` (n,) int.
+    """Asks a defence for `score` (n,) float and, if it cleans images, `recovered_label` (n,) int.
 
     Args:
-        defence: as in `prepare`.
+        defence: a `Baseline`, a `TaintRadarModel` or anything with `score(images)`.
         images: (n, H, W, c) uint8 raw pixels.
-        batch_size: how many images are computed at once.
+        batch_size: number of images that are computed at once.
 
     Raises:
         ValueError: the defence does not answer one finite score for each image.
@@ -129,7 +125,7 @@ def ask(defence: Any, images: Any, batch_size: int) -> Arrays:
 
 
 def describe(defence: Any) -> str:
-    """The defence and its settings in one line, the same in every process."""
+    """Describes a defence and its settings in one line, the same in every process."""
     if not isinstance(defence, TaintRadarModel):
         return type(defence).__name__ if repr(defence).startswith("<") else repr(defence)
     names = ("feature_layer", "temperature", "map_threshold")

@@ -1,4 +1,4 @@
-"""A few minutes that tell how well one's own detector holds on one's own images."""
+"""Measures in a few minutes how well a detector holds on the user's own images."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -27,17 +27,17 @@ _WORKS = 0.5  # of the attacks should succeed, else they say little
 
 @dataclasses.dataclass(frozen=True)
 class SelfTest:
-    """How a detector does on images that it may not have seen, benign and attacked.
+    """The result of a self test: flag rates on benign and on attacked images, and advice.
 
     Attributes:
         is_calibrated: whether the detector's own threshold was used; otherwise one found on half of
             the images.
         target_fpr: the false positive rate that the threshold aims at; None if it was set by hand.
         threshold: an image is flagged if its score is above this.
-        benign: the benign images that are flagged.
-        succeeded: by attack, how many fool the classifier.
-        flagged: by attack, how many of those are flagged.
-        advice: what to do about it, one sentence or two each.
+        benign: rate of benign images that are flagged.
+        succeeded: rate of attacked images that fool the classifier, by attack.
+        flagged: rate of those that are flagged, by attack.
+        advice: what to change, a sentence or two each.
     """
 
     is_calibrated: bool
@@ -50,7 +50,7 @@ class SelfTest:
 
     @property
     def holds(self) -> bool:
-        """Whether there is nothing to mend: the rates are known, and as they should be."""
+        """Whether there is no advice: the rates are known, and as they should be."""
         return len(self.advice) == 0
 
 
@@ -65,16 +65,16 @@ def selftest(
     seed: int = 0,
     verbose: int = 1,
 ) -> SelfTest:
-    """Attacks the detector's own classifier with patches and says whether the detector notices.
+    """Attacks the detector's own classifier with patches and reports how many are flagged.
 
     Args:
         radar: the detector; without a threshold, one is found on a part of the images.
         images: benign images, in the forms that `TaintRadarModel.predict` takes; 100 or more.
-        labels: (n,) their true labels, if they are known.
-        target_fpr: for a detector without a threshold.
-        n_attacked: how many images are attacked in each way, at most.
-        batch_size: how many images are computed at once.
-        seed: of all that is drawn.
+        labels: the true labels (n,) of the images; by default the classifier's own predictions.
+        target_fpr: false positive rate for a detector without a threshold, in (0, 1).
+        n_attacked: largest number of images that are attacked in each way.
+        batch_size: number of images that are computed at once.
+        seed: random seed.
         verbose: 0 for silence, 1 for a progress bar.
 
     Raises:

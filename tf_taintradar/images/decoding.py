@@ -55,7 +55,7 @@ def decode_images(encoded: tf.Tensor, input_shape: Shape) -> tuple[tf.Tensor, tf
 
 
 def _decode(contents: tf.Tensor) -> tf.Tensor:
-    """(any height, any width, 3) uint8, as the file has it; fails on whatever is no image."""
+    """(any height, any width, 3) uint8, as the file has it; fails on what is not an image."""
     head = _bytes(tf.strings.substr(contents, 0, 32))
     with tf.control_dependencies([_check_size(contents, head)]):
         contents = tf.identity(contents)
@@ -160,7 +160,7 @@ def _starts(data: tf.Tensor, magic: bytes, at: int = 0) -> tf.Tensor:
 
 
 def _number(data: tf.Tensor, at: Any, length: int) -> tf.Tensor:
-    """The int32 numbers that begin at `at`, of so many bytes; of a negative length: low byte first.
+    """The int32 numbers that begin at `at`, `length` bytes each; negative means little-endian.
 
     Four bytes are read as a signed number.
     """

@@ -102,7 +102,7 @@ def as_batch(images: Any, input_shape: Shape, *, argument: str = "images") -> np
 
 
 def check_shape(shape: Any, input_shape: Shape, *, argument: str = "images") -> None:
-    """Refuses whatever is no batch of images of the classifier's size.
+    """Raises ImageError unless this is the shape of a batch of images of the classifier's size.
 
     Args:
         shape: The shape that came, of an array or of a tensor inside a graph, where the batch may

@@ -1,4 +1,4 @@
-"""From whatever a caller passes to the requests that a served detector takes."""
+"""Makes the requests that a served detector takes of what a caller passes."""
 
 from __future__ import annotations
 

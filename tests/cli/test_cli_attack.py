@@ -116,7 +116,7 @@ def test_files_of_the_same_name_are_numbered(tmp_path):
         (["--target", "bear"], "`target` 'bear' is neither a number nor the name of a class"),
         (["--target", "5"], "`target_class` must be an integer from 0 to 4. Received: 5"),
         (["--target", "-1"], "`target_class` must be an integer from 0 to 4. Received: -1"),
-        (["--kind", "both"], "`kind` must be universal or partial; received 'both'"),
+        (["--kind", "both"], "`kind` must be universal or partial. Received: 'both'"),
         (["--shape", "circle"], "`shape` must be one of disk, square, star, lightning"),
         (["--shape", "eyeglasses", "--diameter", "0.3"], "`diameter` is for patches"),
         (["--place", "left"], "`place` must be"),

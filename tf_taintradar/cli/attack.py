@@ -11,6 +11,7 @@ from tf_taintradar.cli import options, tables
 from tf_taintradar.cli.opening import with_detector
 from tf_taintradar.cli.program import app
 from tf_taintradar.cli.quiet import progress_on_stderr
+from tf_taintradar.support.checks import require
 
 if TYPE_CHECKING:
     from tf_taintradar.attacks import AttackResult, PatchAttack
@@ -130,8 +131,7 @@ def _run(
     from tf_taintradar.cli.rows import list_files
     from tf_taintradar.images.files import read_image
 
-    if kind not in ("universal", "partial"):
-        raise ValueError(f"`kind` must be universal or partial; received {kind!r}.")
+    require(kind in ("universal", "partial"), "kind", kind, "universal or partial")
     given = {name: value for name, value in settings.items() if value is not None}
     given["target_class"] = settings["target_class"]
     attack: PatchAttack

@@ -68,8 +68,8 @@ def _all_bytes(images: Sequence[Any]) -> bool:
     kinds = [isinstance(image, (bytes, bytearray, memoryview)) for image in images]
     if any(kinds) and not all(kinds):
         raise ImageError(
-            "A list must hold encoded images alone, paths alone or arrays alone; received a "
-            "mixture. Pass them in several calls."
+            "`images` must be a list of encoded images, of paths, or of arrays. Received: a "
+            "mixture. Pass each kind in a call of its own."
         )
     return all(kinds)
 

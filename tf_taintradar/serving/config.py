@@ -10,6 +10,7 @@ from pathlib import Path
 from tf_taintradar.errors import ServingError
 from tf_taintradar.export.savedmodel import BATCH_SIZES
 from tf_taintradar.serving.compose import compose_file
+from tf_taintradar.support.checks import check_integer, require
 from tf_taintradar.support.files import replacing
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -131,13 +132,11 @@ def _model(name: str, labels: Mapping[str, int]) -> str:
 
 def _batching(sizes: list[int], timeout: int, enqueued: int, threads: int) -> str:
     """BatchingParameters in protobuf's text format."""
-    if not sizes or sizes[0] < 1 or sizes != sorted({*sizes}):
-        raise ValueError(f"`allowed_batch_sizes` must increase, from 1 or more; received {sizes}.")
-    if timeout < 0 or enqueued < 1 or threads < 1:
-        raise ValueError(
-            "`batch_timeout_micros` must be at least 0, `max_enqueued_batches` and "
-            f"`num_batch_threads` at least 1; received {timeout}, {enqueued} and {threads}."
-        )
+    increases = len(sizes) > 0 and sizes[0] >= 1 and sizes == sorted({*sizes})
+    require(increases, "allowed_batch_sizes", sizes, "increasing integers from 1 on")
+    check_integer("batch_timeout_micros", timeout, 0)
+    check_integer("max_enqueued_batches", enqueued, 1)
+    check_integer("num_batch_threads", threads, 1)
     allowed = "".join(f"allowed_batch_sizes: {size}\n" for size in sizes)
     return (
         f"max_batch_size {{ value: {sizes[-1]} }}\n"

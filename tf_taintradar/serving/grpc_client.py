@@ -12,6 +12,7 @@ from typing_extensions import Unpack
 from tf_taintradar.errors import ServingError
 from tf_taintradar.serving.batches import Request
 from tf_taintradar.serving.client import Client, Options, Signature
+from tf_taintradar.support.checks import require
 from tf_taintradar.support.extras import import_extra
 
 _MOST_RETRIES = 4  # gRPC itself makes no more than five attempts
@@ -52,10 +53,8 @@ class GrpcClient(Client):
         **options: Unpack[Options],
     ) -> None:
         super().__init__(address, model, **options)
-        if self.retries > _MOST_RETRIES:
-            raise ValueError(
-                f"gRPC sends again at most {_MOST_RETRIES} times; received {self.retries}."
-            )
+        fits = self.retries <= _MOST_RETRIES
+        require(fits, "retries", self.retries, f"at most {_MOST_RETRIES}, gRPC's limit")
         grpc = _import("grpc")
         service = _import("tensorflow_serving.apis.prediction_service_pb2_grpc")
         settings = _channel_options(self.retries)

@@ -392,7 +392,7 @@ def test_steps_and_callbacks_of_predict(radar, images):
             heard.append(self.model)
 
         def on_predict_batch_end(self, batch, logs=None):
-            heard.append((batch, len(logs["outputs"]["label"])))
+            heard.append((batch, len(logs["label"])))
 
         def on_predict_end(self, logs=None):
             heard.append("end")

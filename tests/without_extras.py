@@ -71,7 +71,8 @@ def evaluation():
     import numpy as np
 
     from tf_taintradar.evaluation.metrics import Rate
-    from tf_taintradar.evaluation.record import BenignRow, Evaluation, Example, Row
+    from tf_taintradar.evaluation.record import BenignRow, Example, Row
+    from tf_taintradar.evaluation.result import Evaluation
 
     half, numbers = Rate(1, 2), ("n_images", "classifier_right", "n_calibration", "n_fit")
     return Evaluation(

@@ -1,5 +1,6 @@
 """TaintRadarModel: a Keras image classifier that knows when it is being fooled."""
 
+import copy
 import json
 import os
 from collections.abc import Iterable, Sequence
@@ -455,7 +456,7 @@ class TaintRadarModel(Untrainable):
         self._rule.widened(k_max)  # refuses what is out of range before the long work
         answers = []
         for radar, x in parts:
-            radar._require_variant(self.variant, "parts")
+            self._require_variant(radar.variant, "parts")
             answers.append(radar._benign_answers(x, k_max, batch_size, verbose))
         require(len(answers) > 0, "parts", answers, "one pair of detector and images or more")
         seen = {name: np.concatenate([part[name] for part in answers]) for name in answers[0]}
@@ -545,7 +546,7 @@ class TaintRadarModel(Untrainable):
         config = dict(config)
         calibration = config.pop("calibration", None)
         for name in config.keys() & {"classifier", "preprocessor", "fill"}:
-            config[name] = keras.saving.deserialize_keras_object(config[name])
+            config[name] = keras.saving.deserialize_keras_object(copy.deepcopy(config[name]))
         if config.get("variant", Paper.name) != Paper.name:
             config.pop("fill", None)  # before 0.2 every detector had one
         radar = cls(**config)

@@ -90,8 +90,9 @@ def test_the_classifier_computes_in_half_precision_and_nothing_else_does(
     assert agree.mean() >= 0.9
 
 
-def test_settings_and_the_original_stay(small_classifier, images, tmp_path):
-    settings = {"fill": "blur", "temperature": 3.0, "map_threshold": 0.3, "preprocessor": "unit"}
+@pytest.mark.parametrize("rule", [{}, {"variant": "paper", "fill": "blur"}], ids=str)
+def test_settings_and_the_original_stay(small_classifier, images, tmp_path, rule):
+    settings = {**rule, "temperature": 3.0, "map_threshold": 0.3, "preprocessor": "unit"}
     names = list("abcde")
     radar = TaintRadarModel(small_classifier, class_names=names, feature_layer="last", **settings)
     radar.calibrate(draw_images(40), verbose=0)
@@ -103,11 +104,12 @@ def test_settings_and_the_original_stay(small_classifier, images, tmp_path):
         "classifier": small_classifier.name,
         "class_names": names,
         "feature_layer": "last",
-        "fill": "Blur(sigma=0.1)",
+        "fill": "Blur(sigma=0.1)" if rule else None,
         "temperature": 3.0,
         "map_threshold": 0.3,
-        "variant": "occlusion",
-        "threshold": radar.score_threshold,
+        "variant": radar.variant,
+        "top_k": radar.top_k,
+        "threshold": radar.threshold,
         "calibration": json.loads(radar.calibration.to_json()),
     }
     assert {name: described[name] for name in expected} == expected

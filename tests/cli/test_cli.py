@@ -198,7 +198,8 @@ def test_calibrate_then_detect(tmp_path, variant):
     output, surface, report = (
         tmp_path / "new" / name for name in ("radar.keras", "surface.png", "report.json")
     )
-    options = ["--target-fpr", 0.07, "--k-max", 4, "--preprocessor", "unit"]
+    options = ["--target-fpr", 0.07, "--preprocessor", "unit"]
+    options += ["--k-max", 4] if variant == "paper" else []
     files = ["--plot", surface, "--report", report, "--class-names", tmp_path / "names.txt"]
     options += ["--variant", variant]
     result = run("calibrate", "classifier.keras", "photos", "--output", output, *options, *files)

@@ -125,6 +125,7 @@ def test_the_description_says_what_is_served(exported_paper):
         "map_threshold": 0.15,
         "top_k": 2,
         "variant": "paper",
+        "rule": {},
         "threshold": 0,
         "calibration": None,
         "signatures": sorted(SERVED),

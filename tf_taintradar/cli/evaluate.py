@@ -39,13 +39,12 @@ def evaluate(
     labels: Labels = None,
     attack: Annotated[
         list[str] | None,
-        typer.Option(help=f"An attack, may be repeated; by default all: {', '.join(ATTACKS)}."),
+        typer.Option(help=f"{', '.join(ATTACKS)}; may be repeated. By default all."),
     ] = None,
     defence: Annotated[
         list[str] | None,
         typer.Option(
-            help="A defence, may be repeated; by default four that need no OpenCV. Possible: "
-            f"{', '.join(DEFENCES)}."
+            help=f"{', '.join(DEFENCES)}; may be repeated. By default four that need no OpenCV."
         ),
     ] = None,
     target: Target = None,

@@ -108,3 +108,24 @@ def test_as_a_nested_base_of_any_size(name):
     gradient = tape.gradient(logits, features).numpy()
     assert np.isfinite(gradient).all()
     assert gradient.any()
+
+
+STAGES = {
+    "squeezenet_v1_1": ["fire7_concat", "fire8_concat", "fire9_concat"],
+    "mobilenet_v2": ["b15_add", "b17_expand_relu", "Conv_1_relu"],
+    "efficientnet_lite0": ["block13_add", "block15_expand_relu", "head_relu"],
+    "vgg16_caltech101_fc": ["block5_conv1", "block5_conv2", "block5_conv3"],
+}
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_the_stages_of_real_networks(shared, name):
+    classifier = keras.models.load_model(shared / f"models/{name}.keras", compile=False)
+    opened = open_classifier(classifier)
+    assert [stage.layer for stage in opened.stages] == STAGES[name]
+    x = np.random.default_rng(0).uniform(0, 255, (2, *opened.input_shape)).astype(np.float32)
+    tensor = opened.trunk(x)
+    for stage in opened.stages:
+        assert tuple(tensor.shape[1:]) == stage.shape
+        tensor = stage.onwards(tensor)
+    np.testing.assert_array_equal(tensor, opened.logits(x))

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from keras import layers, ops
 
-from tf_taintradar.classifier.feature_layer import choose, find
+from tf_taintradar.classifier.feature_layer import choose, earlier, find
 from tf_taintradar.classifier.graph import flatten, forms
 from tf_taintradar.classifier.opened import open_classifier
 from tf_taintradar.errors import UnsupportedClassifierError
@@ -255,3 +255,55 @@ def test_operations_have_names_too():
     steps, known = steps_of(lambda x: dense(pool(ops.relu(x + 1.0))))
     assert choose(steps, known).layer == "relu"
     assert find(steps, known, "add").layer == "add"
+
+
+# Earlier maps
+
+
+def squeezed(x):
+    """Fire modules: a 1x1 convolution narrows the map before each 3x3 one."""
+    for i in range(3):
+        x = layers.Conv2D(2, 1, name=f"squeeze{i}")(x)
+        x = layers.Conv2D(8, 3, padding="same", name=f"expand{i}")(x)
+    return dense(pool(x))
+
+
+def expanded(x):
+    """Inverted residuals: a 1x1 convolution widens the map before each depthwise one."""
+    for i in range(3):
+        y = layers.Conv2D(32, 1, name=f"wide{i}")(x)
+        y = layers.DepthwiseConv2D(3, padding="same", name=f"depthwise{i}")(y)
+        y = layers.Conv2D(8, 1, name=f"narrow{i}")(y)
+        x = layers.Add(name=f"sum{i}")([x, y]) if i < 2 else y
+    return dense(pool(layers.Conv2D(40, 1, name="last")(x)))
+
+
+def finer(x):
+    """The maps before are four times as fine."""
+    x = layers.Conv2D(8, 3, strides=4, padding="same", name="here")(x)
+    return dense(pool(x))
+
+
+def pooled_between(x):
+    x = layers.Conv2D(8, 3, padding="same", name="before")(x)
+    x = layers.Conv2D(8, 3, padding="same", name="here")(layers.MaxPooling2D(name="pool")(x))
+    return dense(pool(x))
+
+
+@pytest.mark.parametrize(
+    ("end", "expected"),
+    [
+        (squeezed, ["expand0", "expand1"]),
+        (expanded, ["sum0", "wide2"]),
+        (residual, ["first", "second"]),
+        (finer, []),
+        (pooled_between, ["second", "before"]),
+        (vgg, ["first", "second"]),
+    ],
+    ids=lambda case: getattr(case, "__name__", ""),
+)
+def test_earlier_maps(end, expected):
+    steps, known = steps_of(end)
+    cut = choose(steps, known)
+    assert [one.layer for one in earlier(steps, known, cut, 2)] == expected
+    assert [one.layer for one in earlier(steps, known, cut, 1)] == expected[1:]

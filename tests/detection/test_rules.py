@@ -81,7 +81,7 @@ folder, images = sys.argv[1], small_detector.draw_images(40)
 try:
     keras.models.load_model(folder + "/radar.keras")
 except ValueError as error:
-    assert "occlusion, bands, cover, paper. Received: 'blank'" in str(error), error
+    assert "paper, witnesses. Received: 'blank'" in str(error), error
 rules.register_rule(added_rule.Blank)
 radar = keras.models.load_model(folder + "/radar.keras")
 expected = np.load(folder + "/expected.npz")
@@ -102,11 +102,12 @@ def test_an_added_rule_is_exported(radar, tmp_path):
 
 
 def test_an_added_rule_is_evaluated(radar):
-    assert list(DEFENCES)[:5] == [
+    assert list(DEFENCES)[:6] == [
         "taintradar",
         "taintradar-bands",
         "taintradar-cover",
         "taintradar-paper",
+        "taintradar-witnesses",
         "taintradar-blank",
     ]
     common = {"n_attacked": 4, "verbose": 0}
@@ -147,7 +148,7 @@ rules.register_rule(added_rule.Blank)
 from typer.testing import CliRunner
 from tf_taintradar.cli import app
 def read(command):
-    text = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "400"}).output
+    text = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "4000"}).output
     return " ".join(text.split())
 for rule in rules.RULES.values():
     for command in ("calibrate", "detect", "selftest", "vggface-train"):
@@ -195,6 +196,7 @@ SETTINGS = [
     rules.Bands(heights=[0.25]),
     rules.Cover(largest_patch=0.2, per_side=3),
     rules.Paper(fill="blur", top_k=3),
+    rules.Witnesses(depths=2, share=0.2),
 ]
 
 
@@ -249,7 +251,7 @@ def test_certainty_uses_the_windows_of_the_rule():
         (lambda: rules.Cover(per_side=0), "`per_side` must be an integer of at least 1"),
         (lambda: rules.Paper(top_k=0), "`top_k` must be an integer of at least 1"),
         (lambda: rules.Paper(fill="plaid"), "plaid"),
-        (lambda: rules.make_rule("papers"), "occlusion, bands, cover, paper. Received: 'papers'"),
+        (lambda: rules.make_rule("papers"), "paper, witnesses. Received: 'papers'"),
         (lambda: rules.make_rule(rules.Cover(), fill="blur"), "`fill` must be left out"),
         (lambda: rules.make_rule(7), "`variant` must be a rule"),
     ],

@@ -31,6 +31,8 @@ class ScoreCalibration(Calibration):
         score_threshold: an image is flagged when its score is above this.
         scores: (n_images,) float64, the scores of the calibration images, largest first.
         variant: the name of the rule whose scores these are.
+        scales: (4, m) float64, the bounds of `scaling.find_bounds` for rules that scale what they
+            see; None for others.
         settings: the settings of that rule, ready for JSON; None in records of before 0.2.
     """
 
@@ -40,6 +42,7 @@ class ScoreCalibration(Calibration):
     scores: npt.NDArray[np.float64]
     variant: str = "occlusion"  # of records that do not name it
     settings: dict[str, Any] | None = None
+    scales: npt.NDArray[np.float64] | None = None
 
     @property
     def threshold(self) -> float:

@@ -58,6 +58,34 @@ def choose(steps: Sequence[Step], forms: dict[int, Form]) -> Cut:
     raise UnsupportedClassifierError(_why_none(steps))
 
 
+def earlier(steps: Sequence[Step], forms: dict[int, Form], cut: Cut, n: int) -> list[Cut]:
+    """The n nearest cuts before a cut, each with more spatially mixing operations in between.
+
+    An operation mixes places if its kernel is larger than 1 x 1. Of the cuts with equally many of
+    them in between, the one with most channels is taken, the latest of equal ones: a map before a
+    squeezing convolution rather than the squeezed one. Maps of more than twice the rows or columns
+    are too early.
+
+    Args:
+        steps: the network up to its logits.
+        forms: the form of every tensor.
+        cut: the feature map.
+        n: how many to find.
+
+    Returns:
+        The cuts, first to last; fewer if the network has no more.
+    """
+    best: dict[int, Cut] = {}
+    for other in _spatial_cuts(steps, forms):
+        between = sum(_mixes_places(s.operation) for s in steps[other.position : cut.position])
+        if between == 0 or not _is_alike(steps, forms, other, cut):
+            continue
+        known = best.get(between)
+        if known is None or forms[other.key].shape[-1] >= forms[known.key].shape[-1]:
+            best[between] = other
+    return [best[between] for between in sorted(best)[:n]][::-1]
+
+
 def find(steps: Sequence[Step], forms: dict[int, Form], name: str) -> Cut:
     """The cut at the output of the layer `name`, or at its last one if it is called several times.
 
@@ -116,6 +144,20 @@ def _mixes(operation: Any) -> bool:
     """Whether the operation weighs channels or places against each other, as a kernel does."""
     weights = getattr(operation, "weights", [])
     return any(sum(size > 1 for size in weight.shape) >= 2 for weight in weights)
+
+
+def _is_alike(steps: Sequence[Step], forms: dict[int, Form], other: Cut, cut: Cut) -> bool:
+    """Whether an earlier cut is at a computed map of at most twice the rows and columns."""
+    near = zip(forms[other.key].shape[1:3], forms[cut.key].shape[1:3], strict=True)
+    is_computed = any(_mixes(step.operation) for step in steps[: other.position])
+    passes_on = _passes_on(_producer(steps, other.key), forms)
+    return is_computed and not passes_on and all(one <= 2 * own for one, own in near)
+
+
+def _mixes_places(operation: Any) -> bool:
+    """Whether the operation weighs places against each other: a kernel larger than 1 x 1."""
+    kernels = (weight.shape for weight in getattr(operation, "weights", []))
+    return any(len(shape) == 4 and max(shape[:2]) > 1 for shape in kernels)
 
 
 def _passes_on(step: Step, forms: dict[int, Form]) -> bool:

@@ -30,7 +30,24 @@ from tf_taintradar.errors import UnsupportedClassifierError
 from tf_taintradar.support.checks import require
 
 _PIXELS = 0  # the key of the classifier's input among the tensors of its steps
+_EARLIER = 2  # stages before the feature map
 _OPEN_SIZE = (224, 224)  # for networks that take any size: what keras.applications trains them on
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """A feature map of the classifier, and the way from there to the next one.
+
+    Attributes:
+        layer: name of the layer whose output is the map.
+        shape: (h, w, channels) of the map.
+        onwards: map (b, h, w, channels) -> the next stage's map, of the last stage the logits;
+            float32.
+    """
+
+    layer: str
+    shape: tuple[int, int, int]
+    onwards: Callable[[tf.Tensor], tf.Tensor]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,8 +63,10 @@ class OpenedClassifier:
             float32.
         head: feature map -> logits (b, n) float32.
         predictions: logits -> what the classifier itself answers for them, in its own dtype.
+        stages: the feature map, last, and up to two earlier ones, first to last.
+        trunk: raw pixels -> the first stage's map, float32.
 
-    All three run in inference mode, also inside a model that trains, and leave no trace on the
+    All of them run in inference mode, also inside a model that trains, and leave no trace on the
     classifier.
     """
 
@@ -58,6 +77,8 @@ class OpenedClassifier:
     features: Callable[[tf.Tensor], tf.Tensor]
     head: Callable[[tf.Tensor], tf.Tensor]
     predictions: Callable[[tf.Tensor], tf.Tensor]
+    stages: tuple[Stage, ...]
+    trunk: Callable[[tf.Tensor], tf.Tensor]
 
     def logits(self, pixels: tf.Tensor) -> tf.Tensor:
         """Logits (b, n) float32 of raw pixels (b, H, W, c) float32, 0..255."""
@@ -104,13 +125,22 @@ def open_classifier(
     if not isinstance(classifier, keras.Model) and feature_layer is None:
         feature_layer = steps[0].name
     cut = layers.find(body, known, feature_layer) if feature_layer else layers.choose(body, known)
-    trunk = _part(body[: cut.position], _PIXELS, cut.key, known)
+    points = [*layers.earlier(body, known, cut, _EARLIER), cut]
+    base = _part(body[: cut.position], _PIXELS, cut.key, known)
+    trunk = _part(body[: points[0].position], _PIXELS, points[0].key, known)
     above = [with_cheap_gradient(step) for step in body[cut.position :]]
     top = _part(above, cut.key, logits_key, known)
     preprocess = make_preprocessor(preprocessor, shape)
 
-    def features(pixels: tf.Tensor) -> tf.Tensor:
-        return tf.cast(trunk(preprocess(tf.cast(pixels, tf.float32))), tf.float32)
+    def to_map(part: Callable[[tf.Tensor], tf.Tensor]) -> Callable[[tf.Tensor], tf.Tensor]:
+        def run_part(pixels: tf.Tensor) -> tf.Tensor:
+            return tf.cast(part(preprocess(tf.cast(pixels, tf.float32))), tf.float32)
+
+        return inference(run_part)
+
+    def between(start: layers.Cut, end: layers.Cut) -> Callable[[tf.Tensor], tf.Tensor]:
+        part = _part(body[start.position : end.position], start.key, end.key, known)
+        return lambda feature_map: tf.cast(part(feature_map), tf.float32)
 
     def head(feature_map: tf.Tensor) -> tf.Tensor:
         return tf.cast(tf.reshape(top(feature_map), (-1, n_classes)), tf.float32)
@@ -120,9 +150,16 @@ def open_classifier(
         n_classes=n_classes,
         feature_layer=cut.layer,
         feature_shape=known[cut.key].shape[1:],
-        features=inference(features),
+        features=to_map(base),
         head=head,
         predictions=_part(tail, logits_key, output, known),
+        stages=tuple(
+            Stage(point.layer, known[point.key].shape[1:], onwards)
+            for point, onwards in zip(
+                points, [*map(between, points, points[1:]), head], strict=True
+            )
+        ),
+        trunk=to_map(trunk),
     )
     _check_head(opened, _part(steps[cut.position :], cut.key, output, known))
     return opened

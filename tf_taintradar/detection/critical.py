@@ -4,6 +4,7 @@ b images (H, W, c), n labels, feature map (h, w, channels).
 """
 
 import dataclasses
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -49,10 +50,15 @@ class ActivationMaps:
         size: (H, W) of the images.
         map_threshold: where a region ends, as a fraction of its map's maximum, in (0, 1].
         slope: of a sigmoid for gradients, see `regions`.
+        stages: the maps (b, h, w, channels) float32 of the classifier's stages, first to last.
+        gradients: from a weighting (b, n) of the logits to the gradient of their sum over each of
+            the stages' maps, of its shape.
     """
 
     features: tf.Tensor
     channel_weights: ChannelWeights
+    stages: Sequence[tf.Tensor]
+    gradients: Callable[[tf.Tensor], Sequence[tf.Tensor]]
     size: tuple[int, int]
     map_threshold: float
     slope: Slope = None
@@ -86,13 +92,21 @@ def predict_with_critical_region(
     Source: Figure 2, steps 1 and 2; Eq. 1 to 4.
     """
     # 1  forward
-    features = classifier.features(images)
-    logits, channel_weights = trace_head(classifier.head, features)
+    with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
+        stages = [classifier.trunk(images)]
+        tape.watch(stages[0])
+        for stage in classifier.stages[:-1]:
+            stages.append(stage.onwards(stages[-1]))
+        features = stages[-1]
+        logits, channel_weights = trace_head(classifier.head, features)
+
+    def gradients(weighting: tf.Tensor) -> Sequence[tf.Tensor]:
+        return tape.gradient(logits, stages, weighting, unconnected_gradients="zero")
+
     label = tf.argmax(logits, axis=-1, output_type=tf.int32)
     # 2  critical region: the gradient of log softmax(Z / T) at the label, Eq. 3
-    maps = ActivationMaps(
-        features, channel_weights, classifier.input_shape[:2], map_threshold, slope
-    )
+    size = classifier.input_shape[:2]
+    maps = ActivationMaps(features, channel_weights, stages, gradients, size, map_threshold, slope)
     one_hot = tf.one_hot(label, classifier.n_classes)
     pull = (one_hot - tf.nn.softmax(logits / temperature)) / temperature
     critical = tf.nn.relu(maps.of(pull[None]))

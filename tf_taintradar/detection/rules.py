@@ -9,6 +9,7 @@ from tf_taintradar.detection.cover import Cover
 from tf_taintradar.detection.occlusion import Occlusion
 from tf_taintradar.detection.paper import Paper
 from tf_taintradar.detection.rule import Rule
+from tf_taintradar.detection.witnesses import Witnesses
 from tf_taintradar.support.checks import require
 
 __all__ = [
@@ -19,13 +20,15 @@ __all__ = [
     "Occlusion",
     "Paper",
     "Rule",
+    "Witnesses",
     "make_rule",
     "names",
     "register_rule",
     "serialize_rule",
 ]
 
-RULES: dict[str, type[Rule]] = {rule.name: rule for rule in (Occlusion, Bands, Cover, Paper)}
+_ALL = (Occlusion, Bands, Cover, Paper, Witnesses)
+RULES: dict[str, type[Rule]] = {rule.name: rule for rule in _ALL}
 """The rules by name, the default first; `register_rule` adds one."""
 
 DEFAULT = Occlusion.name

@@ -34,6 +34,32 @@ def most_critical(critical_map: tf.Tensor, size: tuple[int, int], slope: Slope =
     return straight_through(weight(window), _soft(covered, size, slope))
 
 
+def most_critical_cells(maps: tf.Tensor, share: float, slope: Slope = None) -> tf.Tensor:
+    """The share of all cells where a map, averaged over 3 x 3 cells, is largest.
+
+    Args:
+        maps: (b, h, w) float32, >= 0.
+        share: of the cells, in (0, 1].
+        slope: of a sigmoid over the map as a fraction of its level at the last cell, for gradients.
+
+    Returns:
+        (b, h, w), see `regions`, a region of any number of pieces; of equal cells those nearest to
+        the top, then to the left.
+    """
+    height, width = maps.shape[1:]
+    smooth = tf.nn.avg_pool2d(maps[..., None], 3, strides=1, padding="SAME")[..., 0]
+    values, index = tf.math.top_k(
+        tf.reshape(smooth, (-1, height * width)), cells(height * width, share)
+    )
+    chosen = tf.one_hot(index, height * width, on_value=True, off_value=False, dtype=tf.bool)
+    region = tf.reshape(tf.reduce_any(chosen, axis=1), (-1, height, width))
+    if slope is None:
+        return region
+    level = values[:, -1, None, None]
+    soft = tf.sigmoid(slope * tf.math.divide_no_nan(smooth - level, level))
+    return straight_through(weight(region), soft)
+
+
 def take_out(features: tf.Tensor, windows: tf.Tensor) -> tf.Tensor:
     """The feature map with the mean of the other cells in place of each window.
 

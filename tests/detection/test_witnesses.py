@@ -1,0 +1,207 @@
+"""Witnesses at two depths: the pencil network with one more layer, which changes nothing.
+
+A depthwise convolution whose kernel is 1 in the middle and 0 around it follows the red and the
+green channel, so both depths see the same map, and all is worked out with NumPy.
+"""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from pencil import HEAD, attacked_image
+from small_detector import build_small_classifier, draw_images
+
+from tf_taintradar import TaintRadarModel, rules
+from tf_taintradar.calibration.record import Calibration
+from tf_taintradar.classifier.opened import open_classifier
+from tf_taintradar.detection import detect
+from tf_taintradar.detection.windows import most_critical_cells
+from tf_taintradar.detection.witnesses import combine
+
+IMAGES = draw_images(60)
+
+
+def two_depths() -> keras.Model:
+    inputs = keras.Input((4, 4, 3))
+    channels = keras.layers.Conv2D(2, 1, use_bias=False, name="red_green")
+    same = keras.layers.DepthwiseConv2D(3, padding="same", use_bias=False, name="same")
+    outputs = keras.layers.Dense(3, use_bias=False, name="logits")
+    x = keras.layers.GlobalAveragePooling2D()(same(channels(inputs)))
+    model = keras.Model(inputs, keras.layers.Softmax()(outputs(x)))
+    channels.set_weights([np.eye(3, dtype=np.float32)[None, None, :, :2]])
+    kernel = np.zeros((3, 3, 2, 1), np.float32)
+    kernel[1, 1] = 1
+    same.set_weights([kernel])
+    outputs.set_weights([HEAD])
+    return model
+
+
+def strength(logits):
+    z = np.array(logits)
+    return z[0] - np.log(np.exp(z).sum()) + z[0] - z[1:].max()
+
+
+def smooth(maps):
+    padded = np.pad(maps, 1, constant_values=np.nan)
+    near = [padded[i : i + 4, j : j + 4] for i in range(3) for j in range(3)]
+    return np.nanmean(near, axis=0)
+
+
+@pytest.fixture(scope="module")
+def found():
+    opened = open_classifier(two_depths())
+    assert [stage.layer for stage in opened.stages] == ["red_green", "same"]
+    return detect(opened, tf.constant(attacked_image()), variant=rules.Witnesses())
+
+
+@pytest.fixture(scope="module")
+def expected():
+    """Regions, logits and numbers of both depths, the earlier first."""
+    a = attacked_image()[0, ..., :2].astype(np.float64)
+    z = a.mean((0, 1)) @ HEAD
+    odds = np.exp(z / 2) / np.exp(z / 2).sum()
+    slope = HEAD @ ((np.eye(3)[0] - odds) / 2) / 16  # of each channel, the same in every cell
+    maps = [np.maximum((a - a.mean((0, 1))) @ slope, 0), np.maximum(a @ slope, 0)]
+    regions, logits = [], []
+    for one in maps:
+        order = np.argsort(-smooth(one).ravel(), kind="stable")
+        region = np.zeros(16, bool)
+        region[order[:5]] = True  # 30 % of 16 cells
+        regions.append(region.reshape(4, 4))
+        logits.append(a[~regions[-1]].mean(axis=0) @ HEAD)
+    after = np.array([strength(one) for one in logits])
+    loudest = np.linalg.norm(a, axis=-1).max()  # 5 % of 16 cells is one
+    stirs = [(one - z).std() for one in logits]
+    return regions, logits, strength(z) - after, -after, stirs, [loudest] * 2
+
+
+def test_the_cells_are_those_of_the_smoothed_maps(found, expected):
+    np.testing.assert_array_equal(found.evidence.regions[0], expected[0])
+
+
+def test_what_is_left_answers(found, expected):
+    np.testing.assert_allclose(found.evidence.removed_logits[0], expected[1], rtol=1e-4)
+
+
+def test_falls_lacks_stirs_and_peaks(found, expected):
+    names = ("falls", "lacks", "stirs", "peaks")
+    for name, numbers in zip(names, expected[2:], strict=True):
+        np.testing.assert_allclose(getattr(found.evidence, name)[0], numbers, rtol=1e-4)
+    np.testing.assert_allclose(found.evidence.scaled[0], expected[2:], rtol=1e-4)
+
+
+def test_the_deepest_lack_is_removed(found, expected):
+    worst = int(np.argmax(np.max(expected[2:4], axis=0)))
+    np.testing.assert_array_equal(found.tainted_region[0], expected[0][worst])
+    np.testing.assert_allclose(found.cleaned_logits[0], expected[1][worst], rtol=1e-4)
+    assert found.recovered_label.numpy().tolist() == [1]
+
+
+def test_cells_in_several_pieces_and_ties():
+    maps = np.zeros((1, 6, 6), np.float32)
+    maps[0, 0, 0] = maps[0, 5, 5] = 9
+    region = most_critical_cells(tf.constant(maps), 8 / 36).numpy()[0]
+    expected = np.zeros((6, 6), bool)
+    expected[:2, :2] = expected[4:, 4:] = True  # in the corners the mean is of fewer cells
+    np.testing.assert_array_equal(region, expected)
+    blind = most_critical_cells(tf.zeros((1, 6, 6)), 2 / 36).numpy()[0]
+    assert np.flatnonzero(blind).tolist() == [0, 1]
+
+
+def test_the_score_is_the_strongest_kind_or_half_of_all():
+    def score(fall, lack, stir, peak):
+        numbers = [[fall] * 2 + [-9], [lack] * 2 + [-9], [stir] * 2 + [-9], [peak] * 2 + [-9]]
+        return float(combine(tf.constant([numbers], tf.float32))[0])
+
+    assert score(1, 0.5, 0, 0) == pytest.approx(1)
+    assert score(-2, 3, 0, 0) == pytest.approx(3)
+    assert score(0, -1, 2, 0) == pytest.approx(1.8)
+    assert score(0, -1, 0, 2) == pytest.approx(1.8)
+    assert score(1, 0, 1, 1) == pytest.approx(0.9 * 1.5)
+    one_depth = tf.constant([[[1.0], [2.0], [0.0], [0.0]]])
+    assert float(combine(one_depth)[0]) == pytest.approx(2)
+
+
+def test_one_depth_needs_no_earlier_map():
+    opened = open_classifier(two_depths())
+    image = tf.constant(attacked_image())
+    both = detect(opened, image, variant=rules.Witnesses()).evidence
+    last = detect(opened, image, variant=rules.Witnesses(depths=1)).evidence
+    for name in ("regions", "falls", "lacks", "stirs", "peaks"):
+        np.testing.assert_allclose(
+            tf.cast(getattr(last, name)[:, 0], tf.float32),
+            tf.cast(getattr(both, name)[:, 1], tf.float32),
+            rtol=1e-4,
+        )
+
+
+# Calibration
+
+
+@pytest.fixture(scope="module")
+def radar():
+    radar = TaintRadarModel(build_small_classifier(), variant="witnesses")
+    radar.calibrate(IMAGES, 0.1, verbose=0)
+    return radar
+
+
+def test_calibrate_finds_scales_and_a_threshold(radar):
+    assert radar.calibration.scales.shape == (4, 8)
+    np.testing.assert_allclose(radar.rule.scales, radar.calibration.scales)
+    found = radar.predict(IMAGES, verbose=0)
+    assert found["is_adversarial"].mean() <= 0.1
+    assert (found["score"] <= radar.calibration.scores[0] + 1e-4).all()
+    raw = TaintRadarModel(build_small_classifier(), variant="witnesses").score(IMAGES)
+    assert np.abs(raw - found["score"]).max() > 0.1
+
+
+def test_scales_survive_json_saving_and_a_threshold_by_hand(radar, tmp_path):
+    text = radar.calibration.to_json()
+    assert "Infinity" not in text
+    record = Calibration.from_json(text)
+    np.testing.assert_array_equal(record.scales, radar.calibration.scales)
+    again = TaintRadarModel(build_small_classifier(), variant="witnesses")
+    again.calibration = record
+    np.testing.assert_array_equal(again.score(IMAGES), radar.score(IMAGES))
+    again.score_threshold = 1.0
+    assert again.calibration is None
+    again.save(tmp_path / "radar.keras")
+    loaded = keras.models.load_model(tmp_path / "radar.keras")
+    assert (loaded.rule, loaded.threshold) == (again.rule, 1.0)
+    np.testing.assert_array_equal(loaded.score(IMAGES), radar.score(IMAGES))
+
+
+def test_a_calibration_without_scales_is_refused(radar):
+    document = json.loads(radar.calibration.to_json())
+    document["scales"] = None
+    fresh = TaintRadarModel(build_small_classifier(), variant="witnesses")
+    with pytest.raises(ValueError, match="`calibration` must be one with scales"):
+        fresh.calibration = Calibration.from_json(json.dumps(document))
+    with pytest.raises(ValueError, match="`calibration` must be one of a rule with the settings"):
+        TaintRadarModel(
+            build_small_classifier(), variant=rules.Witnesses(share=0.2)
+        ).calibration = radar.calibration
+
+
+def test_the_picture_says_what_each_depth_saw(radar):
+    explained = radar.explain(IMAGES[0])
+    figure = explained.plot()
+    titles = [axis.get_title() for axis in figure.axes]
+    fall, lack, stir, peak = explained.scaled[:, 1]
+    assert titles[3] == f"fall {fall:.1f}, lack {lack:.1f}\nstir {stir:.1f}, peak {peak:.1f}"
+    assert "1 = as far out as 3 benign images in 100" in figure.get_suptitle()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"depths": 0}, "`depths` must be an integer of at least 1"),
+        ({"share": 1.0}, "`share` must be a fraction"),
+        ({"scales": [[1.0] * 12] * 3}, "`scales` must be four rows of four numbers a depth"),
+    ],
+)
+def test_settings_out_of_range(settings, message):
+    with pytest.raises(ValueError, match=message):
+        rules.Witnesses(**settings)

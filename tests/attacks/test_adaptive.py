@@ -52,6 +52,22 @@ def test_the_loss_is_the_miss_and_the_score_above_the_threshold(
     np.testing.assert_allclose(loss, miss + weight * above, rtol=1e-3)
 
 
+def test_fixed_regions_give_other_gradients_and_the_same_loss(small_classifier, images):
+    radar = detector(small_classifier, threshold=0.05)
+    losses, gradients = [], []
+    for regions in ("soft", "fixed"):
+        attack = AdaptivePatch(radar, target_class=2, weight=3.0, regions=regions)
+        inputs = step_inputs(attack, images, [2] * 7, step=300)
+        with tf.GradientTape() as tape:
+            tape.watch(inputs.images)
+            losses.append(attack.objective(inputs)[0])
+        gradients.append(tape.gradient(losses[-1], inputs.images).numpy())
+    np.testing.assert_allclose(*losses, rtol=1e-4)
+    assert np.abs(gradients[0] - gradients[1]).max() > 1e-4
+    with pytest.raises(ValueError, match='`regions` must be "soft" or "fixed"'):
+        AdaptivePatch(radar, target_class=2, regions="hard")
+
+
 def test_against_the_paper_it_is_the_target_once_the_region_is_filled(small_classifier, images):
     radar = detector(small_classifier, "paper", threshold=0)
     attack = AdaptivePatch(radar, target_class=2, weight=2.0)

@@ -14,6 +14,7 @@ from tf_taintradar.attacks.pasting import Transformations
 from tf_taintradar.attacks.patch import AdversarialPatch
 from tf_taintradar.attacks.penalties import Penalties
 from tf_taintradar.attacks.result import AttackResult
+from tf_taintradar.attacks.scattered import ScatteredPatch
 from tf_taintradar.attacks.storage import load_patch, resize_patches, save_attack
 from tf_taintradar.attacks.targets import likely_target, likely_targets
 
@@ -25,6 +26,7 @@ __all__ = [
     "MisleadingPatch",
     "PatchAttack",
     "Penalties",
+    "ScatteredPatch",
     "Transformations",
     "certify",
     "likely_target",

@@ -36,6 +36,8 @@ class AdaptivePatch(AdversarialPatch):
         radar: a detector with a threshold.
         weight: factor of the detector's response in the loss, >= 0.
         growth: number of steps after which the sigmoids' slope, 1 at first, grows by 1.
+        regions: "soft": gradients pass through the choice of the regions as well; "fixed": each
+            step takes the regions as they are, which is often the stronger attack.
         steps: largest number of steps of Adam.
         learning_rate: learning rate of Adam, in pixel values, 0..255.
         settings: other arguments of `AdversarialPatch`. With a `stop_probability`, a patch is
@@ -55,6 +57,7 @@ class AdaptivePatch(AdversarialPatch):
         *,
         weight: float = 1.0,
         growth: int = 100,
+        regions: str = "soft",
         steps: int = 2000,
         learning_rate: float = 1.0,
         **settings: Any,
@@ -66,6 +69,8 @@ class AdaptivePatch(AdversarialPatch):
         self._threshold = radar.threshold
         self.weight = weight
         self.growth = check_integer("growth", growth, 1)
+        require(regions in ("soft", "fixed"), "regions", regions, '"soft" or "fixed"')
+        self.regions = regions
         super().__init__(
             radar.opened, optimizer=Adam(), steps=steps, learning_rate=learning_rate, **settings
         )
@@ -91,8 +96,10 @@ class AdaptivePatch(AdversarialPatch):
             is_evaded = nats_above <= -_MARGIN
         return loss + self.weight * seen, wanted * tf.cast(is_evaded, tf.float32)
 
-    def slope(self, step: tf.Tensor) -> tf.Tensor:
-        """The slope of the sigmoids at a step: () float32, 1, 2, ..."""
+    def slope(self, step: tf.Tensor) -> tf.Tensor | None:
+        """The slope of the sigmoids at a step: () float32, 1, 2, ...; None for fixed regions."""
+        if self.regions == "fixed":
+            return None
         return tf.cast(1 + step // self.growth, tf.float32)
 
 

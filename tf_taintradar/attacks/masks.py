@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
+from tf_taintradar.attacks.placement import Placement
 from tf_taintradar.errors import ImageError
-from tf_taintradar.support.checks import require
+from tf_taintradar.support.checks import check_integer, is_in_unit_interval, require
 
 Mask = npt.NDArray[np.uint8]
 Polygon = list[tuple[float, float]]
@@ -60,6 +61,34 @@ def make_mask(shape: Any, diameter: int) -> Mask:
             f"`shape` must paint a pixel at a diameter of {diameter}. Received: {_short(shape)}. "
             "Make the patch larger, or take a shape that is not 0 somewhere."
         )
+    return mask
+
+
+def scattered_mask(image_size: tuple[int, int], *, n_pieces: int, area: float, seed: int) -> Mask:
+    """The mask of equal disks at random places of an image, without overlap.
+
+    Args:
+        image_size: (H, W) of the image in pixels.
+        n_pieces: number of disks, >= 1.
+        area: share of the image that they cover together, in (0, 0.5]; the disks are of whole
+            pixels, so the share is met roughly.
+        seed: random seed of the places, >= 0.
+
+    Returns:
+        (H, W) uint8, 1 where a disk is painted, else 0.
+
+    Raises:
+        ValueError: an argument is out of range, or the disks do not fit without overlap.
+    """
+    check_integer("n_pieces", n_pieces, 1)
+    require(is_in_unit_interval(area) and area <= 0.5, "area", area, "a fraction in (0, 0.5]")
+    height, width = image_size
+    diameter = max(1, round(2 * np.sqrt(area * height * width / n_pieces / np.pi)))
+    disk = make_mask("disk", diameter)
+    pieces = Placement("random", n_pieces, disk.shape, image_size)
+    mask = np.zeros(image_size, np.uint8)
+    for row, column in pieces.draw(1, np.random.default_rng([seed, 7]))[0]:
+        mask[row : row + diameter, column : column + diameter] |= disk
     return mask
 
 

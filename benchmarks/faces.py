@@ -12,7 +12,7 @@ from typing import Annotated
 
 import keras
 import typer
-from patch_sets import NETWORKS, SHARED, SQUEEZENET, Preprocessor
+from patch_sets import NETWORKS, SCALINGS, SHARED, Preprocessor
 from PIL import Image
 from report import setting, table
 
@@ -44,7 +44,7 @@ def main(
     output: Annotated[Path | None, typer.Option(help="a folder for the detectors")] = None,
 ) -> list[FaceDetector]:
     """Train, attack, detect; print the table."""
-    scaling = PixelScaling(**SQUEEZENET) if preprocessor == "squeezenet" else preprocessor
+    scaling = PixelScaling(**SCALINGS[preprocessor]) if preprocessor in SCALINGS else preprocessor
     network = keras.models.load_model(model, compile=False)
     folder = output or Path(tempfile.mkdtemp())
     cut_all(faces, folder / "photographs", crop)

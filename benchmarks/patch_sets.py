@@ -19,7 +19,10 @@ from tf_taintradar.classifier.preprocessing import PixelScaling
 
 SHARED = Path(__file__).parents[1].parent / "shared"
 NETWORKS = {"squeezenet_v1_1": "squeezenet", "mobilenet_v2": "tf"}  # with their preprocessors
-SQUEEZENET = {"reverse_channels": True, "mean": (104, 117, 123)}
+SCALINGS = {
+    "squeezenet": {"reverse_channels": True, "mean": (104, 117, 123)},
+    "lite": {"mean": (127, 127, 127), "std": (128, 128, 128)},
+}
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -39,14 +42,14 @@ class Attacked(NamedTuple):
     Attributes:
         name: what the set is called.
         images: (m, H, W, 3) uint8.
-        index: (m,) which of the network's images each was made from.
-        target: the label that the attack aims at.
+        index: (m,) which of the network's images each was made from; -1: none of them.
+        target: the label that the attack aims at, or (m,) one for each image.
     """
 
     name: str
     images: Pixels
     index: npt.NDArray[np.int64]
-    target: int
+    target: Any
 
 
 class Network:
@@ -54,7 +57,7 @@ class Network:
 
     Args:
         model: a Keras model file.
-        preprocessor: "squeezenet", or a name that `TaintRadarModel` knows.
+        preprocessor: "squeezenet", "lite", or a name that `TaintRadarModel` knows.
         images: folder of image files at least as large as the network's input.
         labels: csv with the columns `file` and `label`.
         attacks: folder of MODEL/SET.npz.
@@ -73,8 +76,8 @@ class Network:
         self.name = model.stem
         self.classifier = keras.models.load_model(model, compile=False)
         self.preprocessor: Any = preprocessor
-        if preprocessor == "squeezenet":
-            self.preprocessor = PixelScaling(**SQUEEZENET)
+        if preprocessor in SCALINGS:
+            self.preprocessor = PixelScaling(**SCALINGS[preprocessor])
         with labels.open(newline="") as file:
             entries = list(csv.DictReader(file))
         self.truth = np.array([int(entry["label"]) for entry in entries])
@@ -87,9 +90,14 @@ class Network:
         sets = []
         for path in self._attacks:
             with np.load(path) as attack:
-                images = attacked_images(self.crops, attack)[:limit]
-                index, target = attack["image"][:limit], int(attack["target"])
-            sets.append(Attacked(path.stem, images, index, target))
+                if "x" in attack:  # whole images, of others than these
+                    images, index = attack["x"], np.full(len(attack["x"]), -1)
+                else:
+                    images, index = attacked_images(self.crops, attack), attack["image"]
+                target = attack["target"] if "target" in attack else np.array(-1)
+            of_each = np.broadcast_to(target, len(images))[:limit]
+            wanted = of_each if target.ndim else int(target)
+            sets.append(Attacked(path.stem, images[:limit], index[:limit], wanted))
         return sets
 
 

@@ -36,6 +36,18 @@ def test_a_network_with_its_images_and_attacks(patch_sets, patch_folder, patch_a
     assert not changed.any()
 
 
+def test_sets_of_many_targets_and_of_whole_images(patch_sets, patch_folder, patch_arguments):
+    folder = patch_folder / "attacks/net"
+    with np.load(folder / "corner.npz") as corner:
+        np.savez(folder / "many.npz", **{**corner, "target": np.array([2, 3, 4])})
+    np.savez(folder / "whole.npz", x=np.zeros((2, 24, 16, 3), np.uint8), y=np.array([0, 1]))
+    network = patch_sets.Network(patch_folder / "net.keras", **patch_arguments)
+    _, many, whole = network.attacked(limit=2)
+    np.testing.assert_array_equal(many.target, [2, 3])
+    assert (whole.name, whole.images.shape, whole.target) == ("whole", (2, 24, 16, 3), -1)
+    np.testing.assert_array_equal(whole.index, [-1, -1])
+
+
 def test_patches_replace_pixels_under_their_mask_alone(patch_sets):
     crops = [np.zeros((4, 5, 3), np.uint8), np.full((4, 5, 3), 9, np.uint8)]
     attack = {

@@ -1,0 +1,124 @@
+"""What the rule "witnesses" detects, over random divisions of the benign images into two halves.
+
+One half calibrates, the other half tells the false positive rate; every ready attack of `shared` on
+four networks tells the true positive rate. The numbers of all images are computed once.
+"""
+
+import functools
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+import typer
+from patch_sets import ATTACKS, SHARED, Network
+from report import setting, table, write_json
+
+from tf_taintradar import rules
+from tf_taintradar.calibration.by_score import smallest_threshold
+from tf_taintradar.calibration.scaling import find_bounds, highest_scaled, scale
+from tf_taintradar.classifier import open_classifier
+from tf_taintradar.detection.pipeline import Pipeline
+from tf_taintradar.detection.witnesses import KINDS, combine
+
+TARGETS = [0.06, 0.03, 0.01]
+NETWORKS = {
+    "squeezenet_v1_1": ("squeezenet", "imagenet_dev"),
+    "mobilenet_v2": ("tf", "imagenet_dev"),
+    "efficientnet_lite0": ("lite", "imagenet_dev"),
+    "vgg16_caltech101_fc": ("caffe", "caltech101"),
+}
+Numbers = npt.NDArray[np.float32]
+
+
+class Line(NamedTuple):
+    """The rates of one set of images, means over all divisions, one for each target.
+
+    Attributes:
+        network, images: whose images these are.
+        n: number of images.
+        flagged: share of them that is flagged, by target.
+    """
+
+    network: str
+    images: str
+    n: int
+    flagged: list[float]
+
+
+def main(
+    network: Annotated[list[str], typer.Option(help="may be repeated")] = list(NETWORKS),  # noqa: B006
+    depths: Annotated[int, typer.Option(help="of the rule")] = 3,
+    share: Annotated[float, typer.Option(help="of the rule: cells taken out")] = 0.3,
+    divisions: int = 20,
+    limit: Annotated[int | None, typer.Option(help="only so many images of a set")] = None,
+    batch_size: int = 16,
+    seed: int = 0,
+    output: Annotated[Path | None, typer.Option(help="a JSON file to write")] = None,
+) -> list[Line]:
+    """Print a line for each set, and the mean and the worst of each network."""
+    lines: list[Line] = []
+    for name in network:
+        numbers = collect(name, rules.Witnesses(depths=depths, share=share), batch_size, limit)
+        own = judge(name, numbers, divisions, seed)
+        rates = np.array([line.flagged for line in own[1:]])
+        n = sum(line.n for line in own[1:])
+        own.append(Line(name, "mean of the attacks", n, rates.mean(axis=0).tolist()))
+        own.append(Line(name, "worst of the attacks", n, rates.min(axis=0).tolist()))
+        lines += own
+    rows = [[*line[:3], " / ".join(f"{100 * rate:.1f}" for rate in line.flagged)] for line in lines]
+    header = ["network", "images", "n", f"flagged at {TARGETS}, %"]
+    print(f"\n{setting()}, {divisions} divisions\n\n{table(header, rows)}")
+    if output is not None:
+        write_json(output, [line._asdict() for line in lines])
+    return lines
+
+
+def collect(
+    name: str, rule: rules.Witnesses, batch_size: int, limit: int | None
+) -> dict[str, Numbers]:
+    """The numbers (n, m) of the benign images, first, and of each set of attacks."""
+    preprocessor, photographs = NETWORKS[name]
+    data = SHARED / "data"
+    model, labels = SHARED / "models" / f"{name}.keras", data / f"{photographs}.csv"
+    network = Network(model, preprocessor, data / photographs, labels, ATTACKS)
+    opened = open_classifier(network.classifier, preprocessor=network.preprocessor)
+    pipeline = Pipeline(opened, temperature=2.0, map_threshold=0.15)
+    sets = {"benign": network.crops[:limit]}
+    sets |= {found.name: found.images for found in network.attacked(limit)}
+    step = functools.partial(pipeline.benign_answers, rule=rule)
+    bar = {"batch_size": batch_size, "verbose": 1}
+    return {
+        key: pipeline.over_batches(step, np.asarray(images), **bar)["numbers"]
+        for key, images in sets.items()
+    }
+
+
+def judge(name: str, numbers: dict[str, Numbers], divisions: int, seed: int) -> list[Line]:
+    """A line for each set; that of the benign images is of the half not calibrated on."""
+    benign, rng = numbers["benign"], np.random.default_rng(seed)
+    flagged: dict[str, list[list[float]]] = {key: [] for key in numbers}
+    for _ in range(divisions):
+        known, others = np.array_split(benign[rng.permutation(len(benign))], 2)
+        bounds = find_bounds(known)
+        scores = score_of(highest_scaled(known, bounds))
+        thresholds = [smallest_threshold(scores, target) for target in TARGETS]
+        for key, values in {**numbers, "benign": others}.items():
+            scaled = scale(tf.constant(values), tf.constant(bounds, tf.float32)).numpy()
+            found = score_of(scaled)
+            flagged[key].append([float((found > t).mean()) for t in thresholds])
+    return [
+        Line(name, key, len(numbers[key]), np.mean(rates, axis=0).tolist())
+        for key, rates in flagged.items()
+    ]
+
+
+def score_of(scaled: npt.NDArray[np.floating]) -> Numbers:
+    """The scores (n,) of scaled numbers (n, m)."""
+    shaped = scaled.reshape(len(scaled), len(KINDS), -1)
+    return combine(tf.constant(shaped, tf.float32)).numpy()
+
+
+if __name__ == "__main__":
+    typer.run(main)

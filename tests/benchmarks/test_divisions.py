@@ -1,0 +1,31 @@
+"""The rates over random divisions."""
+
+import numpy as np
+import pytest
+
+
+def test_rates_of_numbers_made_up(benchmark_script):
+    divisions = benchmark_script("divisions")
+    rng = np.random.default_rng(0)
+    numbers = {
+        "benign": rng.normal(size=(400, 8)).astype(np.float32),
+        "loud": rng.normal(size=(30, 8)).astype(np.float32) + 9,
+        "alike": rng.normal(size=(300, 8)).astype(np.float32),
+    }
+    benign, loud, alike = divisions.judge("net", numbers, divisions=10, seed=0)
+    assert (benign.network, benign.images, benign.n) == ("net", "benign", 400)
+    assert loud.flagged == [1.0] * 3
+    for line in (benign, alike):
+        for rate, target in zip(line.flagged, divisions.TARGETS, strict=True):
+            assert rate == pytest.approx(target, abs=0.02)
+
+
+@pytest.mark.slow
+def test_a_small_run(benchmark_script, shared, capsys, tmp_path):
+    divisions = benchmark_script("divisions")
+    small = {"divisions": 2, "limit": 200, "output": tmp_path / "out.json"}
+    lines = divisions.main(["mobilenet_v2"], depths=1, **small)
+    assert [line.n for line in lines if line.images == "benign"] == [200]
+    assert lines[-1].images == "worst of the attacks"
+    assert "| mobilenet_v2 | partial_rnd30 |" in capsys.readouterr().out
+    assert (tmp_path / "out.json").exists()

@@ -107,7 +107,8 @@ def test_a_slope_changes_no_answer_and_lets_gradients_pass(small_classifier, ima
             found = detect(classifier, pixels, slope=slope, **settings)
             logits = found.cleaned_logits
             if variant != "paper":  # what is removed may be a window whose place is fixed
-                logits = found.evidence.window_logits[:, -1]
+                evidence = found.evidence._asdict()
+                logits = evidence.get("window_logits", evidence.get("removed_logits"))[:, -1]
             of_label = tf.gather(logits, found.prediction.label, batch_dims=1)
         return found, tape.gradient(of_label, pixels)
 

@@ -189,7 +189,7 @@ def test_reports(radar, many, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"defences": ["sentry"]}, "`defences` must be among taintradar.*received 'sentry'"),
+        ({"defences": ["sentry"]}, "`defences` must be among taintradar.*Received: 'sentry'"),
         ({"defences": []}, "`defences` must be one defence or more"),
         ({"attacks": ["gloves"]}, "`attacks` must be among universal-corner-40"),
         ({"target_fprs": [1.5]}, "`target_fpr` must be a fraction"),

@@ -1,10 +1,11 @@
-"""What the rule "witnesses" detects, over random divisions of the benign images into two halves.
+"""What a rule detects, over random divisions of the benign images into two halves.
 
 One half calibrates, the other half tells the false positive rate; every ready attack of `shared` on
 four networks tells the true positive rate. The numbers of all images are computed once.
 """
 
 import functools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -49,8 +50,9 @@ class Line(NamedTuple):
 
 def main(
     network: Annotated[list[str], typer.Option(help="may be repeated")] = list(NETWORKS),  # noqa: B006
-    depths: Annotated[int, typer.Option(help="of the rule")] = 3,
-    share: Annotated[float, typer.Option(help="of the rule: cells taken out")] = 0.3,
+    variant: Annotated[str, typer.Option(help="a rule with a score")] = "witnesses",
+    depths: Annotated[int | None, typer.Option(help="of the rule witnesses")] = None,
+    share: Annotated[float | None, typer.Option(help="of the rule witnesses: cells")] = None,
     divisions: int = 20,
     limit: Annotated[int | None, typer.Option(help="only so many images of a set")] = None,
     batch_size: int = 16,
@@ -59,8 +61,9 @@ def main(
 ) -> list[Line]:
     """Print a line for each set, and the mean and the worst of each network."""
     lines: list[Line] = []
+    rule = rules.make_rule(variant, depths=depths, share=share)
     for name in network:
-        numbers = collect(name, rules.Witnesses(depths=depths, share=share), batch_size, limit)
+        numbers = collect(name, rule, batch_size, limit)
         own = judge(name, numbers, divisions, seed)
         rates = np.array([line.flagged for line in own[1:]])
         n = sum(line.n for line in own[1:])
@@ -69,16 +72,14 @@ def main(
         lines += own
     rows = [[*line[:3], " / ".join(f"{100 * rate:.1f}" for rate in line.flagged)] for line in lines]
     header = ["network", "images", "n", f"flagged at {TARGETS}, %"]
-    print(f"\n{setting()}, {divisions} divisions\n\n{table(header, rows)}")
+    print(f"\n{setting()}; {rule}, {divisions} divisions\n\n{table(header, rows)}")
     if output is not None:
         write_json(output, [line._asdict() for line in lines])
     return lines
 
 
-def collect(
-    name: str, rule: rules.Witnesses, batch_size: int, limit: int | None
-) -> dict[str, Numbers]:
-    """The numbers (n, m) of the benign images, first, and of each set of attacks."""
+def collect(name: str, rule: rules.Rule, batch_size: int, limit: int | None) -> dict[str, Numbers]:
+    """What the rule sees, benign images first: numbers (n, m), or scores (n,) of rules without."""
     preprocessor, photographs = NETWORKS[name]
     data = SHARED / "data"
     model, labels = SHARED / "models" / f"{name}.keras", data / f"{photographs}.csv"
@@ -90,8 +91,9 @@ def collect(
     step = functools.partial(pipeline.benign_answers, rule=rule)
     bar = {"batch_size": batch_size, "verbose": 1}
     return {
-        key: pipeline.over_batches(step, np.asarray(images), **bar)["numbers"]
+        key: answers.get("numbers", answers.get("score"))
         for key, images in sets.items()
+        for answers in [pipeline.over_batches(step, np.asarray(images), **bar)]
     }
 
 
@@ -101,17 +103,25 @@ def judge(name: str, numbers: dict[str, Numbers], divisions: int, seed: int) -> 
     flagged: dict[str, list[list[float]]] = {key: [] for key in numbers}
     for _ in range(divisions):
         known, others = np.array_split(benign[rng.permutation(len(benign))], 2)
-        bounds = find_bounds(known)
-        scores = score_of(highest_scaled(known, bounds))
+        scores, score = calibrate(known)
         thresholds = [smallest_threshold(scores, target) for target in TARGETS]
         for key, values in {**numbers, "benign": others}.items():
-            scaled = scale(tf.constant(values), tf.constant(bounds, tf.float32)).numpy()
-            found = score_of(scaled)
+            found = score(values)
             flagged[key].append([float((found > t).mean()) for t in thresholds])
     return [
         Line(name, key, len(numbers[key]), np.mean(rates, axis=0).tolist())
         for key, rates in flagged.items()
     ]
+
+
+def calibrate(known: Numbers) -> tuple[Numbers, Callable[[Numbers], Numbers]]:
+    """The scores (n,) to choose the threshold from, and the function that scores other images."""
+    if known.ndim == 1:
+        return known, lambda values: values
+    bounds = find_bounds(known)
+    scales = tf.constant(bounds, tf.float32)
+    scores = score_of(highest_scaled(known, bounds))
+    return scores, lambda values: score_of(scale(tf.constant(values), scales).numpy())
 
 
 def score_of(scaled: npt.NDArray[np.floating]) -> Numbers:

@@ -20,6 +20,14 @@ def test_rates_of_numbers_made_up(benchmark_script):
             assert rate == pytest.approx(target, abs=0.02)
 
 
+def test_scores_need_no_scales(benchmark_script):
+    divisions = benchmark_script("divisions")
+    rng = np.random.default_rng(0)
+    numbers = {"benign": rng.normal(size=300), "far": rng.normal(size=20) + 9}
+    _, far = divisions.judge("net", numbers, divisions=3, seed=0)
+    assert far.flagged == [1.0] * 3
+
+
 @pytest.mark.slow
 def test_a_small_run(benchmark_script, shared, capsys, tmp_path):
     divisions = benchmark_script("divisions")

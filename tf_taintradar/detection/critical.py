@@ -53,12 +53,15 @@ class ActivationMaps:
         stages: the maps (b, h, w, channels) float32 of the classifier's stages, first to last.
         gradients: from a weighting (b, n) of the logits to the gradient of their sum over each of
             the stages' maps, of its shape.
+        pull: (b, n) float32, the weighting of step 2: the gradient of log softmax(Z / T) at the
+            label over the logits, Eq. 3.
     """
 
     features: tf.Tensor
     channel_weights: ChannelWeights
     stages: Sequence[tf.Tensor]
     gradients: Callable[[tf.Tensor], Sequence[tf.Tensor]]
+    pull: tf.Tensor
     size: tuple[int, int]
     map_threshold: float
     slope: Slope = None
@@ -105,10 +108,18 @@ def predict_with_critical_region(
 
     label = tf.argmax(logits, axis=-1, output_type=tf.int32)
     # 2  critical region: the gradient of log softmax(Z / T) at the label, Eq. 3
-    size = classifier.input_shape[:2]
-    maps = ActivationMaps(features, channel_weights, stages, gradients, size, map_threshold, slope)
     one_hot = tf.one_hot(label, classifier.n_classes)
     pull = (one_hot - tf.nn.softmax(logits / temperature)) / temperature
+    maps = ActivationMaps(
+        features,
+        channel_weights,
+        stages,
+        gradients,
+        pull,
+        classifier.input_shape[:2],
+        map_threshold,
+        slope,
+    )
     critical = tf.nn.relu(maps.of(pull[None]))
     region = maps.regions(critical)[:, 0]
     return Prediction(images, features, logits, label, critical[:, 0], region), maps

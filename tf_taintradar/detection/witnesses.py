@@ -157,14 +157,11 @@ class Witnesses(Rule):
         """The most critical cells (b, h, w) of each depth, see `regions`, deepest last.
 
         The last depth has the critical map of step 2. The maps before it are first-order estimates
-        of what replacing a cell by the mean costs: the gradient of log softmax(Z / 2) at the label,
-        times the deviation from the mean, summed over the channels.
+        of what replacing a cell by the mean costs: the gradient of step 2, times the deviation from
+        the mean, summed over the channels.
         """
-        n_labels = prediction.logits.shape[-1]
-        odds = tf.nn.softmax(prediction.logits / 2)
-        pull = (tf.one_hot(prediction.label, n_labels) - odds) / 2
         earlier = list(maps.stages[-self.depths : -1]) if self.depths > 1 else []
-        gradients = maps.gradients(pull)[-self.depths : -1] if earlier else []
+        gradients = maps.gradients(maps.pull)[-self.depths : -1] if earlier else []
         costs = [
             tf.nn.relu(tf.reduce_sum((f - tf.reduce_mean(f, (1, 2), keepdims=True)) * g, axis=-1))
             for f, g in zip(earlier, gradients, strict=True)

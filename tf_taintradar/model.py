@@ -29,7 +29,7 @@ from tf_taintradar.errors import BLIND, NO_THRESHOLD, BlindDetectorError, NotCal
 from tf_taintradar.export.savedmodel import check_replaceable, write_savedmodel
 from tf_taintradar.export.signatures import signatures
 from tf_taintradar.images.files import read_image
-from tf_taintradar.images.pixels import as_pixels, check_shape
+from tf_taintradar.images.pixels import as_pixels, check_shape, clip_rounding
 from tf_taintradar.support.checks import require
 from tf_taintradar.support.files import replacing
 from tf_taintradar.support.untrainable import Untrainable
@@ -265,7 +265,7 @@ class TaintRadarModel(Untrainable):
         check_shape(images.shape, self.opened.input_shape)
         if tf.executing_eagerly():
             as_pixels(images, self.opened.input_shape)
-        return self._answer(tf.cast(images, tf.float32))
+        return self._answer(clip_rounding(tf.cast(images, tf.float32)))
 
     def predict(
         self,

@@ -8,6 +8,7 @@ from tf_taintradar.errors import ImageError
 from tf_taintradar.images.pixels import (
     as_batch,
     as_pixels,
+    as_whole_pixels,
     check_shape,
 )
 
@@ -119,3 +120,49 @@ def test_the_right_shape_passes_also_before_the_batch_is_known(shape):
     check_shape(shape, SHAPE)
     with pytest.raises(ImageError, match=r"`photos` .*\(batch, 5, 4, 1\).*grayscale\(photos\)"):
         check_shape(shape, (5, 4, 1), argument="photos")
+
+
+# Kind of fault: part 9, "Rounding". Within a thousandth of [0, 255] is inside, everywhere.
+
+
+def overshot(dtype="float32"):
+    """Black and white that a resize left a little outside."""
+    images = pixels(dtype=dtype)
+    images[0, 0, 0] = 255.00006, -0.0005, 255.0009
+    return images
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_what_is_outside_by_rounding_is_clipped(dtype):
+    images = overshot(dtype)
+    before = images.copy()
+    checked = as_pixels(images, SHAPE)
+    np.testing.assert_array_equal(checked, np.clip(images, 0, 255).astype("float32"))
+    np.testing.assert_array_equal(images, before)  # the caller's array stays as it is
+    assert as_whole_pixels(images, SHAPE)[0, 0, 0].tolist() == [255, 0, 255]
+
+
+@pytest.mark.parametrize("value", [255.002, -0.002, 255.5, -1])
+def test_what_is_outside_by_more_is_named_as_outside(value):
+    with pytest.raises(ImageError, match="from") as caught:
+        as_pixels(np.full((1, *SHAPE), value), SHAPE)
+    assert f"{value:g}" in str(caught.value)
+    assert "from 255 to 255" not in str(caught.value)
+
+
+def test_the_least_excess_is_not_printed_as_the_limit():
+    value = np.float32(255.001) + np.float32(2e-5)
+    with pytest.raises(ImageError, match=r"from 255\.001.* to 255\.001"):
+        as_pixels(np.full((1, *SHAPE), value), SHAPE)
+
+
+def test_pixels_from_0_to_1_with_an_overshoot_are_pixels_from_0_to_1():
+    with pytest.raises(ImageError, match="multiply by 255"):
+        as_pixels(np.full((1, *SHAPE), 1.000001), SHAPE)
+
+
+def test_a_resize_as_the_message_recommends_it_is_accepted():
+    white = np.full((1, 97, 89, 3), 255, np.float32)
+    resized = tf.image.resize(white, (17, 23), antialias=True).numpy()
+    assert resized.max() > 255
+    assert as_pixels(resized, (17, 23, 3)).max() == 255

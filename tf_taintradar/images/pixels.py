@@ -11,10 +11,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import tensorflow as tf
 
 from tf_taintradar.errors import ImageError
 
 Shape = tuple[int, int, int]
+ROUNDING = 1e-3
+"""How far outside [0, 255] a pixel may lie: an antialiased resize of white gives 255.00006."""
 
 
 def as_pixels(
@@ -29,8 +32,9 @@ def as_pixels(
         argument: What to call the images in an error.
 
     Returns:
-        The same values as `(batch, height, width, channels)` float32: the array itself, not a copy,
-        if it is float32 already.
+        The same values as `(batch, height, width, channels)` float32, those outside [0, 255] by
+        no more than rounding clipped: the array itself, not a copy, if it is float32 and within
+        [0, 255] already.
 
     Raises:
         ImageError: `images` is not numeric, ragged, empty, of another rank, size or number of
@@ -39,10 +43,38 @@ def as_pixels(
     """
     array = as_batch(images, input_shape, argument=argument)
     pixels = array.astype(np.float32, copy=False)
-    _check_range(pixels, argument)
+    is_inside = _check_range(pixels, argument)
     if array.dtype.kind == "f":
         _check_not_unit_range(pixels, argument)
-    return pixels
+    return pixels if is_inside else np.clip(pixels, 0, 255)
+
+
+def clip_rounding(images: tf.Tensor) -> tf.Tensor:
+    """The images in the graph, pixels outside [0, 255] by no more than rounding clipped.
+
+    Args:
+        images: `(batch, height, width, channels)` float32.
+
+    Returns:
+        The same shape and dtype; pixels that are further outside are unchanged, as is NaN.
+    """
+    clipped = tf.clip_by_value(images, 0.0, 255.0)
+    return tf.where(tf.abs(images - clipped) <= ROUNDING, clipped, images)
+
+
+def is_raw(images: tf.Tensor) -> tf.Tensor:
+    """In the graph, whether each image holds raw pixels by the rules of `as_pixels`.
+
+    Args:
+        images: `(batch, height, width, channels)` float32.
+
+    Returns:
+        `(batch,)` bool: false for NaN, for values outside [0, 255] by more than rounding, and for
+        an image within [0, 1] that is not black.
+    """
+    is_inside = tf.reduce_all((images >= -ROUNDING) & (images <= 255 + ROUNDING), axis=(1, 2, 3))
+    brightest = tf.reduce_max(images, axis=(1, 2, 3))
+    return is_inside & ~((brightest > ROUNDING) & (brightest <= 1 + ROUNDING))
 
 
 def as_whole_pixels(
@@ -150,21 +182,23 @@ def _shape_remedy(shape: tuple[int, ...], input_shape: tuple[int, ...], argument
     )
 
 
-def _check_range(pixels: npt.NDArray[np.float32], argument: str) -> None:
+def _check_range(pixels: npt.NDArray[np.float32], argument: str) -> bool:
+    """Whether all pixels are within [0, 255]; raises ImageError if rounding is no reason."""
     low, high = float(pixels.min()), float(pixels.max())
     if not np.isfinite([low, high]).all():
         raise ImageError(f"`{argument}` must be finite. Received: NaN or infinite values.")
-    if low < 0 or high > 255:
+    if low < -ROUNDING or high > 255 + ROUNDING:
         raise ImageError(
             f"`{argument}` must be raw pixels from 0 to 255. Received: values from {low:g} to "
             f"{high:g}. If they are preprocessed, pass them raw: the `preprocessor` is applied "
             f"inside. If a resize overshot, clip them: np.clip({argument}, 0, 255)."
         )
+    return low >= 0 and high <= 255
 
 
 def _check_not_unit_range(pixels: npt.NDArray[np.float32], argument: str) -> None:
     brightest = pixels.max(axis=(1, 2, 3))
-    suspects = np.flatnonzero((brightest > 0) & (brightest <= 1))
+    suspects = np.flatnonzero((brightest > ROUNDING) & (brightest <= 1 + ROUNDING))
     if suspects.size:
         row = suspects[0]
         raise ImageError(

@@ -24,22 +24,30 @@ def progress_on_stderr() -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def warnings_on_stderr() -> Iterator[None]:
+def warnings_on_stderr() -> Iterator["Echo"]:
     """Prints what the package warns of, once: other handlers do not see it."""
-    logger, echo = logging.getLogger("tf_taintradar"), _Echo(logging.WARNING)
+    logger, echo = logging.getLogger("tf_taintradar"), Echo(logging.WARNING)
     propagated, logger.propagate = logger.propagate, False
     logger.addHandler(echo)
     try:
-        yield
+        yield echo
     finally:
         logger.removeHandler(echo)
         logger.propagate = propagated
 
 
-class _Echo(logging.Handler):
-    """Prints each message on a line of standard error."""
+class Echo(logging.Handler):
+    """Prints each message on a line of standard error.
+
+    Attributes:
+        unreadable: number of files and folders that the messages named as unreadable.
+    """
+
+    unreadable = 0
 
     def emit(self, record: logging.LogRecord) -> None:
+        """Prints the message of a record."""
+        self.unreadable += getattr(record, "unreadable", 0)
         typer.echo(f"Warning: {record.getMessage()}", err=True)
 
 

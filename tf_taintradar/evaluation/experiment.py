@@ -16,7 +16,7 @@ from tf_taintradar.classifier.graph import compiled
 from tf_taintradar.detection.pipeline import Arrays
 from tf_taintradar.evaluation.attack_specs import Attacked, AttackSpec
 from tf_taintradar.evaluation.defences import ask, describe, prepare
-from tf_taintradar.images.files import iterate_batches
+from tf_taintradar.images.sources import iterate_batches
 from tf_taintradar.model import TaintRadarModel
 from tf_taintradar.support.checks import require
 from tf_taintradar.support.resumable import Store, checksum

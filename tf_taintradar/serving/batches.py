@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tf_taintradar.errors import ImageError
-from tf_taintradar.images.files import files_of
 from tf_taintradar.images.pixels import Shape, as_whole_pixels
+from tf_taintradar.images.sources import files_of
 from tf_taintradar.serving.verdict import Source
 
 PIXELS, BYTES = ("serving_default", "images"), ("serve_bytes", "image_bytes")

@@ -4,6 +4,9 @@ Kind of fault: part 9, "Errors that do not help". What the `predict` of Keras ta
 the rest is refused with what to do.
 """
 
+import itertools
+
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -51,6 +54,20 @@ def sources(images, folder):
         "folder as text": str(folder),
         "files": sorted(folder.iterdir()),
         "files as text": tuple(str(path) for path in sorted(folder.iterdir())),
+        "array of text": np.array([str(path) for path in sorted(folder.iterdir())]),
+        "array of paths": np.array(sorted(folder.iterdir()), dtype=object),
+        "tensor of text": tf.constant([str(path) for path in sorted(folder.iterdir())]),
+        "variable": tf.Variable(images),
+        "Keras variable": keras.Variable(images, dtype="uint8"),
+        "list of tensors": [tf.constant(image) for image in images],
+        "list of pictures": [Image.fromarray(image) for image in images],
+        "stream: generator": (images[i : i + 2] for i in (0, 2, 4)),
+        "stream: labelled": ((images[i : i + 2], [0]) for i in (0, 2, 4)),
+        "stream: listed": ([images[i : i + 2], [0]] for i in (0, 2, 4)),
+        "stream: weighted": iter([(images, np.zeros(5), np.ones(5))]),
+        "stream: map": map(np.asarray, [images[:2], images[2:]]),
+        "stream: iterated dataset": iter(dataset.batch(2)),
+        "stream: PyDataset": Batches(),
     }
 
 
@@ -64,7 +81,7 @@ def test_every_source_yields_the_same_images(images, folder):
 
 def test_images_are_counted_but_not_those_of_a_dataset(images, folder):
     for name, source in sources(images, folder).items():
-        assert count_images(source) == (None if "dataset" in name else 5), name
+        assert count_images(source) == (None if "dataset" in name or "stream" in name else 5), name
 
 
 def test_one_file_is_one_image(folder, images):
@@ -100,6 +117,43 @@ def test_a_broken_row_is_named_by_its_batch(images):
         list(iterate_batches(images, SHAPE, 2))
 
 
+class Batches(keras.utils.PyDataset):
+    """Two of `images` in each batch, with labels; without end for n = None."""
+
+    def __init__(self, n=3):
+        super().__init__()
+        self.n = n
+
+    @property
+    def num_batches(self):
+        return self.n
+
+    def __getitem__(self, i):
+        images = np.stack([picture(seed=index % 5) for index in (2 * i, 2 * i + 1)])
+        return images[: 1 if i == 2 else 2], np.zeros(2)
+
+
+def test_a_stream_of_batches_is_cut_by_its_own_batches(images):
+    repeated = tf.data.Dataset.from_tensor_slices(images).batch(2).repeat()
+    endless = [itertools.cycle([images[:2], images[2:4]]), Batches(None), repeated]
+    for source in endless:
+        batches = list(iterate_batches(source, SHAPE, 1, steps=2))
+        assert [len(batch) for batch in batches] == [1] * 4
+        np.testing.assert_array_equal(np.concatenate(batches), images[:4])
+
+
+def test_rows_are_cut_by_the_batch_size(images, folder):
+    for source in (images, folder, list(images)):
+        batches = list(iterate_batches(source, SHAPE, 2, steps=2))
+        np.testing.assert_array_equal(np.concatenate(batches), images[:4])
+
+
+@pytest.mark.parametrize("steps", [0, -1, 1.5])
+def test_a_step_is_one_at_least(images, steps):
+    with pytest.raises(ValueError, match=f"`steps` must be an integer of at least 1.*{steps}"):
+        iterate_batches(images, SHAPE, 2, steps=steps)
+
+
 def endless():
     return tf.data.Dataset.from_tensors(np.zeros((1, *SHAPE))).repeat()
 
@@ -117,7 +171,19 @@ def endless():
         (tf.data.Dataset.from_tensors(np.zeros((2, *SHAPE))).take(0), "dataset is empty"),
         (endless(), r"for ever.*take\("),
         ("nowhere/a.jpg", r"a\.jpg.*No such file"),
-        ((row for row in np.zeros((2, *SHAPE))), "dtype object"),
+        ((row for row in np.zeros((2, *SHAPE))), r"single image \(6, 8, 3\).*image\[None\]"),
+        ((row for row in []), "empty.*new one"),
+        (iter([{"image": 1}]), r"dict of \['image'\].*Pick"),
+        (iter(["a.png"]), "text or paths"),
+        (iter([()]), "at least one"),
+        (iter([np.zeros((2, 6, 8))]), r"np\.repeat\(images\[\.\.\., None\], 3"),
+        (Batches(None), "never ends: pass `steps`"),
+        (np.array([["a.png"], ["b.png"]]), "a single axis"),
+        (np.array([b"a.png"]), "as text"),
+        (["a.png", np.zeros(SHAPE)], "paths and arrays"),
+        ({"image": np.zeros((2, *SHAPE))}, "a dict of 'image'"),
+        (None, "NoneType"),
+        (7, "rank 0"),
     ],
 )
 def test_broken_sources_are_refused_with_the_remedy(source, message):

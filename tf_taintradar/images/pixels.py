@@ -14,6 +14,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from tf_taintradar.errors import ImageError
+from tf_taintradar.images import remedies
 
 Shape = tuple[int, int, int]
 ROUNDING = 1e-3
@@ -118,16 +119,17 @@ def as_batch(images: Any, input_shape: Shape, *, argument: str = "images") -> np
     """
     try:
         array = np.asarray(images)
-    except ValueError as error:
+    except (ValueError, TypeError, RuntimeError) as error:
         raise ImageError(
-            f"`{argument}` must be images of one size. Received: images that do not stack into an "
-            f"array ({error}). "
-            "Resize them first, e.g. with tf.image.resize, or pass their files, which are resized."
+            f"`{argument}` must be images of one size. Received: "
+            f"{remedies.for_stacking(images, error)}"
         ) from error
+    if array.dtype.name.startswith(("bfloat", "float8")):  # no float to NumPy
+        array = array.astype(np.float32)
     if array.dtype.kind not in "iuf":
         raise ImageError(
             f"`{argument}` must be raw pixels, integers or floats from 0 to 255. "
-            f"Received: dtype {array.dtype}. Convert them first, e.g. with .astype('float32')."
+            f"Received: {remedies.for_type(images, array)}"
         )
     check_shape(array.shape, input_shape, argument=argument)
     return array
@@ -148,37 +150,10 @@ def check_shape(shape: Any, input_shape: Shape, *, argument: str = "images") -> 
     shape = tuple(shape)
     if shape[1:] == tuple(input_shape) and shape[0] != 0:
         return
-    if 0 in shape:
-        remedy = "The batch is empty: pass at least one image."
-    elif len(shape) == 3:
-        remedy = f"One image needs a batch axis: {argument}[None]."
-    elif len(shape) != 4:
-        remedy = f"An array of rank {len(shape)} is no batch of images."
-    else:
-        remedy = _shape_remedy(shape, input_shape, argument)
     expected = ", ".join(map(str, input_shape))
     raise ImageError(
-        f"`{argument}` must have shape (batch, {expected}). Received: {shape}. {remedy}"
-    )
-
-
-def _shape_remedy(shape: tuple[int, ...], input_shape: tuple[int, ...], argument: str) -> str:
-    """What to do about a batch whose images have another size or number of channels."""
-    height, width, channels = input_shape
-    if (shape[2], shape[3], shape[1]) == (height, width, channels):
-        return f"Channels come last: np.transpose({argument}, (0, 2, 3, 1))."
-    if (shape[3], channels) == (4, 3):
-        return f"RGBA has an alpha channel, drop it: {argument}[..., :3]."
-    if (shape[3], channels) == (1, 3):
-        return f"Grey images become RGB by repetition: np.repeat({argument}, 3, axis=-1)."
-    if (shape[3], channels) == (3, 1):
-        return f"RGB becomes grey: tf.image.rgb_to_grayscale({argument})."
-    if shape[3] != channels:
-        return f"The images have {shape[3]} channels, the classifier takes {channels}."
-    return (
-        f"The images are {shape[1]}x{shape[2]}, the classifier takes {height}x{width}: resize, "
-        f"e.g. tf.image.resize({argument}, ({height}, {width}), antialias=True), "
-        "or pass a folder or files, which are resized."
+        f"`{argument}` must have shape (batch, {expected}). Received: {shape}. "
+        f"{remedies.for_shape(shape, tuple(input_shape), argument)}"
     )
 
 

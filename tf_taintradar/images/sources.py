@@ -49,7 +49,7 @@ def iterate_batches(
     check_integer("batch_size", batch_size, 1)
     if steps is not None:
         check_integer("steps", steps, 1)
-    if _is_stream(source):
+    if is_stream(source):
         batches = itertools.islice(_stream(source, is_cut=steps is not None), steps)
         return _stream_batches(batches, input_shape, batch_size)
     files = files_of(source)
@@ -72,12 +72,13 @@ def count_images(source: Any) -> int | None:
     Raises:
         ImageError: The source is a folder without images.
     """
-    if _is_stream(source):
+    if is_stream(source):
         return None
     files = files_of(source)
     if files is not None:
         return len(files)
-    return len(source) if isinstance(source, (list, tuple)) else int(np.shape(source)[0])
+    shape = (len(source),) if isinstance(source, (list, tuple)) else np.shape(source)
+    return int(shape[0]) if shape else 0
 
 
 def files_of(source: Any) -> list[Path] | None:
@@ -102,6 +103,21 @@ def files_of(source: Any) -> list[Path] | None:
     return [Path(name) for name in names]
 
 
+def require_files(source: Any) -> list[Path]:
+    """The files that a source names, as `files_of` finds them.
+
+    Raises:
+        ImageError: The source is a folder without images.
+        ValueError: The source is something else, whose rows have no files.
+    """
+    files = files_of(source)
+    expected = "left out unless `x` is a folder, a file or a list of files: other rows have no file"
+    received = f"True, with `x` of type {type(source).__name__}"
+    if files is None:
+        raise ValueError(f"`return_files` must be {expected}. Received: {received}.")
+    return files
+
+
 def _text_of(source: Any) -> list[Any]:
     """The elements of an array of objects or of text with one axis; nothing of anything else."""
     if tf.is_tensor(source):
@@ -115,7 +131,7 @@ def _text_of(source: Any) -> list[Any]:
     return array.tolist() if is_list else []
 
 
-def _is_stream(source: Any) -> bool:
+def is_stream(source: Any) -> bool:
     """Whether a source yields batches one after the other, and has no rows of its own."""
     if isinstance(source, (tf.data.Dataset, keras.utils.PyDataset)):
         return True

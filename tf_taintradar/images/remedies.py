@@ -126,7 +126,7 @@ def for_stacking(images: Any, reason: Exception) -> str:
     rows = images if isinstance(images, (list, tuple)) else []
     is_path = [isinstance(row, (str, os.PathLike)) for row in rows]
     if any(is_path):
-        return "paths and arrays in one list. Pass each kind in a call of its own."
+        return "a mixture of paths and arrays. Pass each kind in a call of its own."
     shapes = sorted({getattr(row, "shape", None) or _shape_of(row) for row in rows})
     shown = ", ".join(str(tuple(shape)) for shape in shapes[:5])
     if shapes and all(len(shape) == 3 and shape[2] == shapes[0][2] for shape in shapes):

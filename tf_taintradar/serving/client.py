@@ -72,9 +72,9 @@ class Client(abc.ABC):
                 GIF, BMP and WebP; see `decode_images`.
 
         Returns:
-            The verdicts in the order of the images; a folder is read in the order of `find_images`. An
-            image that the server cannot decode has `valid` false. An empty list or array is
-            answered by an empty list, without asking the server.
+            The verdicts in the order of the images; a folder is read in the order of
+            `find_images`. An image that the server cannot decode has `valid` false. An empty list
+            or array is answered by an empty list, without asking the server.
 
         Raises:
             ImageError: The pixels are not raw pixels of the detector's size, a file is missing, or

@@ -15,7 +15,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from tf_taintradar import TaintRadarModel
-from tf_taintradar.cli import app
+from tf_taintradar.cli import app, quiet
 from tf_taintradar.cli.program import Program
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -415,3 +415,17 @@ def test_as_a_process_without_a_network(tmp_path):
     assert (done.returncode, done.stdout) == (2, "")
     assert "Error: Cannot get the ImageNet weights of MobileNetV2: " in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
+
+
+# Progress
+
+
+def test_a_log_file_gets_a_line_now_and_then(monkeypatch):
+    """Kind of fault: part 9, "Progress bars in a log file"."""
+    monkeypatch.setattr(quiet, "_PATIENCE", -1.0)
+    lines = run("detect", "radar.keras", "photos", "--batch-size", 1).stderr.splitlines()
+    assert lines == [f"{i}/20 files" for i in range(1, 21)]
+    lines = run("diagnose", "radar.keras", "photos", "--batch-size", 1).stderr.splitlines()
+    assert lines == [f"{i}/20 images" for i in range(1, 21)]
+    monkeypatch.setattr(quiet, "_PATIENCE", 60.0)
+    assert run("diagnose", "radar.keras", "photos", "--batch-size", 1).stderr == ""

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 
 import typer
 
+_PATIENCE = 30.0  # seconds
+
 
 def import_tensorflow() -> None:
     """Imports TensorFlow without its notes, such as those on missing GPUs."""
@@ -18,9 +20,33 @@ def import_tensorflow() -> None:
 
 @contextlib.contextmanager
 def progress_on_stderr() -> Iterator[int]:
-    """Moves what Keras prints to standard error; answers `verbose`: 1 if a terminal shows it."""
+    """Moves what Keras prints to standard error; answers `verbose`, 1.
+
+    In a log file, what is done within half a minute writes nothing, all else a line now and then.
+    """
+    from tf_taintradar.support.progress import is_live, patience
+
+    seconds = 0.0 if is_live(sys.stderr) else _PATIENCE
+    with contextlib.redirect_stdout(sys.stderr), patience(seconds):
+        yield 1
+
+
+@contextlib.contextmanager
+def downloads_on_stderr() -> Iterator[None]:
+    """Moves Keras's bar of a download to standard error, and drops it if that is a log file."""
+    import keras
+
+    from tf_taintradar.support.progress import is_live
+
     with contextlib.redirect_stdout(sys.stderr):
-        yield int(sys.stderr.isatty())
+        if is_live(sys.stderr):
+            yield
+            return
+        keras.utils.disable_interactive_logging()
+        try:
+            yield
+        finally:
+            keras.utils.enable_interactive_logging()
 
 
 @contextlib.contextmanager

@@ -19,6 +19,7 @@ from tf_taintradar.detection.rule import Rule, is_zero
 from tf_taintradar.detection.rules import DEFAULT, make_rule
 from tf_taintradar.images.pixels import Shape
 from tf_taintradar.images.sources import count_images, files_of, iterate_batches
+from tf_taintradar.support.progress import Progress
 
 Tensors = dict[str, tf.Tensor]
 Arrays = dict[str, npt.NDArray[Any]]
@@ -198,14 +199,18 @@ def over_batches(
     batches = iterate_batches(x, input_shape, batch_size, steps=steps)
     n = count_images(x)
     n = n if n is None or steps is None else min(n, steps * batch_size)
-    bar = keras.utils.Progbar(n, verbose=int(verbose not in (0, "0")))
+    bar = Progress(n, int(verbose not in (0, "0")))
     parts: list[Tensors] = []
+    n_done = 0
     told.on_predict_begin()
     for i, batch in enumerate(batches):
         told.on_predict_batch_begin(i)
         parts.append(step(batch))
         told.on_predict_batch_end(i, {"outputs": parts[-1]})
-        bar.add(len(batch))
+        n_done += len(batch)
+        bar.update(n_done)
+    if n is None:
+        bar.update(n_done, finalize=True)
     told.on_predict_end()
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 

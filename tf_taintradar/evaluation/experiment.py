@@ -19,6 +19,7 @@ from tf_taintradar.evaluation.defences import ask, describe, prepare
 from tf_taintradar.images.sources import iterate_batches
 from tf_taintradar.model import TaintRadarModel
 from tf_taintradar.support.checks import require
+from tf_taintradar.support.progress import Progress
 from tf_taintradar.support.resumable import Store, checksum
 
 _FIT_SHARE = 0.25  # of the images that are not for testing
@@ -144,7 +145,7 @@ class Experiment:
         defence: Any,
         attacks: Mapping[str, Arrays],
         target_fpr: float,
-        bar: keras.utils.Progbar,
+        bar: Progress,
     ) -> dict[str, Arrays]:
         """The defence's scores by attack; under "" those of benign images, and its cost.
 

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import numpy.typing as npt
 
@@ -17,6 +16,7 @@ from tf_taintradar.evaluation.rates import count
 from tf_taintradar.evaluation.result import Evaluation
 from tf_taintradar.model import TaintRadarModel
 from tf_taintradar.support.checks import require
+from tf_taintradar.support.progress import Progress
 from tf_taintradar.support.resumable import Store
 
 _DEFENCES = ("taintradar", "taintradar-paper", "local-gradients-smoothing", "patchcleanser")
@@ -86,7 +86,7 @@ def evaluate(
     n_calibration = len(experiment.calibration)
     smallest_threshold(np.zeros(n_calibration), min(target_fprs))  # before the long work
     store = Store(None if folder is None else Path(folder), about["run"])
-    bar = keras.utils.Progbar(len(specs) + len(rivals) * (1 + len(specs)), verbose=verbose)
+    bar = Progress(len(specs) + len(rivals) * (1 + len(specs)), verbose, unit="steps")
     mounted = {}
     for name, spec in specs.items():
         mounted[name] = experiment.attacked(store, name, spec, target, n_attacked)

@@ -85,6 +85,20 @@ class Experiment:
         check_target_class(target_class, self.opened.n_classes)
         return int(target_class)
 
+    def checked(
+        self, specs: Mapping[str, AttackSpec | Attacked]
+    ) -> dict[str, AttackSpec | Attacked]:
+        """The attacks, ready ones checked against the images and the classifier."""
+        fits = (self.opened.input_shape, len(self.images), self.opened.n_classes)
+        for name, spec in specs.items():
+            known = isinstance(spec, (AttackSpec, Attacked))
+            kind = type(spec).__name__
+            require(known, f"attacks[{name!r}]", kind, "an AttackSpec or an Attacked")
+        return {
+            name: spec.checked(name, *fits) if isinstance(spec, Attacked) else spec
+            for name, spec in specs.items()
+        }
+
     def about(
         self, specs: Mapping[str, Any], rivals: Mapping[str, Any], target: int, n_attacked: int
     ) -> dict[str, Any]:

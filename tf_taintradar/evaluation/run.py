@@ -67,16 +67,18 @@ def evaluate(
         All rates with their intervals.
 
     Raises:
-        ValueError: an argument is out of range, or the folder belongs to another evaluation.
+        ValueError: an argument is out of range, the indices of a ready attack do not fit its images
+            or `images`, or the folder belongs to another evaluation.
         CalibrationError: there are too few images for a target.
-        ImageError: an image has the wrong shape, type or value range, or cannot be read.
+        ImageError: an image has the wrong shape, type or value range, or cannot be read; or a ready
+            attack has no image.
     """
     require(len(target_fprs) > 0, "target_fprs", target_fprs, "one rate or more")
     for target_fpr in target_fprs:
         check_target(target_fpr)
     experiment = Experiment(radar, images, labels, seed, batch_size)
     target = experiment.target(target_class)
-    specs = attacks if isinstance(attacks, Mapping) else _named(attacks)
+    specs = experiment.checked(attacks if isinstance(attacks, Mapping) else _named(attacks))
     rivals = defences if isinstance(defences, Mapping) else {}
     if not rivals:
         n_fit = len(experiment.fit)

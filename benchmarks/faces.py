@@ -19,7 +19,7 @@ from report import setting, table
 from tf_taintradar.classifier.preprocessing import PixelScaling
 from tf_taintradar.detection.rules import RULES
 from tf_taintradar.faces.detector import FaceDetector, train_face_detector
-from tf_taintradar.images.files import find_images
+from tf_taintradar.images.folders import find_images
 
 PAPER = [  # Li et al., section VI: their photographs, networks and glasses are others
     ["the paper: VGG-Face, 2,622 names, 1,000 attempts", "paper", "5.5%", "-", "73.42%", "-", "-"],

@@ -8,7 +8,7 @@ import typer
 from report import setting, table
 
 from tf_taintradar.export.versions import with_precision
-from tf_taintradar.images.files import find_images
+from tf_taintradar.images.folders import find_images
 from tf_taintradar.opening import load_detector
 
 HALVES = ["float16", "bfloat16"]

@@ -72,11 +72,42 @@ def test_every_form_of_input_gives_the_same_answer(radar, images, tmp_path):
         Image.fromarray(image).save(tmp_path / f"{i}.png")
     expected = radar.predict(images, verbose=0)
     dataset = tf.data.Dataset.from_tensor_slices((images, np.arange(7))).batch(3)
-    for form in (images.astype("float64"), tf.constant(images), list(images), dataset, tmp_path):
+    files = np.array(sorted(map(str, tmp_path.iterdir())))
+    forms = [images.astype("float64"), tf.constant(images), tf.Variable(images), list(images)]
+    forms += [dataset, tmp_path, files, ((images[i : i + 4], [0]) for i in (0, 4))]
+    for form in forms:
         same(radar.predict(form, verbose=0), expected)
     same(radar.predict(images, batch_size=2, verbose=0), expected)
     same({name: t.numpy() for name, t in radar(images).items()}, expected)
     np.testing.assert_array_equal(radar.score(images), expected["score"])
+
+
+def test_each_row_names_its_file(radar, images, tmp_path):
+    """Kinds of fault: part 9, "Which row is which file" and "Order of frames"."""
+    (tmp_path / "sub").mkdir()
+    places = ["sub/b2.png", "a10.png", "sub/b10.png", "z.png", "a9.png", "a1.png", "a100.png"]
+    for place, image in zip(places, images, strict=True):
+        Image.fromarray(image).save(tmp_path / place)
+    found = radar.predict(tmp_path, verbose=0, return_files=True)
+    names = ["a1.png", "a9.png", "a10.png", "a100.png", "z.png", "sub/b2.png", "sub/b10.png"]
+    assert found.pop("file").tolist() == [str(tmp_path / name) for name in names]
+    rows = radar.predict(images, verbose=0)
+    order = [places.index(name) for name in names]
+    same(found, {name: values[order] for name, values in rows.items()})
+    listed = [tmp_path / name for name in ("z.png", "a9.png", "a10.png")]
+    for form in (listed, tuple(map(str, listed)), np.array(list(map(str, listed)))):
+        files = radar.predict(form, batch_size=2, verbose=0, return_files=True)["file"]
+        assert files.tolist() == list(map(str, listed))
+    cut = radar.predict(listed, batch_size=2, steps=1, verbose=0, return_files=True)
+    assert cut["file"].tolist() == list(map(str, listed[:2]))
+    one = radar.predict(str(listed[0]), verbose=0, return_files=True)
+    assert one["file"].tolist() == [str(listed[0])]
+
+
+@pytest.mark.parametrize("form", [np.asarray, tf.constant, list, lambda x: iter([x])])
+def test_only_files_are_named(radar, images, form):
+    with pytest.raises(ValueError, match="`return_files` must be left out unless .* no file"):
+        radar.predict(form(images), verbose=0, return_files=True)
 
 
 def test_one_trace_serves_every_batch_size(small_classifier, images):
@@ -402,6 +433,11 @@ def test_steps_and_callbacks_of_predict(radar, images):
     same(found, radar.predict(images[:6], verbose=0))
     same(radar.predict(images, batch_size=2, steps=99, verbose=0), radar.predict(images, verbose=0))
     same(radar.predict_on_batch(images), radar.predict(images, verbose=0))
+    same(radar.predict_on_batch(tf.Variable(images)), radar.predict(images, verbose=0))
+    with pytest.raises(ValueError, match="`x` must be one batch .*generator"):
+        radar.predict_on_batch(image for image in [images])
+    endless = tf.data.Dataset.from_tensors(images[:4]).repeat()
+    assert len(radar.predict(endless, steps=3, verbose=0)["label"]) == 12
     with pytest.raises(ValueError, match="`steps` must be an integer of at least 1. Received: 0"):
         radar.predict(images, steps=0)
 

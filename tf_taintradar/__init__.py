@@ -53,7 +53,7 @@ _FORMER = {
     "files": "support.files",
     "glasses": "faces.glasses",
     "graph": "classifier.graph",
-    "image_files": "images.files",
+    "image_files": "images",
     "logits": "classifier.logits",
     "occlusion": "detection.occlusion",
     "paper": "detection.paper",

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from tf_taintradar.images.files import iterate_batches
 from tf_taintradar.images.pixels import Shape, as_pixels
+from tf_taintradar.images.sources import iterate_batches
 from tf_taintradar.support.checks import check_positive, require
 
 

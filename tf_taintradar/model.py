@@ -29,7 +29,8 @@ from tf_taintradar.errors import BLIND, NO_THRESHOLD, BlindDetectorError, NotCal
 from tf_taintradar.export.savedmodel import check_replaceable, write_savedmodel
 from tf_taintradar.export.signatures import signatures
 from tf_taintradar.images.files import read_image
-from tf_taintradar.images.pixels import as_pixels, check_shape
+from tf_taintradar.images.pixels import as_pixels, check_shape, clip_rounding
+from tf_taintradar.images.sources import count_images, require_files
 from tf_taintradar.support.checks import require
 from tf_taintradar.support.files import replacing
 from tf_taintradar.support.untrainable import Untrainable
@@ -265,7 +266,7 @@ class TaintRadarModel(Untrainable):
         check_shape(images.shape, self.opened.input_shape)
         if tf.executing_eagerly():
             as_pixels(images, self.opened.input_shape)
-        return self._answer(tf.cast(images, tf.float32))
+        return self._answer(clip_rounding(tf.cast(images, tf.float32)))
 
     def predict(
         self,
@@ -274,18 +275,25 @@ class TaintRadarModel(Untrainable):
         verbose: Any = "auto",
         steps: int | None = None,
         callbacks: Any = None,
+        *,
+        return_files: bool = False,
     ) -> Arrays:
         """The classifier's predictions and the verdict on each image.
 
         Args:
-            x: n images: an array (n, H, W, c) of raw pixels 0..255, uint8 or float; a tf.data
-                dataset of such batches (labels beside them are ignored); a folder; or a list of
-                files. Files are resized to the classifier's input, arrays must have its size.
+            x: n images: an array (n, H, W, c) of raw pixels 0..255, uint8 or float; what yields
+                such batches, a tf.data dataset, a PyDataset or a generator (labels beside them are
+                ignored); a folder; or a list or an array of files. Files are resized to the
+                classifier's input, arrays must have its size.
             batch_size: how many images are computed at once, 32 by default. No image's answer
                 depends on it.
             verbose: 0 for silence, 1 or "auto" for a progress bar.
             steps: the number of batches after which to stop; by default all images are answered.
             callbacks: Keras callbacks, whose `on_predict_...` methods are called.
+            return_files: whether to add `file` (n,) str, the path of each row's file, where `x` is
+                a folder, a file or a list of files. A list keeps its order; the files of a folder
+                come before those of its sub-folders, as in Keras, each in the order of their
+                names, numbers by value: `frame2.png` before `frame10.png`.
 
         Returns:
             A dict of arrays: `predictions` (n, classes) as the classifier gives them; `label` (n,)
@@ -296,17 +304,25 @@ class TaintRadarModel(Untrainable):
         Raises:
             NotCalibratedError: there is no threshold yet.
             ImageError: an image has the wrong shape, type or value range, or cannot be read.
-            ValueError: `batch_size` or `steps` is out of range.
+            ValueError: `batch_size` or `steps` is out of range, or `return_files` is true and `x`
+                names no files.
         """
         self._require_threshold()
+        x = require_files(x) if return_files else x
         listening = keras.callbacks.CallbackList(callbacks, model=self)
-        return self._over_batches(
+        answers = self._over_batches(
             self._answer, x, batch_size, verbose, steps=steps, callbacks=listening
         )
+        if return_files:
+            answers["file"] = np.array(list(map(str, x[: len(answers["label"])])))
+        return answers
 
     def predict_on_batch(self, x: Any) -> Arrays:
         """`predict` for one batch of images (b, H, W, c), computed at once."""
-        return self.predict(x, batch_size=max(1, len(x)), verbose=0)
+        n = count_images(x)
+        remedy = "`predict` takes what yields several."
+        require(n is not None, "x", type(x).__name__, "one batch of images", remedy)
+        return self.predict(x, batch_size=max(1, n or 0), verbose=0)
 
     def predict_scores(self, x: Any, batch_size: int | None = None, verbose: Any = 0) -> Arrays:
         """What `predict` returns, without the decision; needs no threshold.

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -14,7 +15,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from tf_taintradar import TaintRadarModel
-from tf_taintradar.cli import app
+from tf_taintradar.cli import app, quiet
 from tf_taintradar.cli.program import Program
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -86,7 +87,7 @@ def test_json_says_what_predict_answers(batch_size, folder):
     document = json.loads(result.stdout)
     rows = document.pop("images")
     settings = {"model": "radar.keras", "variant": "paper", "top_k": 2, "threshold": 0}
-    assert document == settings
+    assert document == {**settings, "skipped": []}
     expected = keras.saving.load_model("radar.keras").predict(folder / "photos", verbose=0)
     assert [row["file"] for row in rows] == [
         *(f"photos/{i:02}.png" for i in range(0, 20, 2)),
@@ -100,6 +101,60 @@ def test_json_says_what_predict_answers(batch_size, folder):
         assert row["probability"] == pytest.approx(probabilities.max(), rel=1e-5)
         assert row["name"] == NAMES[row["label"]]
         assert row["recovered_name"] == NAMES[row["recovered_label"]]
+
+
+@pytest.fixture
+def album(tmp_path):
+    """Twelve numbered pictures, one of them behind a link, beside what is no picture."""
+    for folder in ("album", "elsewhere"):
+        (tmp_path / folder).mkdir()
+    for i in range(1, 13):
+        place = tmp_path / ("elsewhere" if i == 12 else "album") / f"frame{i}.png"
+        shutil.copy(f"photos/{'more' if i % 2 else '.'}/{i:02}.png", place)
+    (tmp_path / "album" / "linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "album" / "notes.txt").touch()
+    (tmp_path / "album" / ".hidden.png").touch()
+    return tmp_path / "album"
+
+
+def test_every_file_of_a_folder_is_answered_or_counted(album):
+    """Kinds of fault: part 9, "Files nobody looked at" and "Order of frames"."""
+    result = run("detect", "radar.keras", album, "--json")
+    assert result.exit_code == 0  # notes.txt is no image
+    document = json.loads(result.stdout)
+    names = [f"frame{i}.png" for i in range(1, 12)] + ["linked/frame12.png"]
+    assert [row["file"] for row in document["images"]] == [str(album / name) for name in names]
+    assert document["skipped"] == [str(album / name) for name in (".hidden.png", "notes.txt")]
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("Warning: Skipped 2 entries in")
+    assert "notes.txt" in line
+    (album / "linked" / "gone.png").symlink_to("nowhere")
+    (album / "ring").symlink_to(album / "ring")
+    result = run("detect", "radar.keras", album)
+    assert result.exit_code == 1
+    assert "of 14, unreadable: 2" in result.stdout
+    assert [line.split(":")[0] for line in result.stderr.splitlines()].count("Error") == 2
+    assert "gone.png" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["diagnose", "radar.keras", "{}"],
+        ["calibrate", "radar.keras", "{}", "--target-fpr", "0.5", "--output", "again.keras"],
+    ],
+    ids=["diagnose", "calibrate"],
+)
+def test_what_a_command_could_not_read_is_its_exit_status(album, command):
+    arguments = [argument.format(album) for argument in command]
+    result = run(*arguments)
+    assert (result.exit_code, "notes.txt" in result.stderr) == (0, True)
+    (album / "gone.png").symlink_to("nowhere")
+    result = run(*arguments)
+    assert result.exit_code == 1
+    assert result.stdout != ""
+    assert "Warning: Could not read 1 entry" in result.stderr
+    assert result.stderr.count("gone.png") == 1
 
 
 def test_a_file_that_cannot_be_read_does_not_stop_the_others(tmp_path):
@@ -360,3 +415,17 @@ def test_as_a_process_without_a_network(tmp_path):
     assert (done.returncode, done.stdout) == (2, "")
     assert "Error: Cannot get the ImageNet weights of MobileNetV2: " in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
+
+
+# Progress
+
+
+def test_a_log_file_gets_a_line_now_and_then(monkeypatch):
+    """Kind of fault: part 9, "Progress bars in a log file"."""
+    monkeypatch.setattr(quiet, "_PATIENCE", -1.0)
+    lines = run("detect", "radar.keras", "photos", "--batch-size", 1).stderr.splitlines()
+    assert lines == [f"{i}/20 files" for i in range(1, 21)]
+    lines = run("diagnose", "radar.keras", "photos", "--batch-size", 1).stderr.splitlines()
+    assert lines == [f"{i}/20 images" for i in range(1, 21)]
+    monkeypatch.setattr(quiet, "_PATIENCE", 60.0)
+    assert run("diagnose", "radar.keras", "photos", "--batch-size", 1).stderr == ""

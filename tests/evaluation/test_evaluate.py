@@ -249,3 +249,45 @@ def test_one_patch_for_several_images(radar, many):
     assert [len(result.images) for result in results] == [4, 2]
     with pytest.raises(ValueError, match="`images_per_patch`"):
         AttackSpec(0)
+
+
+# Kind of fault: part 9, "Errors that do not help"
+
+
+@pytest.mark.parametrize(
+    ("images", "index", "target", "message"),
+    [
+        (lambda x: x[:0], [], 1, r"`attacks\['x'\]\.images`.*empty: pass at least one"),
+        (lambda x: [], [], 1, r"`attacks\['x'\]\.images`.*empty"),
+        (lambda x: x[:2, :20], [0, 1], 1, r"20x16, the classifier takes 24x16"),
+        (lambda x: x[0], [0], 1, r"attacks\['x'\]\.images\[None\]"),
+        (lambda x: x[:2] / 255, [0, 1], 1, r"multiply by 255"),
+        (lambda x: x[:2], [0], 1, r"\.index` must be \(2,\) integers.*shape \(1,\)"),
+        (lambda x: x[:2], [[0, 1]], 1, r"\.index` must be \(2,\) integers"),
+        (lambda x: x[:2], [True, False], 1, r"\.index` must be \(2,\) integers.*dtype bool"),
+        (lambda x: x[:2], [0.0, 1.0], 1, r"\.index` must be \(2,\) integers.*float64"),
+        (lambda x: x[:2], [0, 60], 1, r"\.index` must be from 0 to 59.*Received: \[60\]"),
+        (lambda x: x[:2], [-1, 0], 1, r"\.index` must be from 0 to 59.*Received: \[-1\]"),
+        (lambda x: x[:2], [0, 1], 5, r"\.target` must be an integer from 0 to 4. Received: 5"),
+    ],
+)
+def test_a_ready_attack_that_does_not_fit_is_refused(radar, many, images, index, target, message):
+    attacks = {"x": Attacked(images(many), np.array(index), target)}
+    with pytest.raises(ValueError, match=message):
+        evaluate(radar, many, **{**SETTINGS, "attacks": attacks}, defences={"own": Brightness()})
+
+
+def test_an_attack_is_a_specification_or_attacked_images(radar, many):
+    with pytest.raises(ValueError, match=r"`attacks\['x'\]` must be an AttackSpec.*'ndarray'"):
+        evaluate(radar, many, **{**SETTINGS, "attacks": {"x": many}})
+
+
+def test_a_ready_attack_may_hold_lists_and_floats(radar, many):
+    given = {**SETTINGS, "defences": {"own": Brightness()}}
+    exact = {"x": Attacked(many[:3], np.array([5, 6, 7]), None)}
+    loose = {"x": Attacked(list(many[:3] + 0.2 * (many[:3] < 255)), [5, 6, 7], None)}
+    expected, found = (evaluate(radar, many, **{**given, "attacks": a}) for a in (exact, loose))
+    assert [row.succeeded for row in found.rows] == [row.succeeded for row in expected.rows]
+    np.testing.assert_array_equal(
+        found.attack_scores["x"]["own"], expected.attack_scores["x"]["own"]
+    )

@@ -14,7 +14,7 @@ from small_detector import Exported
 
 from tf_taintradar import TaintRadarModel
 from tf_taintradar.classifier.preprocessing import PixelScaling
-from tf_taintradar.images.files import find_images
+from tf_taintradar.images.folders import find_images
 
 HERE = pathlib.Path(__file__).parents[1]
 

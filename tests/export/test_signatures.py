@@ -131,6 +131,21 @@ def test_every_batch_size_answers_as_predict(model, exported):
     close(ask(model, "serve_bytes", encoded), expected)
 
 
+def test_pixels_outside_by_rounding_are_clipped(model, exported):
+    """Kind of fault: part 9, "Rounding"."""
+    clean = exported.images[:3].astype("float32")
+    clean[:, :2], clean[:, 2:4] = 255, 0
+    shifted = clean + np.where(clean == 255, 6e-5, np.where(clean == 0, -5e-4, 0))
+    expected = exported.radar.predict(clean, verbose=0)
+    close(exported.radar.predict(shifted, verbose=0), expected)
+    close(exported.radar(tf.constant(shifted, tf.float32)), expected)
+    close(tf.function(exported.radar)(tf.constant(shifted, tf.float32)), expected)
+    answers = ask(model, "serve_float", shifted)
+    assert answers["valid"].all()
+    close(answers, expected)
+    assert not ask(model, "serve_float", clean + 0.01)["valid"].any()
+
+
 def test_classify_is_the_plain_classifier(model, exported):
     answers = ask(model, "classify", exported.images)
     expected = exported.radar.classifier(exported.images.astype("float32")).numpy()

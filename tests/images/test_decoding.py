@@ -12,7 +12,8 @@ from PIL import Image
 
 from tf_taintradar.errors import ImageError
 from tf_taintradar.images.decoding import decode_images
-from tf_taintradar.images.files import find_images, read_image
+from tf_taintradar.images.files import read_image
+from tf_taintradar.images.folders import find_images
 
 SIZE = (48, 64)
 ORIENTATION, SHORT, LONG = 0x0112, 3, 4

@@ -1,4 +1,4 @@
-"""Image files, folders and datasets as batches of raw pixels."""
+"""Image files as raw pixels."""
 
 import struct
 import zlib
@@ -9,13 +9,7 @@ import tensorflow as tf
 from PIL import Image
 
 from tf_taintradar.errors import ImageError
-from tf_taintradar.images.files import (
-    count_images,
-    find_images,
-    fit,
-    iterate_batches,
-    read_image,
-)
+from tf_taintradar.images.files import fit, read_image
 
 SHAPE = (6, 8, 3)
 
@@ -265,144 +259,3 @@ def test_one_graph_fits_images_of_every_size():
         result = graph(image)
         assert result.shape == (6, 8, 3)
         np.testing.assert_array_equal(result, fit(image, (6, 8)))
-
-
-# Folders
-
-
-def test_images_are_found_in_order_at_any_depth(tmp_path):
-    names = ["b.JPG", "a/z.png", "a/b/c.jpeg", "c.webp", "d.TIFF", "e.gif", "f.bmp", "g.tif"]
-    others = ["notes.txt", ".hidden.png", ".cache/a.png", "a/.b/c.png", "jpg", "h.png.part"]
-    for name in names + others:
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).touch()
-    (tmp_path / "folder.png").mkdir()
-    assert find_images(tmp_path) == sorted(tmp_path / name for name in names)
-    assert find_images(str(tmp_path)) == find_images(tmp_path)
-
-
-def test_a_hidden_folder_that_is_asked_for_is_searched(tmp_path):
-    (tmp_path / ".data").mkdir()
-    (tmp_path / ".data" / "a.png").touch()
-    assert find_images(tmp_path / ".data") == [tmp_path / ".data" / "a.png"]
-
-
-def test_no_folder_and_no_images_are_errors(tmp_path):
-    with pytest.raises(ImageError, match=r"no folder .*nowhere"):
-        find_images(tmp_path / "nowhere")
-    with pytest.raises(ImageError, match=r"holds no image.*\.jpeg"):
-        find_images(tmp_path)
-
-
-# Batches
-
-
-@pytest.fixture
-def folder(tmp_path):
-    for index in range(5):
-        saved(tmp_path / f"{index}.png", picture(seed=index))
-    return tmp_path
-
-
-@pytest.fixture
-def images():
-    return np.stack([picture(seed=index) for index in range(5)])
-
-
-def sources(images, folder):
-    dataset = tf.data.Dataset.from_tensor_slices(images)
-    labelled = tf.data.Dataset.from_tensor_slices((images, range(5)))
-    return {
-        "array": images,
-        "tensor": tf.constant(images),
-        "list": list(images),
-        "dataset": dataset.batch(2),
-        "labelled dataset": labelled.batch(2),
-        "dataset of large batches": dataset.batch(4).map(lambda x: tf.cast(x, tf.float32)),
-        "folder": folder,
-        "folder as text": str(folder),
-        "files": sorted(folder.iterdir()),
-        "files as text": tuple(str(path) for path in sorted(folder.iterdir())),
-    }
-
-
-def test_every_source_yields_the_same_images(images, folder):
-    for name, source in sources(images, folder).items():
-        batches = list(iterate_batches(source, SHAPE, 2))
-        assert all(batch.dtype == np.float32 and 1 <= len(batch) <= 2 for batch in batches), name
-        np.testing.assert_array_equal(np.concatenate(batches), images, err_msg=name)
-        assert [len(batch) for batch in batches] == [2, 2, 1], name
-
-
-def test_images_are_counted_but_not_those_of_a_dataset(images, folder):
-    for name, source in sources(images, folder).items():
-        assert count_images(source) == (None if "dataset" in name else 5), name
-
-
-def test_one_file_is_one_image(folder, images):
-    (batch,) = iterate_batches(folder / "3.png", SHAPE, 8)
-    np.testing.assert_array_equal(batch, images[3:4])
-    assert count_images(str(folder / "3.png")) == 1
-
-
-def test_a_dataset_keeps_its_smaller_batches(images):
-    dataset = tf.data.Dataset.from_tensor_slices(images).batch(3)
-    assert [len(batch) for batch in iterate_batches(dataset, SHAPE, 100)] == [3, 2]
-
-
-def test_files_are_read_when_their_turn_comes(folder, images):
-    (folder / "4.png").write_bytes(b"broken")
-    batches = iterate_batches(folder, SHAPE, 2)
-    np.testing.assert_array_equal(next(batches), images[:2])
-    np.testing.assert_array_equal(next(batches), images[2:4])
-    with pytest.raises(ImageError, match=r"4\.png"):
-        next(batches)
-
-
-def test_files_of_any_size_are_fitted(tmp_path):
-    saved(tmp_path / "a.png", picture(12, 30))
-    (batch,) = iterate_batches(tmp_path, SHAPE, 1)
-    np.testing.assert_array_equal(batch[0], fit(picture(12, 30), (6, 8)))
-
-
-def test_a_broken_row_is_named_by_its_batch(images):
-    images = images.astype("float32")
-    images[3] /= 255
-    with pytest.raises(ImageError, match=r"`images\[2:4\]`.*image 1"):
-        list(iterate_batches(images, SHAPE, 2))
-
-
-def endless():
-    return tf.data.Dataset.from_tensors(np.zeros((1, *SHAPE))).repeat()
-
-
-@pytest.mark.parametrize(
-    "source, message",
-    [
-        (np.zeros(SHAPE), r"images\[None\]"),
-        ([], "at least one"),
-        (np.zeros((2, 9, 9, 3)), "9x9.*6x8"),
-        (tf.data.Dataset.from_tensor_slices(np.zeros((2, *SHAPE))), r"batch\(32\)"),
-        (tf.data.Dataset.from_tensor_slices((np.zeros((2, *SHAPE)), [0, 1])), r"batch\(32\)"),
-        (tf.data.Dataset.from_tensors({"image": np.zeros((2, *SHAPE))}), r"map\(lambda"),
-        (tf.data.Dataset.from_tensors(np.zeros((2, 9, 9, 3))), "9x9.*6x8"),
-        (tf.data.Dataset.from_tensors(np.zeros((2, *SHAPE))).take(0), "dataset is empty"),
-        (endless(), r"for ever.*take\("),
-        ("nowhere/a.jpg", r"a\.jpg.*No such file"),
-        ((row for row in np.zeros((2, *SHAPE))), "dtype object"),
-    ],
-)
-def test_broken_sources_are_refused_with_the_remedy(source, message):
-    with pytest.raises(ImageError, match=message):
-        list(iterate_batches(source, SHAPE, 2))
-
-
-def test_an_empty_folder_is_refused_at_once(tmp_path):
-    with pytest.raises(ImageError, match="holds no image"):
-        iterate_batches(tmp_path, SHAPE, 2)
-
-
-@pytest.mark.parametrize("batch_size", [0, -1])
-def test_a_batch_holds_an_image_at_least(images, batch_size):
-    with pytest.raises(ValueError, match=f"`batch_size`.*at least 1.*{batch_size}"):
-        iterate_batches(images, SHAPE, batch_size)

@@ -47,6 +47,13 @@ def test_both_protocols_give_the_same_floats_to_the_last_bit(server, pixels):
             np.testing.assert_array_equal(one.predictions, other.predictions)
 
 
+def test_batches_are_asked_as_they_come(server, connect, direct, pixels, check):
+    batches = ((pixels[i : i + 3].astype("float32"), np.zeros(3)) for i in (0, 3, 6))
+    verdicts = connect(server, batch_size=2).detect(batches)
+    check(verdicts, direct("serving_default", images=pixels[:9]))
+    assert [verdict.source for verdict in verdicts] == list(range(9))
+
+
 def test_floats_are_rounded_and_integers_taken(server, connect, direct, pixels, check):
     outputs = direct("serving_default", images=pixels)
     client = connect(server)

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
@@ -25,6 +24,7 @@ from tf_taintradar.classifier.opened import OpenedClassifier
 from tf_taintradar.errors import ImageError
 from tf_taintradar.images.pixels import as_pixels
 from tf_taintradar.support.checks import check_integer, check_positive, is_in_unit_interval, require
+from tf_taintradar.support.progress import Progress
 
 _TRAINING, _FINAL = 0, 1  # the two streams of random numbers drawn from one seed
 
@@ -209,7 +209,7 @@ class PatchAttack:
         labels: npt.NDArray[np.int32],
         top_left: Corners | None,
         rng: np.random.Generator,
-        bar: keras.utils.Progbar,
+        bar: Progress,
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int32]]:
         """The finished patches (k, h, w, c) in 0..255, from mid-gray, and their steps (k,).
 
@@ -300,5 +300,5 @@ class PatchAttack:
     def _random(self, stream: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, stream])
 
-    def _progress(self, n_runs: int, verbose: int) -> keras.utils.Progbar:
-        return keras.utils.Progbar(n_runs * self.steps, verbose=verbose, stateful_metrics=["loss"])
+    def _progress(self, n_runs: int, verbose: int) -> Progress:
+        return Progress(n_runs * self.steps, verbose, unit="steps", stateful_metrics=["loss"])

@@ -3,7 +3,6 @@
 import dataclasses
 from typing import Any
 
-import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
@@ -15,6 +14,7 @@ from tf_taintradar.detection.cam import binarize, class_activation_map, trace_he
 from tf_taintradar.detection.pipeline import Tensors
 from tf_taintradar.images.pixels import as_pixels
 from tf_taintradar.support.checks import check_fraction, check_integer, require
+from tf_taintradar.support.progress import Progress
 
 _AT_ONCE = 25  # overlays computed together: bounds the memory
 _FEWEST = 10  # benign images for the curve
@@ -125,7 +125,7 @@ class SentiNet(Baseline):
         require(n_images >= fewest, "images", n_images, f"at least {fewest} images")
         self._overlays = tf.constant(pixels[: self.n_overlays])
         others = pixels[self.n_overlays :]
-        bar = keras.utils.Progbar(len(others), verbose=int(verbose not in (0, "0")))
+        bar = Progress(len(others), int(verbose not in (0, "0")))
         points: list[tuple[float, float]] = []
         for image in others:
             points += self._points(image)[1]

@@ -9,7 +9,7 @@ import typer
 from tf_taintradar.cli import options, tables
 from tf_taintradar.cli.opening import make_folders, require_threshold, with_detector
 from tf_taintradar.cli.program import app
-from tf_taintradar.cli.quiet import import_tensorflow, progress_on_stderr, warnings_on_stderr
+from tf_taintradar.cli.quiet import import_tensorflow, progress_on_stderr
 from tf_taintradar.support.files import replacing
 
 if TYPE_CHECKING:
@@ -27,15 +27,17 @@ def detect(
 ) -> None:
     """Tells which images attack the classifier.
 
-    A file that cannot be read is reported, the others are answered, and the exit status is 1.
+    Files and folders that cannot be read are reported, the others are answered, and the exit
+    status is 1. Files in folders that are no images by their suffix are skipped and counted.
 
     Example: `taintradar detect radar.keras photos/ --json > answers.json`
     """
     require_threshold(radar, model)
     from tf_taintradar.cli import rows
 
-    listed = rows.list_files(files)
-    answers = list(tables.progress(rows.scan(radar, listed, batch_size), len(listed), batch_size))
+    found = rows.search(files)
+    scanned = rows.scan(radar, found.files, batch_size)
+    answers = list(tables.progress(scanned, len(found.files), batch_size)) + found.errors
     if as_json:
         document = {
             "model": model,
@@ -43,6 +45,7 @@ def detect(
             "top_k": radar.top_k,
             "threshold": radar.threshold,
             "images": answers,
+            "skipped": list(map(str, found.skipped)),
         }
         typer.echo(json.dumps(document, indent=2))
     else:
@@ -75,7 +78,7 @@ def calibrate(
 
         require_matplotlib()  # before the work
     make_folders(output, plot, report)
-    with warnings_on_stderr(), progress_on_stderr() as verbose:
+    with progress_on_stderr() as verbose:
         calibration = radar.calibrate(
             folder, target_fpr, k_max=k_max, batch_size=batch_size, verbose=verbose
         )
@@ -148,8 +151,7 @@ def export(
     require_threshold(radar, model)
     from tf_taintradar.export.versions import export_savedmodel
 
-    with warnings_on_stderr():
-        path = export_savedmodel(radar, folder, version=version, precision=precision)
+    path = export_savedmodel(radar, folder, version=version, precision=precision)
     typer.echo(f"SavedModel: {path}")
 
 

@@ -11,7 +11,7 @@ from tf_taintradar.cli import options, tables
 from tf_taintradar.cli.attack import find_label
 from tf_taintradar.cli.opening import with_detector
 from tf_taintradar.cli.program import app
-from tf_taintradar.cli.quiet import progress_on_stderr, warnings_on_stderr
+from tf_taintradar.cli.quiet import progress_on_stderr
 from tf_taintradar.evaluation import ATTACKS, DEFENCES
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def evaluate(
     if target is not None:
         given["target_class"] = find_label(target, radar.class_names)
     files, truth = _listed(radar, images, labels)
-    with progress_on_stderr() as verbose, warnings_on_stderr():
+    with progress_on_stderr() as verbose:
         found = run(
             radar,
             files,
@@ -113,7 +113,7 @@ def selftest(
     from tf_taintradar.evaluation import selftest as run
 
     files, truth = _listed(radar, images, labels)
-    with progress_on_stderr() as verbose, warnings_on_stderr():
+    with progress_on_stderr() as verbose:
         found = run(
             radar,
             files,

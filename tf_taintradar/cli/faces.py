@@ -8,7 +8,7 @@ import typer
 from tf_taintradar.cli import options, tables
 from tf_taintradar.cli.opening import open_detector
 from tf_taintradar.cli.program import app
-from tf_taintradar.cli.quiet import import_tensorflow, progress_on_stderr, warnings_on_stderr
+from tf_taintradar.cli.quiet import import_tensorflow, progress_on_stderr
 from tf_taintradar.detection.rules import Bands
 
 
@@ -73,7 +73,7 @@ def vggface_train(
     from tf_taintradar.faces.detector import train_face_detector
     from tf_taintradar.vggface import VGGFace
 
-    with progress_on_stderr() as verbose, warnings_on_stderr():
+    with progress_on_stderr() as verbose:
         if network is None:
             loaded = None if weights == "random" else weights
             model = VGGFace(weights=loaded, classes=classes, width=width)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tf_taintradar.cli import options
-from tf_taintradar.cli.quiet import import_tensorflow, progress_on_stderr
+from tf_taintradar.cli.quiet import downloads_on_stderr, import_tensorflow
 from tf_taintradar.errors import NotCalibratedError
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def open_detector(
     from tf_taintradar.opening import load_detector, read_class_names
 
     names = None if class_names is None else read_class_names(class_names)
-    with progress_on_stderr():  # of a download
+    with downloads_on_stderr():
         return load_detector(model, class_names=names, **settings)
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from tf_taintradar.cli.quiet import warnings_on_stderr
 from tf_taintradar.errors import TaintRadarError
 from tf_taintradar.support.extras import MissingExtraError
 from tf_taintradar.support.version import __version__
@@ -14,6 +15,18 @@ class Program(TyperGroup):
     """Reports what a person can mend in one line, and an interrupt not at all."""
 
     def invoke(self, ctx: Any) -> Any:
+        """Runs a command; its exit status is 1 if a folder was not read completely."""
+        with warnings_on_stderr() as echo:
+            try:
+                result = self._invoke(ctx)
+            except typer.Exit as ended:
+                if ended.exit_code or not echo.unreadable:
+                    raise
+        if echo.unreadable:
+            raise typer.Exit(1)
+        return result
+
+    def _invoke(self, ctx: Any) -> Any:
         """Runs a command; exit status 2 after an error, 130 after an interrupt."""
         try:
             return super().invoke(ctx)
@@ -50,6 +63,6 @@ def _taintradar(
 ) -> None:
     """Detects localized adversarial attacks, such as patches, on image classifiers.
 
-    Exit status: 0 if the command ran, 1 if `detect` could not read some file or
+    Exit status: 0 if the command ran, 1 if some file or folder could not be read or
     `selftest` found something to mend, 2 after an error.
     """

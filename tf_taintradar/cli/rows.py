@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from tf_taintradar.errors import ImageError
-from tf_taintradar.images.files import find_images
+from tf_taintradar.images.folders import find_images, list_folder
 from tf_taintradar.model import TaintRadarModel
 
 Row = dict[str, Any]
@@ -17,6 +17,38 @@ Row = dict[str, Any]
 def list_files(paths: Iterable[Path]) -> list[Path]:
     """The paths, each folder replaced by the images in and below it; see `find_images`."""
     return [file for path in paths for file in (find_images(path) if path.is_dir() else [path])]
+
+
+class Found(NamedTuple):
+    """The files that `detect` answers, and what it says of the others.
+
+    Attributes:
+        files: image files.
+        errors: a row, `file` and `error`, for each folder and file that could not be looked at.
+        skipped: files in folders that are no images.
+    """
+
+    files: list[Path]
+    errors: list[Row]
+    skipped: list[Path]
+
+
+def search(paths: Iterable[Path]) -> Found:
+    """The paths, each folder replaced by what is in and below it; skipped files are logged."""
+    found = Found([], [], [])
+    for path in paths:
+        if not path.is_dir():
+            found.files.append(path)
+            continue
+        listing = list_folder(path)
+        listing.log_skipped(path)
+        if not listing.unreadable:
+            listing.require_images(path)
+        for entry, why in listing.unreadable.items():
+            found.errors.append({"file": str(entry), "error": f"Cannot read {str(entry)!r}: {why}"})
+        found.files.extend(listing.images)
+        found.skipped.extend(listing.skipped)
+    return found
 
 
 def scan(radar: TaintRadarModel, files: Sequence[Path], batch_size: int) -> Iterator[Row]:

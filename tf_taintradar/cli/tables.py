@@ -11,6 +11,8 @@ from rich.progress import track
 from rich.table import Column, Table
 from rich.text import Text
 
+from tf_taintradar.cli.quiet import progress_on_stderr
+
 if TYPE_CHECKING:
     from tf_taintradar.calibration.record import Calibration
     from tf_taintradar.cli.rows import Row
@@ -59,10 +61,23 @@ def print_rows(rows: "Sequence[Row]") -> None:
 
 
 def progress(rows: "Iterator[Row]", total: int, batch_size: int) -> "Iterator[Row]":
-    """The rows, with a progress bar on standard error if it is a terminal and they take long."""
+    """The rows, with a progress bar on standard error if they take long.
+
+    Where no bar can be redrawn, a line comes now and then.
+    """
     console = Console(stderr=True)
-    short = not console.is_terminal or total <= batch_size
-    yield from track(rows, "detecting", total=total, console=console, disable=short)
+    if console.is_terminal and not console.is_dumb_terminal:
+        short = total <= batch_size
+        yield from track(rows, "detecting", total=total, console=console, disable=short)
+        return
+    from tf_taintradar.support.progress import Progress
+
+    with progress_on_stderr() as verbose:
+        bar = Progress(total, verbose, unit="files")
+    for i, row in enumerate(rows, start=1):
+        with progress_on_stderr():
+            bar.update(i)
+        yield row
 
 
 def print_calibration(calibration: "Calibration") -> None:

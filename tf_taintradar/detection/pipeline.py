@@ -1,7 +1,6 @@
 """The algorithm bound to one classifier, compiled once for every rule and batch size."""
 
 import functools
-import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -18,9 +17,9 @@ from tf_taintradar.detection.paper import Paper
 from tf_taintradar.detection.regions import Slope
 from tf_taintradar.detection.rule import Rule, is_zero
 from tf_taintradar.detection.rules import DEFAULT, make_rule
-from tf_taintradar.images.files import count_images, iterate_batches
 from tf_taintradar.images.pixels import Shape
-from tf_taintradar.support.checks import check_integer
+from tf_taintradar.images.sources import count_images, files_of, iterate_batches
+from tf_taintradar.support.progress import Progress
 
 Tensors = dict[str, tf.Tensor]
 Arrays = dict[str, npt.NDArray[Any]]
@@ -187,27 +186,31 @@ def over_batches(
         input_shape: (H, W, c).
         batch_size: the most images in one step.
         verbose: 0 for silence, 1 or "auto" for a progress bar.
-        steps: the most batches; None: all.
+        steps: the most batches, of the source's own if it yields batches; None: all.
         callbacks: their `on_predict_...` methods are called.
 
     Raises:
         ImageError: an image has the wrong shape, type or value range, or cannot be read.
         ValueError: `batch_size` or `steps` is out of range.
     """
-    if steps is not None:
-        check_integer("steps", steps, 1)
     told = callbacks or keras.callbacks.CallbackList()
-    batches = itertools.islice(iterate_batches(x, input_shape, batch_size), steps)
+    files = files_of(x)  # a folder is searched only once
+    x = x if files is None else files
+    batches = iterate_batches(x, input_shape, batch_size, steps=steps)
     n = count_images(x)
     n = n if n is None or steps is None else min(n, steps * batch_size)
-    bar = keras.utils.Progbar(n, verbose=int(verbose not in (0, "0")))
+    bar = Progress(n, int(verbose not in (0, "0")))
     parts: list[Tensors] = []
+    n_done = 0
     told.on_predict_begin()
     for i, batch in enumerate(batches):
         told.on_predict_batch_begin(i)
         parts.append(step(batch))
         told.on_predict_batch_end(i, {"outputs": parts[-1]})
-        bar.add(len(batch))
+        n_done += len(batch)
+        bar.update(n_done)
+    if n is None:
+        bar.update(n_done, finalize=True)
     told.on_predict_end()
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 

@@ -11,7 +11,8 @@ import numpy.typing as npt
 from tf_taintradar.attacks import AdversarialPatch, AttackResult
 from tf_taintradar.attacks.apply_and_classify import groups_of
 from tf_taintradar.classifier.opened import OpenedClassifier
-from tf_taintradar.support.checks import check_integer
+from tf_taintradar.images.pixels import Shape, as_whole_pixels
+from tf_taintradar.support.checks import check_integer, require
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -29,6 +30,33 @@ class Attacked:
     images: Pixels
     index: npt.NDArray[np.integer[Any]]
     target: int | None
+
+    def checked(self, name: str, input_shape: Shape, n_images: int, n_classes: int) -> "Attacked":
+        """The same, its images as whole pixels and its indices as an array.
+
+        Args:
+            name: name of the attack, for errors.
+            input_shape: (H, W, c) of the classifier.
+            n_images: number of images that were passed to `evaluate`.
+            n_classes: number of labels.
+
+        Raises:
+            ImageError: there is no image, or one has the wrong shape, type or value range.
+            ValueError: the indices do not fit the images, or the target is no label.
+        """
+        what = f"attacks[{name!r}]"
+        images = as_whole_pixels(self.images, input_shape, argument=f"{what}.images")
+        index = np.asarray(self.index)
+        one_each = index.shape == (len(images),) and index.dtype.kind in "iu"
+        received = f"shape {index.shape}, dtype {index.dtype}"
+        expected = f"({len(images)},) integers, one for each attacked image"
+        require(one_each, f"{what}.index", received, expected)
+        outside = index[(index < 0) | (index >= n_images)]
+        expected = f"from 0 to {n_images - 1}, the numbers of the images passed to `evaluate`"
+        require(not outside.size, f"{what}.index", outside[:5].tolist(), expected)
+        if self.target is not None:
+            check_integer(f"{what}.target", self.target, 0, n_classes)
+        return Attacked(images, index, self.target)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,9 +16,10 @@ from tf_taintradar.classifier.graph import compiled
 from tf_taintradar.detection.pipeline import Arrays
 from tf_taintradar.evaluation.attack_specs import Attacked, AttackSpec
 from tf_taintradar.evaluation.defences import ask, describe, prepare
-from tf_taintradar.images.files import iterate_batches
+from tf_taintradar.images.sources import iterate_batches
 from tf_taintradar.model import TaintRadarModel
 from tf_taintradar.support.checks import require
+from tf_taintradar.support.progress import Progress
 from tf_taintradar.support.resumable import Store, checksum
 
 _FIT_SHARE = 0.25  # of the images that are not for testing
@@ -84,6 +85,20 @@ class Experiment:
         check_target_class(target_class, self.opened.n_classes)
         return int(target_class)
 
+    def checked(
+        self, specs: Mapping[str, AttackSpec | Attacked]
+    ) -> dict[str, AttackSpec | Attacked]:
+        """The attacks, ready ones checked against the images and the classifier."""
+        fits = (self.opened.input_shape, len(self.images), self.opened.n_classes)
+        for name, spec in specs.items():
+            known = isinstance(spec, (AttackSpec, Attacked))
+            kind = type(spec).__name__
+            require(known, f"attacks[{name!r}]", kind, "an AttackSpec or an Attacked")
+        return {
+            name: spec.checked(name, *fits) if isinstance(spec, Attacked) else spec
+            for name, spec in specs.items()
+        }
+
     def about(
         self, specs: Mapping[str, Any], rivals: Mapping[str, Any], target: int, n_attacked: int
     ) -> dict[str, Any]:
@@ -144,7 +159,7 @@ class Experiment:
         defence: Any,
         attacks: Mapping[str, Arrays],
         target_fpr: float,
-        bar: keras.utils.Progbar,
+        bar: Progress,
     ) -> dict[str, Arrays]:
         """The defence's scores by attack; under "" those of benign images, and its cost.
 

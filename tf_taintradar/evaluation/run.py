@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import numpy.typing as npt
 
@@ -17,6 +16,7 @@ from tf_taintradar.evaluation.rates import count
 from tf_taintradar.evaluation.result import Evaluation
 from tf_taintradar.model import TaintRadarModel
 from tf_taintradar.support.checks import require
+from tf_taintradar.support.progress import Progress
 from tf_taintradar.support.resumable import Store
 
 _DEFENCES = ("taintradar", "taintradar-paper", "local-gradients-smoothing", "patchcleanser")
@@ -67,16 +67,18 @@ def evaluate(
         All rates with their intervals.
 
     Raises:
-        ValueError: an argument is out of range, or the folder belongs to another evaluation.
+        ValueError: an argument is out of range, the indices of a ready attack do not fit its images
+            or `images`, or the folder belongs to another evaluation.
         CalibrationError: there are too few images for a target.
-        ImageError: an image has the wrong shape, type or value range, or cannot be read.
+        ImageError: an image has the wrong shape, type or value range, or cannot be read; or a ready
+            attack has no image.
     """
     require(len(target_fprs) > 0, "target_fprs", target_fprs, "one rate or more")
     for target_fpr in target_fprs:
         check_target(target_fpr)
     experiment = Experiment(radar, images, labels, seed, batch_size)
     target = experiment.target(target_class)
-    specs = attacks if isinstance(attacks, Mapping) else _named(attacks)
+    specs = experiment.checked(attacks if isinstance(attacks, Mapping) else _named(attacks))
     rivals = defences if isinstance(defences, Mapping) else {}
     if not rivals:
         n_fit = len(experiment.fit)
@@ -86,7 +88,7 @@ def evaluate(
     n_calibration = len(experiment.calibration)
     smallest_threshold(np.zeros(n_calibration), min(target_fprs))  # before the long work
     store = Store(None if folder is None else Path(folder), about["run"])
-    bar = keras.utils.Progbar(len(specs) + len(rivals) * (1 + len(specs)), verbose=verbose)
+    bar = Progress(len(specs) + len(rivals) * (1 + len(specs)), verbose, unit="steps")
     mounted = {}
     for name, spec in specs.items():
         mounted[name] = experiment.attacked(store, name, spec, target, n_attacked)

@@ -13,6 +13,7 @@ import tensorflow as tf
 from tf_taintradar.detection.pipeline import Pipeline, Tensors
 from tf_taintradar.detection.rule import Rule
 from tf_taintradar.images.decoding import decode_images
+from tf_taintradar.images.pixels import clip_rounding, is_raw
 
 UNKNOWN = {
     "predictions": 0.0,
@@ -37,7 +38,8 @@ def signatures(
 
     - `serving_default`: `images` (b, H, W, c) uint8.
     - `serve_float`: `images` (b, H, W, c) float32; with `valid` (b,) bool, false for a row with
-      NaN, with values outside [0, 255], or all within [0, 1], as of pixels divided by 255.
+      NaN, with values outside [0, 255] by more than rounding, or all within [0, 1], as of pixels
+      divided by 255.
     - `serve_bytes`: `image_bytes` (b,) string, see `decode_images`; with `valid` (b,) bool. Absent
       if the classifier's images are neither grey nor RGB.
     - `classify`: `images` (b, H, W, c) uint8; `predictions` and `label` alone, one forward pass.
@@ -58,8 +60,9 @@ def signatures(
         return {**_hide(_of_any_size(answer)(images), ~valid), "valid": valid}
 
     def serve_float(images: tf.Tensor) -> Tensors:
-        valid = _is_raw(images)
-        return guarded(tf.where(valid[:, None, None, None], images, 0), valid)
+        valid = is_raw(images)
+        clipped = clip_rounding(images)
+        return guarded(tf.where(valid[:, None, None, None], clipped, 0), valid)
 
     def serve_bytes(image_bytes: tf.Tensor) -> Tensors:
         return guarded(*decode_images(image_bytes, shape))
@@ -97,13 +100,6 @@ def _of_any_size(function: Callable[[tf.Tensor], Tensors]) -> Callable[[tf.Tenso
 
 def _single(values: tf.Tensor) -> tf.Tensor:
     return tf.cast(values, tf.float32) if values.dtype.is_floating else values
-
-
-def _is_raw(images: tf.Tensor) -> tf.Tensor:
-    """(b,) bool: whether these are pixels 0..255, by the rules of `images.as_pixels`."""
-    in_range = tf.reduce_all((images >= 0) & (images <= 255), axis=(1, 2, 3))  # false for NaN
-    brightest = tf.reduce_max(images, axis=(1, 2, 3))
-    return in_range & ~((brightest > 0) & (brightest <= 1))
 
 
 def _hide(answer: Tensors, rows: tf.Tensor) -> dict[str, Any]:

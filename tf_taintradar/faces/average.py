@@ -10,8 +10,8 @@ import numpy.typing as npt
 from tf_taintradar.errors import ImageError
 from tf_taintradar.faces.features import KEPT
 from tf_taintradar.fills import mean_image
-from tf_taintradar.images.files import files_of
 from tf_taintradar.images.pixels import Shape
+from tf_taintradar.images.sources import files_of
 from tf_taintradar.support.files import sha256_of
 from tf_taintradar.support.resumable import Store, checksum
 

@@ -155,7 +155,7 @@ def train_face_detector(
     smallest_threshold(np.zeros(len(calibration.files)), target_fpr)  # before the long work
     learnt = course.learn(subjects, train, test)
     radar = course.wrap(learnt)
-    bar = {"batch_size": batch_size, "verbose": verbose}
+    bar: dict[str, Any] = {"batch_size": batch_size, "verbose": verbose}
     if calibrate_on == "folds":
         radar.calibrate_across(course.apart(learnt), target_fpr, **bar)
     else:

@@ -12,6 +12,7 @@ from tf_taintradar.classifier.preprocessing import make_preprocessor
 from tf_taintradar.faces.batches import Batches
 from tf_taintradar.faces.devices import place
 from tf_taintradar.faces.subjects import Photographs
+from tf_taintradar.support.progress import Progress
 from tf_taintradar.support.resumable import Arrays, Store, checksum
 
 _CHUNK = 256  # photographs that are stored together: the most an interrupt can cost
@@ -59,7 +60,7 @@ def compute_features(
         found = placed.predict(Batches(chunk, network, preprocess, batch_size, strategy), verbose=0)
         return {"features": found[: len(chunk.files)].astype(np.float32)}
 
-    bar = keras.utils.Progbar(len(photographs.files), verbose=verbose)
+    bar = Progress(len(photographs.files), verbose)
     parts = []
     for start in range(0, len(photographs.files), _CHUNK):
         chunk = photographs.take(np.arange(len(photographs.files))[start : start + _CHUNK])

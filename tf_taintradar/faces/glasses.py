@@ -2,7 +2,6 @@
 
 from typing import Any, NamedTuple
 
-import keras
 import numpy as np
 import numpy.typing as npt
 
@@ -11,6 +10,7 @@ from tf_taintradar.evaluation.metrics import Rate, auroc
 from tf_taintradar.faces.subjects import Photographs
 from tf_taintradar.images.files import read_image
 from tf_taintradar.model import TaintRadarModel
+from tf_taintradar.support.progress import Progress
 
 IMPERSONATION, DODGING = "impersonation", "dodging"
 
@@ -73,7 +73,7 @@ def wear(
         verbose: 0 for silence, 1 for a progress bar.
     """
     n_subjects = radar.opened.n_classes
-    bar = keras.utils.Progbar(n_wearers, verbose=verbose, unit_name="pair")
+    bar = Progress(n_wearers, verbose, unit="pairs", unit_name="pair")
     results = []
     for wearer in range(n_wearers):
         attack = EyeglassesAttack(

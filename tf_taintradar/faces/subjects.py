@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tf_taintradar.errors import ImageError
-from tf_taintradar.images.files import existing_folder, find_images, read_image
+from tf_taintradar.images.files import read_image
+from tf_taintradar.images.folders import existing_folder, find_images
 from tf_taintradar.images.pixels import Shape
 from tf_taintradar.support.checks import check_integer
 from tf_taintradar.support.files import sha256_of

@@ -18,6 +18,7 @@ from tf_taintradar.faces.transfer import (
     csv_log,
     validation_split,
 )
+from tf_taintradar.support.progress import fit_verbosity
 
 
 def fine_tune(
@@ -81,7 +82,7 @@ def fine_tune(
         validation_data=read(held),
         epochs=epochs,
         callbacks=[stop, *csv_log(log)],
-        verbose=verbose,
+        verbose=fit_verbosity(verbose),
     )
     if not stop.best < before:  # the loss of its best epoch, whose weights are back
         return learnt

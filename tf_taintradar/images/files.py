@@ -1,11 +1,9 @@
-"""From image files, folders and datasets to batches of raw pixels, read as they are needed."""
+"""Reads image files as the classifier takes them."""
 
 from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,12 +12,7 @@ import tensorflow as tf
 from PIL import Image, ImageOps
 
 from tf_taintradar.errors import ImageError
-from tf_taintradar.images.pixels import Shape, as_batch, as_pixels
-from tf_taintradar.support.checks import check_integer
-
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"})
-
-Pixels = npt.NDArray[np.float32]
+from tf_taintradar.images.pixels import Shape
 
 
 def read_image(path: str | os.PathLike[str], input_shape: Shape) -> npt.NDArray[np.uint8]:
@@ -90,160 +83,3 @@ def fit(image: Any, size: tuple[int, int]) -> tf.Tensor:
     crop = image[top : top + crop_rows, left : left + crop_columns]
     resized = tf.image.resize(crop, size, method="bilinear", antialias=True)
     return tf.saturate_cast(tf.round(resized), tf.uint8)
-
-
-def existing_folder(folder: str | os.PathLike[str]) -> Path:
-    """Its path.
-
-    Raises:
-        ImageError: `folder` is not a folder.
-    """
-    path = Path(folder)
-    if not path.is_dir():
-        raise ImageError(f"There is no folder {str(path)!r}.")
-    return path
-
-
-def find_images(folder: str | os.PathLike[str]) -> list[Path]:
-    """The image files in a folder and the folders below it, sorted by path.
-
-    Files count by their suffix: .jpg .jpeg .png .bmp .gif .webp .tif .tiff, in either case. Hidden
-    files and hidden folders are skipped.
-
-    Args:
-        folder: The folder to search.
-
-    Returns:
-        One path or more, each beginning with `folder`.
-
-    Raises:
-        ImageError: `folder` is not a folder, or holds no image.
-    """
-    folder = existing_folder(folder)
-    found = sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES
-        and path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )
-    if not found:
-        raise ImageError(
-            f"The folder {str(folder)!r} holds no image: {' '.join(sorted(SUFFIXES))}."
-        )
-    return found
-
-
-def iterate_batches(source: Any, input_shape: Shape, batch_size: int) -> Iterator[Pixels]:
-    """The images of any source in checked batches, each read when its turn comes.
-
-    Args:
-        source: An array, tensor or list of arrays as `as_pixels` takes them; a batched
-            `tf.data.Dataset` of images or of tuples that begin with the images; the path of a
-            folder or of one image file; or a list of paths. Files are cropped and resized by
-            `read_image`, everything else must have the size of the classifier's input.
-        input_shape: `(height, width, channels)` that the classifier takes.
-        batch_size: The most images in one batch. A dataset keeps its own batches if they are
-            smaller.
-
-    Yields:
-        `(1 to batch_size, height, width, channels)` float32, raw pixels in [0, 255].
-
-    Raises:
-        ImageError: The source holds no images, holds others than `as_pixels` and `read_image`
-            take, or is a dataset that is not batched or never ends.
-        ValueError: `batch_size` is less than 1.
-    """
-    check_integer("batch_size", batch_size, 1)
-    if isinstance(source, tf.data.Dataset):
-        return _dataset_batches(source, input_shape, batch_size)
-    files = files_of(source)
-    if files is not None:
-        return _file_batches(files, input_shape, batch_size)
-    return _array_batches(as_batch(source, input_shape), input_shape, batch_size)
-
-
-def count_images(source: Any) -> int | None:
-    """How many images `iterate_batches` will yield from this source.
-
-    Args:
-        source: As `iterate_batches` takes it.
-
-    Returns:
-        The number of images; `None` for a dataset, which would have to be read to be counted.
-
-    Raises:
-        ImageError: The source is a folder without images.
-    """
-    if isinstance(source, tf.data.Dataset):
-        return None
-    files = files_of(source)
-    return len(source if files is None else files)
-
-
-def files_of(source: Any) -> list[Path] | None:
-    """The files that a source names.
-
-    Args:
-        source: Anything; the path of a folder or of a file, or a list of paths, names files.
-
-    Returns:
-        The file, the listed files or the images of the folder, as `find_images` finds them; `None`
-        if the source is something else. The files need not exist.
-
-    Raises:
-        ImageError: The source is a folder without images.
-    """
-    if isinstance(source, (str, os.PathLike)):
-        return find_images(source) if Path(source).is_dir() else [Path(source)]
-    if not isinstance(source, (list, tuple)) or not source:
-        return None
-    return (
-        [Path(p) for p in source]
-        if all(isinstance(p, (str, os.PathLike)) for p in source)
-        else None
-    )
-
-
-def _file_batches(files: list[Path], input_shape: Shape, batch_size: int) -> Iterator[Pixels]:
-    for start in range(0, len(files), batch_size):
-        images = [read_image(path, input_shape) for path in files[start : start + batch_size]]
-        yield np.stack(images).astype(np.float32)
-
-
-def _array_batches(
-    images: npt.NDArray[Any], input_shape: Shape, batch_size: int
-) -> Iterator[Pixels]:
-    for start in range(0, len(images), batch_size):
-        stop = min(start + batch_size, len(images))
-        yield as_pixels(images[start:stop], input_shape, argument=f"images[{start}:{stop}]")
-
-
-def _dataset_batches(
-    dataset: tf.data.Dataset, input_shape: Shape, batch_size: int
-) -> Iterator[Pixels]:
-    _check_dataset(dataset)
-    empty = True
-    for element in dataset:
-        images = element[0] if isinstance(element, tuple) else element
-        yield from _array_batches(as_batch(images, input_shape), input_shape, batch_size)
-        empty = False
-    if empty:
-        raise ImageError("The dataset is empty: it must yield at least one batch of images.")
-
-
-def _check_dataset(dataset: tf.data.Dataset) -> None:
-    spec = dataset.element_spec
-    spec = spec[0] if isinstance(spec, tuple) else spec
-    if not isinstance(spec, tf.TensorSpec):
-        raise ImageError(
-            "A dataset must yield images or tuples that begin with images. Received: "
-            f"{dataset.element_spec}. Pick the images first: dataset.map(lambda d: d['image'])."
-        )
-    if spec.shape.rank == 3:
-        raise ImageError(
-            f"A dataset must yield batches of images. Received: single images {spec.shape}. "
-            "Pass dataset.batch(32)."
-        )
-    if dataset.cardinality() == tf.data.INFINITE_CARDINALITY:
-        raise ImageError("The dataset repeats for ever: pass dataset.take(100).")

@@ -11,10 +11,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import tensorflow as tf
 
 from tf_taintradar.errors import ImageError
+from tf_taintradar.images import remedies
 
 Shape = tuple[int, int, int]
+ROUNDING = 1e-3
+"""How far outside [0, 255] a pixel may lie: an antialiased resize of white gives 255.00006."""
 
 
 def as_pixels(
@@ -29,8 +33,9 @@ def as_pixels(
         argument: What to call the images in an error.
 
     Returns:
-        The same values as `(batch, height, width, channels)` float32: the array itself, not a copy,
-        if it is float32 already.
+        The same values as `(batch, height, width, channels)` float32, those outside [0, 255] by
+        no more than rounding clipped: the array itself, not a copy, if it is float32 and within
+        [0, 255] already.
 
     Raises:
         ImageError: `images` is not numeric, ragged, empty, of another rank, size or number of
@@ -39,10 +44,38 @@ def as_pixels(
     """
     array = as_batch(images, input_shape, argument=argument)
     pixels = array.astype(np.float32, copy=False)
-    _check_range(pixels, argument)
+    is_inside = _check_range(pixels, argument)
     if array.dtype.kind == "f":
         _check_not_unit_range(pixels, argument)
-    return pixels
+    return pixels if is_inside else np.clip(pixels, 0, 255)
+
+
+def clip_rounding(images: tf.Tensor) -> tf.Tensor:
+    """The images in the graph, pixels outside [0, 255] by no more than rounding clipped.
+
+    Args:
+        images: `(batch, height, width, channels)` float32.
+
+    Returns:
+        The same shape and dtype; pixels that are further outside are unchanged, as is NaN.
+    """
+    clipped = tf.clip_by_value(images, 0.0, 255.0)
+    return tf.where(tf.abs(images - clipped) <= ROUNDING, clipped, images)
+
+
+def is_raw(images: tf.Tensor) -> tf.Tensor:
+    """In the graph, whether each image holds raw pixels by the rules of `as_pixels`.
+
+    Args:
+        images: `(batch, height, width, channels)` float32.
+
+    Returns:
+        `(batch,)` bool: false for NaN, for values outside [0, 255] by more than rounding, and for
+        an image within [0, 1] that is not black.
+    """
+    is_inside = tf.reduce_all((images >= -ROUNDING) & (images <= 255 + ROUNDING), axis=(1, 2, 3))
+    brightest = tf.reduce_max(images, axis=(1, 2, 3))
+    return is_inside & ~((brightest > ROUNDING) & (brightest <= 1 + ROUNDING))
 
 
 def as_whole_pixels(
@@ -86,16 +119,17 @@ def as_batch(images: Any, input_shape: Shape, *, argument: str = "images") -> np
     """
     try:
         array = np.asarray(images)
-    except ValueError as error:
+    except (ValueError, TypeError, RuntimeError) as error:
         raise ImageError(
-            f"`{argument}` must be images of one size. Received: images that do not stack into an "
-            f"array ({error}). "
-            "Resize them first, e.g. with tf.image.resize, or pass their files, which are resized."
+            f"`{argument}` must be images of one size. Received: "
+            f"{remedies.for_stacking(images, error)}"
         ) from error
+    if array.dtype.name.startswith(("bfloat", "float8")):  # no float to NumPy
+        array = array.astype(np.float32)
     if array.dtype.kind not in "iuf":
         raise ImageError(
             f"`{argument}` must be raw pixels, integers or floats from 0 to 255. "
-            f"Received: dtype {array.dtype}. Convert them first, e.g. with .astype('float32')."
+            f"Received: {remedies.for_type(images, array)}"
         )
     check_shape(array.shape, input_shape, argument=argument)
     return array
@@ -116,55 +150,30 @@ def check_shape(shape: Any, input_shape: Shape, *, argument: str = "images") -> 
     shape = tuple(shape)
     if shape[1:] == tuple(input_shape) and shape[0] != 0:
         return
-    if 0 in shape:
-        remedy = "The batch is empty: pass at least one image."
-    elif len(shape) == 3:
-        remedy = f"One image needs a batch axis: {argument}[None]."
-    elif len(shape) != 4:
-        remedy = f"An array of rank {len(shape)} is no batch of images."
-    else:
-        remedy = _shape_remedy(shape, input_shape, argument)
     expected = ", ".join(map(str, input_shape))
     raise ImageError(
-        f"`{argument}` must have shape (batch, {expected}). Received: {shape}. {remedy}"
+        f"`{argument}` must have shape (batch, {expected}). Received: {shape}. "
+        f"{remedies.for_shape(shape, tuple(input_shape), argument)}"
     )
 
 
-def _shape_remedy(shape: tuple[int, ...], input_shape: tuple[int, ...], argument: str) -> str:
-    """What to do about a batch whose images have another size or number of channels."""
-    height, width, channels = input_shape
-    if (shape[2], shape[3], shape[1]) == (height, width, channels):
-        return f"Channels come last: np.transpose({argument}, (0, 2, 3, 1))."
-    if (shape[3], channels) == (4, 3):
-        return f"RGBA has an alpha channel, drop it: {argument}[..., :3]."
-    if (shape[3], channels) == (1, 3):
-        return f"Grey images become RGB by repetition: np.repeat({argument}, 3, axis=-1)."
-    if (shape[3], channels) == (3, 1):
-        return f"RGB becomes grey: tf.image.rgb_to_grayscale({argument})."
-    if shape[3] != channels:
-        return f"The images have {shape[3]} channels, the classifier takes {channels}."
-    return (
-        f"The images are {shape[1]}x{shape[2]}, the classifier takes {height}x{width}: resize, "
-        f"e.g. tf.image.resize({argument}, ({height}, {width}), antialias=True), "
-        "or pass a folder or files, which are resized."
-    )
-
-
-def _check_range(pixels: npt.NDArray[np.float32], argument: str) -> None:
+def _check_range(pixels: npt.NDArray[np.float32], argument: str) -> bool:
+    """Whether all pixels are within [0, 255]; raises ImageError if rounding is no reason."""
     low, high = float(pixels.min()), float(pixels.max())
     if not np.isfinite([low, high]).all():
         raise ImageError(f"`{argument}` must be finite. Received: NaN or infinite values.")
-    if low < 0 or high > 255:
+    if low < -ROUNDING or high > 255 + ROUNDING:
         raise ImageError(
             f"`{argument}` must be raw pixels from 0 to 255. Received: values from {low:g} to "
             f"{high:g}. If they are preprocessed, pass them raw: the `preprocessor` is applied "
             f"inside. If a resize overshot, clip them: np.clip({argument}, 0, 255)."
         )
+    return low >= 0 and high <= 255
 
 
 def _check_not_unit_range(pixels: npt.NDArray[np.float32], argument: str) -> None:
     brightest = pixels.max(axis=(1, 2, 3))
-    suspects = np.flatnonzero((brightest > 0) & (brightest <= 1))
+    suspects = np.flatnonzero((brightest > ROUNDING) & (brightest <= 1 + ROUNDING))
     if suspects.size:
         row = suspects[0]
         raise ImageError(

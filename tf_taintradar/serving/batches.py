@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tf_taintradar.errors import ImageError
-from tf_taintradar.images.files import files_of
 from tf_taintradar.images.pixels import Shape, as_whole_pixels
+from tf_taintradar.images.sources import files_of, is_stream, iterate_batches
 from tf_taintradar.serving.verdict import Source
 
 PIXELS, BYTES = ("serving_default", "images"), ("serve_bytes", "image_bytes")
@@ -60,6 +60,8 @@ def read_requests(
         yield from _file_requests(files, batch_size)
     elif isinstance(images, (list, tuple)) and _all_bytes(images):
         yield from _byte_requests(images, batch_size)
+    elif is_stream(images):
+        yield from _stream_requests(iterate_batches(images, input_shape(), batch_size))
     else:
         yield from _pixel_requests(as_whole_pixels(images, input_shape()), batch_size)
 
@@ -95,6 +97,14 @@ def _byte_requests(images: Sequence[Any], batch_size: int) -> Iterator[Request]:
     for start in range(0, len(images), batch_size):
         some = [bytes(image) for image in images[start : start + batch_size]]
         yield Request(*BYTES, some, range(start, start + len(some)))
+
+
+def _stream_requests(batches: Iterator[npt.NDArray[np.float32]]) -> Iterator[Request]:
+    n = 0
+    for batch in batches:
+        pixels = np.rint(batch).astype(np.uint8)
+        yield Request(*PIXELS, pixels, range(n, n + len(pixels)))
+        n += len(pixels)
 
 
 def _pixel_requests(pixels: npt.NDArray[np.uint8], batch_size: int) -> Iterator[Request]:

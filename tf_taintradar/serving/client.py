@@ -65,15 +65,16 @@ class Client(abc.ABC):
 
         Args:
             images: Raw pixels `(batch, height, width, channels)` of the detector's size, from 0 to
-                255, of any integer or floating point dtype (floats are rounded); or files, which
-                are sent as they are and decoded, cropped and resized by the server: the path of a
-                file or of a folder, a list of paths, an encoded image as bytes, or a list of those.
-                The server reads JPEG, PNG, GIF and BMP.
+                255, of any integer or floating point dtype (floats are rounded), or a dataset or
+                generator of such batches; or files, which are sent as they are and decoded,
+                cropped and resized by the server: the path of a file or of a folder, a list of
+                paths, an encoded image as bytes, or a list of those. The server reads JPEG, PNG,
+                GIF, BMP and WebP; see `decode_images`.
 
         Returns:
-            The verdicts in the order of the images; a folder is read in the order of its paths. An
-            image that the server cannot decode has `valid` false. An empty list or array is
-            answered by an empty list, without asking the server.
+            The verdicts in the order of the images; a folder is read in the order of
+            `find_images`. An image that the server cannot decode has `valid` false. An empty list
+            or array is answered by an empty list, without asking the server.
 
         Raises:
             ImageError: The pixels are not raw pixels of the detector's size, a file is missing, or

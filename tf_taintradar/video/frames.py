@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tf_taintradar.errors import ImageError
-from tf_taintradar.images.files import find_images, fit, read_image
+from tf_taintradar.images.files import fit, read_image
+from tf_taintradar.images.folders import find_images
 from tf_taintradar.images.pixels import Shape
 from tf_taintradar.support.extras import import_extra
 
@@ -20,7 +21,8 @@ def read_frames(source: Any, input_shape: Shape | None = None) -> Iterator[Frame
     """Reads the frames of a source one by one, as they are needed.
 
     Args:
-        source: path of a folder of image files, which are read in the order of their paths; path of
+        source: path of a folder of image files, which are read in the order of their names, numbers
+            in names by value; path of
             a video file; or number of a camera, whose frames never end.
         input_shape: (H, W, 3) of the classifier, to which frames are cropped and resized as image
             files are; None keeps the size of a video's frames, and is not allowed for a folder.

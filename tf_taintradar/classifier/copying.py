@@ -144,8 +144,8 @@ def _why_other(network: keras.Model, copy: keras.Model, values: Array, precision
     where = f", from its layer `{layer}` on" if layer else ""
     return (
         f"`classifier` ({network.name}) must answer the same when it is copied{_to(precision)}. "
-        f"Received: other answers{where}. The layer may hold values that are neither weights nor in its `get_config()`, or leave "
-        f"the range of {precision}. {_remedy(precision)}"
+        f"Received: other answers{where}. The layer may hold values that are neither weights nor "
+        f"in its `get_config()`, or leave the range of {precision}. {_remedy(precision)}"
     )
 
 

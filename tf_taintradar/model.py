@@ -12,6 +12,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from tf_taintradar.calibration.record import Calibration, check_target
+from tf_taintradar.classifier.intake import InputSize, leaves_size_open
 from tf_taintradar.classifier.opened import OpenedClassifier, open_classifier
 from tf_taintradar.classifier.precision import precision_of
 from tf_taintradar.detection.diagnosis import BLIND_SHARE, Diagnosis
@@ -34,7 +35,9 @@ from tf_taintradar.support.checks import require
 from tf_taintradar.support.files import replacing
 from tf_taintradar.support.untrainable import Untrainable
 
-_BOUND = ("classifier", "preprocessor", "feature_layer", "temperature", "map_threshold")
+_OPENED = ("classifier", "preprocessor", "feature_layer", "input_size")
+_BOUND = (*_OPENED, "temperature", "map_threshold")
+_FORMER_SIZE = 224  # of classifiers that take any size, in files from before `input_size`
 _FIXED = (*_BOUND, "variant", "fill")
 SETTINGS = (*_FIXED, "score_threshold", "top_k", "rank_threshold", "class_names")
 """The constructor's arguments, which are the detector's attributes and its config's keys, too."""
@@ -74,6 +77,8 @@ class TaintRadarModel(Untrainable):
             `preprocessing.make_preprocessor`, any Keras layer, or None if the classifier takes raw
             pixels.
         feature_layer: name of the layer whose output is the feature map; found automatically.
+        input_size: height and width of the images, as one number or as `(height, width)`, for a
+            classifier that takes images of any size: the size that it was trained on.
         variant: how a region is removed and the score found: the name of a rule of
             `tf_taintradar.rules`, "occlusion" by default, or a rule with settings of its own.
             Passing `top_k` or `rank_threshold` also selects "paper".
@@ -110,6 +115,7 @@ class TaintRadarModel(Untrainable):
         *,
         preprocessor: Any = None,
         feature_layer: str | None = None,
+        input_size: InputSize = None,
         variant: Any = None,
         score_threshold: float | None = None,
         fill: Any = None,
@@ -128,10 +134,16 @@ class TaintRadarModel(Untrainable):
         if variant is None:
             variant = DEFAULT if top_k is rank_threshold is None else Paper.name
         rule = make_rule(variant, fill=fill)
-        opened = open_classifier(classifier, feature_layer=feature_layer, preprocessor=preprocessor)
+        opened = open_classifier(
+            classifier,
+            feature_layer=feature_layer,
+            preprocessor=preprocessor,
+            input_size=input_size,
+        )
         self.classifier = classifier
         self.preprocessor = preprocessor
         self.feature_layer = feature_layer
+        self.input_size = tuple(input_size) if isinstance(input_size, list) else input_size
         self.temperature = temperature
         self.map_threshold = map_threshold
         self._pipeline = Pipeline(opened, temperature=temperature, map_threshold=map_threshold)
@@ -545,8 +557,10 @@ class TaintRadarModel(Untrainable):
         """The detector that `get_config` described; its classifier's weights are new."""
         config = dict(config)
         calibration = config.pop("calibration", None)
-        for name in config.keys() & {"classifier", "preprocessor", "fill"}:
+        for name in config.keys() & {"classifier", "preprocessor", "fill", "input_size"}:
             config[name] = keras.saving.deserialize_keras_object(copy.deepcopy(config[name]))
+        if "input_size" not in config and leaves_size_open(config["classifier"]):
+            config["input_size"] = _FORMER_SIZE
         if config.get("variant", Paper.name) != Paper.name:
             config.pop("fill", None)  # before 0.2 every detector had one
         radar = cls(**config)

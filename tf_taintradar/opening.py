@@ -31,6 +31,9 @@ PREPROCESSORS: dict[str, str | None] = {
 }
 """The preprocessor of each network of keras.applications; None: it takes raw pixels."""
 
+SIZES = {"MobileNetV3Small": 224, "MobileNetV3Large": 224}
+"""The size that the networks of keras.applications were trained on whose input leaves it open."""
+
 _BY_LOWER_CASE = {network.lower(): network for network in PREPROCESSORS}
 
 
@@ -39,6 +42,7 @@ def load_detector(
     *,
     preprocessor: str | None = None,
     feature_layer: str | None = None,
+    input_size: int | tuple[int, int] | None = None,
     class_names: Sequence[str] | None = None,
     variant: str | None = None,
     top_k: int | None = None,
@@ -52,6 +56,8 @@ def load_detector(
         preprocessor: preprocessor of a new detector, see `TaintRadarModel`. For a network of
             `keras.applications` None means its own.
         feature_layer: feature layer of a new detector, found by default.
+        input_size: size of the images of a new detector, see `TaintRadarModel`. For a network of
+            `keras.applications` None means its own.
         class_names: class names of a new detector. For a network of `keras.applications` None means
             the names of ImageNet, if Keras has downloaded them before.
         variant: rule of a new detector, see `TaintRadarModel`.
@@ -66,6 +72,7 @@ def load_detector(
     settings: dict[str, Any] = {
         "preprocessor": preprocessor,
         "feature_layer": feature_layer,
+        "input_size": input_size,
         "class_names": class_names,
         "variant": variant,
     }
@@ -78,6 +85,7 @@ def load_detector(
     defaults: dict[str, Any] = {
         "preprocessor": PREPROCESSORS[network],
         "class_names": _imagenet_names(),
+        "input_size": SIZES.get(network),
     }
     given = {name: value for name, value in settings.items() if value is not None}
     return TaintRadarModel(_download(network), **{**defaults, **given}, **ranks)

@@ -85,9 +85,11 @@ def find(steps: Sequence[Step], forms: dict[int, Form], name: str) -> Cut:
             return cut
     shape = next(forms[s.outputs[0]].shape for s in reversed(steps) if s.name == full_name)
     bypassed = ", which part of the network bypasses" if _is_spatial(shape) else ""
+    if shape == () or None in shape[1:]:
+        bypassed = ", unknown in part until it is computed: give it a fixed shape"
     raise UnsupportedClassifierError(
         f"`feature_layer` must be a spatial feature map (batch, height, width, channels) through "
-        f"which everything flows. Received: {name!r}, shape {shape}{bypassed}. {hint}"
+        f"which everything flows. Received: {name!r}, shape {shape or '?'}{bypassed}. {hint}"
     )
 
 

@@ -33,6 +33,7 @@ from tf_taintradar.images.files import read_image
 from tf_taintradar.images.pixels import as_pixels, check_shape
 from tf_taintradar.support.checks import require
 from tf_taintradar.support.files import replacing
+from tf_taintradar.support.names import as_class_names
 from tf_taintradar.support.untrainable import Untrainable
 
 _OPENED = ("classifier", "preprocessor", "feature_layer", "input_size")
@@ -94,7 +95,9 @@ class TaintRadarModel(Untrainable):
             rank_threshold=2.
         temperature: T of Eq. 3, > 0.
         map_threshold: where a region ends, as a fraction of its map's maximum, in (0, 1].
-        class_names: a name for each label, used in explanations.
+        class_names: a name for each label, used in explanations: a list, `{index: name}`, or
+            `{name: index}` as Keras's `class_indices`; or the `pathlib.Path` of a file, see
+            `support.names.read_class_names`.
         kwargs: Keras's `name` and `trainable`. `dtype` can only be float32: the detector takes raw
             pixels, whatever the classifier computes in.
 
@@ -123,7 +126,7 @@ class TaintRadarModel(Untrainable):
         rank_threshold: int | None = None,
         temperature: float = 2.0,
         map_threshold: float = 0.15,
-        class_names: Sequence[str] | None = None,
+        class_names: Any = None,
         **kwargs: Any,
     ) -> None:
         dtype = keras.dtype_policies.get(kwargs.pop("dtype", None) or "float32")
@@ -239,11 +242,14 @@ class TaintRadarModel(Untrainable):
         return self._class_names
 
     @class_names.setter
-    def class_names(self, value: Sequence[str] | None) -> None:
-        n_classes = self.opened.n_classes
-        fits = value is None or len(value) == n_classes
+    def class_names(self, value: Any) -> None:
+        if value is None:
+            self._class_names = None
+            return
+        n_classes, names = self.opened.n_classes, as_class_names(value)
+        fits = len(names) == n_classes
         require(fits, "class_names", value, f"{n_classes} names, one for each label")
-        self._class_names = None if value is None else [str(name) for name in value]
+        self._class_names = names
 
     @property
     def calibration(self) -> Calibration | None:

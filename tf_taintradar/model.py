@@ -509,9 +509,18 @@ class TaintRadarModel(Untrainable):
 
         An older file of that name stays until the new one is complete. To read it back,
         `import tf_taintradar`, then `keras.models.load_model(filepath)`.
+
+        Raises:
+            ValueError: `filepath` does not end in `.keras`: no other format holds the calibration.
         """
-        if not overwrite or not str(filepath).endswith(".keras"):
-            super().save(filepath, overwrite=overwrite, **kwargs)  # Keras asks, or explains
+        fits = str(filepath).endswith(".keras")
+        remedy = (
+            "Other files cannot hold the threshold and the settings. `export` writes a SavedModel, "
+            "`radar.classifier.save_weights(...)` the classifier's weights alone."
+        )
+        require(fits, "filepath", os.fspath(filepath), "a name that ends in .keras", remedy)
+        if not overwrite:
+            super().save(filepath, overwrite=overwrite, **kwargs)  # Keras asks
             return
         with replacing(filepath) as partial:
             super().save(partial, **kwargs)

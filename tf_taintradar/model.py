@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from tf_taintradar.calibration.record import Calibration, check_target
+from tf_taintradar.calibration.record import Calibration, check_finite, check_target
 from tf_taintradar.classifier.intake import InputSize, leaves_size_open
 from tf_taintradar.classifier.opened import OpenedClassifier, open_classifier
 from tf_taintradar.classifier.precision import precision_of
@@ -28,8 +28,8 @@ from tf_taintradar.detection.rules import (
 )
 from tf_taintradar.errors import BLIND, NO_THRESHOLD, BlindDetectorError, NotCalibratedError
 from tf_taintradar.export.savedmodel import check_replaceable, write_savedmodel
-from tf_taintradar.export.signatures import signatures
-from tf_taintradar.images.files import read_image
+from tf_taintradar.export.signatures import answer_raw, signatures
+from tf_taintradar.images.files import files_of, read_image
 from tf_taintradar.images.pixels import as_pixels, check_shape
 from tf_taintradar.support.checks import require
 from tf_taintradar.support.files import replacing
@@ -278,12 +278,17 @@ class TaintRadarModel(Untrainable):
     # Use
 
     def call(self, images: Any) -> dict[str, tf.Tensor]:
-        """The answer for a batch, in the graph; see `predict`."""
+        """The answer for a batch; see `predict`.
+
+        In a graph, where no error can be raised, a row without raw pixels is answered as an
+        exported detector answers it: suspicious, with label -1; see `signatures.UNKNOWN`.
+        """
         self._require_threshold()
         check_shape(images.shape, self.opened.input_shape)
         if tf.executing_eagerly():
             as_pixels(images, self.opened.input_shape)
-        return self._answer(tf.cast(images, tf.float32))
+            return self._answer(tf.cast(images, tf.float32))
+        return answer_raw(self._answer, images)
 
     def predict(
         self,
@@ -309,7 +314,8 @@ class TaintRadarModel(Untrainable):
             A dict of arrays: `predictions` (n, classes) as the classifier gives them; `label` (n,)
             int32; `is_adversarial` (n,) bool; `rank_shift` (n,) int32, how many labels overtake the
             predicted one once the tainted region is filled; `score` (n,) float32, what the
-            threshold is compared with; `recovered_label` (n,) int32, the prediction then.
+            threshold is compared with, and NaN, which is always adversarial, where the classifier's
+            answers are not finite; `recovered_label` (n,) int32, the prediction then.
 
         Raises:
             NotCalibratedError: there is no threshold yet.
@@ -359,7 +365,7 @@ class TaintRadarModel(Untrainable):
         pixels = as_pixels(np.asarray(image)[None], shape, argument="image")
         found = self._pipeline.record(pixels, self._rule)
         threshold = self._threshold
-        flag = None if threshold is None else bool(found.score[0] > threshold)
+        flag = None if threshold is None else not found.score[0] <= threshold  # NaN: suspicious
         return self._rule.explain(found, is_adversarial=flag, class_names=self.class_names)
 
     def diagnose(self, x: Any, batch_size: int | None = None, verbose: Any = 0) -> Diagnosis:
@@ -396,8 +402,9 @@ class TaintRadarModel(Untrainable):
         return self._decide(self._predict_scores(images))
 
     def _decide(self, answer: Tensors) -> Tensors:
-        """The answer with the decision, step 9 of Figure 2."""
-        return {**answer, "is_adversarial": answer["score"] > self._threshold}
+        """The answer with the decision, step 9 of Figure 2; suspicious if there is no score."""
+        is_benign = tf.math.is_finite(answer["score"]) & (answer["score"] <= self._threshold)
+        return {**answer, "is_adversarial": ~is_benign}
 
     # Calibration
 
@@ -429,7 +436,8 @@ class TaintRadarModel(Untrainable):
             ValueError: `target_fpr` or `k_max` is out of range, or `k_max` belongs to another
                 variant.
             BlindDetectorError: nearly all maps are empty.
-            CalibrationError: too few images for the target, or no setting meets it.
+            CalibrationError: too few images for the target, no setting meets it, or the classifier
+                answers an image with numbers that are not finite.
             ImageError: an image has the wrong shape, type or value range, or cannot be read.
 
         Source: section VI-B.
@@ -472,12 +480,15 @@ class TaintRadarModel(Untrainable):
         """
         check_target(target_fpr)
         self._rule.widened(k_max)  # refuses what is out of range before the long work
-        answers = []
+        answers: list[Arrays] = []
+        names: list[Any] = []
         for radar, x in parts:
             self._require_variant(radar.variant, "parts")
             answers.append(radar._benign_answers(x, k_max, batch_size, verbose))
+            names += files_of(x) or range(len(names), len(names) + len(answers[-1]["is_finite"]))
         require(len(answers) > 0, "parts", answers, "one pair of detector and images or more")
         seen = {name: np.concatenate([part[name] for part in answers]) for name in answers[0]}
+        check_finite(seen.pop("is_finite"), names)
         if seen["is_blind"].mean() > BLIND_SHARE:
             raise BlindDetectorError(BLIND.format(self.opened.feature_layer))
         found = self._rule.calibrate(seen, target_fpr, self.opened.n_classes)

@@ -15,6 +15,7 @@ from tf_taintradar.calibration.record import Calibration, check_finite, check_ta
 from tf_taintradar.classifier.intake import InputSize, leaves_size_open
 from tf_taintradar.classifier.opened import OpenedClassifier, open_classifier
 from tf_taintradar.classifier.precision import precision_of
+from tf_taintradar.classifier.preprocessing import own_preprocessor
 from tf_taintradar.detection.diagnosis import BLIND_SHARE, Diagnosis
 from tf_taintradar.detection.explanation import Explanation
 from tf_taintradar.detection.pipeline import Arrays, Pipeline, Tensors
@@ -76,7 +77,8 @@ class TaintRadarModel(Untrainable):
         preprocessor: what turns raw pixels 0..255 into the classifier's input: "caffe", "tf" or
             "torch" (the modes of keras.applications), another name of
             `preprocessing.make_preprocessor`, any Keras layer, or None if the classifier takes raw
-            pixels.
+            pixels. None takes over the `preprocessor` that the classifier itself has, as the
+            classifiers of KerasHub do, if it works on raw pixels.
         feature_layer: name of the layer whose output is the feature map; found automatically.
         input_size: height and width of the images, as one number or as `(height, width)`, for a
             classifier that takes images of any size: the size that it was trained on.
@@ -144,7 +146,7 @@ class TaintRadarModel(Untrainable):
             input_size=input_size,
         )
         self.classifier = classifier
-        self.preprocessor = preprocessor
+        self.preprocessor = own_preprocessor(classifier) if preprocessor is None else preprocessor
         self.feature_layer = feature_layer
         self.input_size = tuple(input_size) if isinstance(input_size, list) else input_size
         self.temperature = temperature

@@ -17,7 +17,7 @@ from tf_taintradar.classifier.dense import with_cheap_gradient
 from tf_taintradar.classifier.graph import Form, Step, finite_rows, inference, run
 from tf_taintradar.classifier.intake import PIXELS, InputSize, read_steps, trace
 from tf_taintradar.classifier.logits import split_logits
-from tf_taintradar.classifier.preprocessing import make_preprocessor
+from tf_taintradar.classifier.preprocessing import make_preprocessor, own_preprocessor
 from tf_taintradar.errors import UnsupportedClassifierError
 from tf_taintradar.support.checks import require
 
@@ -74,6 +74,8 @@ def open_classifier(
             `"base/conv5"` or just `"conv5"`. By default the last spatial feature map with weights
             between it and the logits; for a pair, the trunk's output.
         preprocessor: raw pixels -> the classifier's input; see `preprocessing.make_preprocessor`.
+            By default the `preprocessor` that the classifier itself has, as those of KerasHub have;
+            if it has none, the classifier takes raw pixels.
         input_size: height and width of the images, as one number or as `(height, width)`, for a
             classifier that takes images of any size: the size that it was trained on.
 
@@ -106,7 +108,7 @@ def open_classifier(
     above = [with_cheap_gradient(step) for step in body[cut.position :]]
     top = _part(above, cut.key, logits_key, known)
     answer = _part(tail, logits_key, output, known)
-    preprocess = make_preprocessor(preprocessor, shape)
+    preprocess = _make_preprocessor(classifier, preprocessor, shape)
 
     def features(pixels: tf.Tensor) -> tf.Tensor:
         return tf.cast(trunk(preprocess(tf.cast(pixels, tf.float32))), tf.float32)
@@ -128,6 +130,23 @@ def open_classifier(
     )
     _check_head(opened, _part(steps[cut.position :], cut.key, output, known))
     return opened
+
+
+def _make_preprocessor(
+    classifier: Any, preprocessor: Any, shape: tuple[int, int, int]
+) -> keras.layers.Layer:
+    """The preprocessor that is given, else the classifier's own, else one that changes nothing."""
+    own = own_preprocessor(classifier) if preprocessor is None else None
+    if own is None:
+        return make_preprocessor(preprocessor, shape)
+    try:
+        return make_preprocessor(own, shape)
+    except ValueError as error:
+        raise UnsupportedClassifierError(
+            "`classifier` has a `preprocessor` of its own, which cannot be taken over. Pass what "
+            "it does as `preprocessor=`, a name or a layer, or `keras.layers.Identity()` if the "
+            f"classifier takes raw pixels. {error}"
+        ) from error
 
 
 def _part(

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_taintradar.classifier.graph import inference
+from tf_taintradar.errors import UnsupportedClassifierError
 from tf_taintradar.images.pixels import Shape
 from tf_taintradar.support.checks import reason_of
 
@@ -128,6 +129,25 @@ def make_preprocessor(
             f"None, a Keras layer, {' and '.join(_ANY_CHANNELS)} work on any number."
         )
     return PixelScaling(**_SETTINGS[spec])
+
+
+def own_preprocessor(classifier: Any) -> keras.layers.Layer | None:
+    """The `preprocessor` that a classifier has itself, as those of KerasHub have, or None.
+
+    Its own `predict` applies it, a call of the classifier does not.
+
+    Raises:
+        UnsupportedClassifierError: it is no Keras layer.
+    """
+    first = classifier[0] if isinstance(classifier, Sequence) and classifier else classifier
+    own = getattr(first, "preprocessor", None) if isinstance(first, keras.Model) else None
+    if own is None or isinstance(own, keras.layers.Layer):
+        return own
+    raise UnsupportedClassifierError(
+        f"`classifier` ({first.name}) must have a `preprocessor` that is a Keras layer, or none. "
+        f"Received: {own!r}. Pass what it does as `preprocessor=`, a name or a layer, or "
+        "`preprocessor=keras.layers.Identity()` if the classifier takes raw pixels."
+    )
 
 
 def _check_shape(layer: keras.layers.Layer, input_shape: Shape) -> None:

@@ -512,6 +512,15 @@ def test_a_saved_detector_comes_back_the_same(small_classifier, images, tmp_path
     assert len(again.weights) == len(radar.weights)
 
 
+@pytest.mark.parametrize("name", ["radar.h5", "radar.weights.h5", "radar", "radar.zip"])
+@pytest.mark.parametrize("overwrite", [True, False])
+def test_other_files_than_keras_are_refused(radar, tmp_path, name, overwrite):
+    for path in (tmp_path / name, str(tmp_path / name)):
+        with pytest.raises(ValueError, match=r"ends in \.keras.*`export`"):
+            radar.save(path, overwrite=overwrite)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_save_that_fails_leaves_the_older_file(radar, tmp_path, monkeypatch):
     path = tmp_path / "radar.keras"
     radar.save(path)

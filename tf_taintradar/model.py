@@ -11,9 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from tf_taintradar.calibration.record import Calibration, check_target
+from tf_taintradar.calibration.record import Calibration, check_finite, check_target
+from tf_taintradar.classifier.intake import InputSize, leaves_size_open
 from tf_taintradar.classifier.opened import OpenedClassifier, open_classifier
 from tf_taintradar.classifier.precision import precision_of
+from tf_taintradar.classifier.preprocessing import own_preprocessor
 from tf_taintradar.detection.diagnosis import BLIND_SHARE, Diagnosis
 from tf_taintradar.detection.explanation import Explanation
 from tf_taintradar.detection.pipeline import Arrays, Pipeline, Tensors
@@ -27,15 +29,18 @@ from tf_taintradar.detection.rules import (
 )
 from tf_taintradar.errors import BLIND, NO_THRESHOLD, BlindDetectorError, NotCalibratedError
 from tf_taintradar.export.savedmodel import check_replaceable, write_savedmodel
-from tf_taintradar.export.signatures import signatures
+from tf_taintradar.export.signatures import answer_raw, signatures
 from tf_taintradar.images.files import read_image
 from tf_taintradar.images.pixels import as_pixels, check_shape, clip_rounding
-from tf_taintradar.images.sources import count_images, require_files
+from tf_taintradar.images.sources import count_images, files_of, require_files
 from tf_taintradar.support.checks import require
 from tf_taintradar.support.files import replacing
+from tf_taintradar.support.names import as_class_names
 from tf_taintradar.support.untrainable import Untrainable
 
-_BOUND = ("classifier", "preprocessor", "feature_layer", "temperature", "map_threshold")
+_OPENED = ("classifier", "preprocessor", "feature_layer", "input_size")
+_BOUND = (*_OPENED, "temperature", "map_threshold")
+_FORMER_SIZE = 224  # of classifiers that take any size, in files from before `input_size`
 _FIXED = (*_BOUND, "variant", "fill")
 SETTINGS = (*_FIXED, "score_threshold", "top_k", "rank_threshold", "class_names")
 """The constructor's arguments, which are the detector's attributes and its config's keys, too."""
@@ -73,8 +78,11 @@ class TaintRadarModel(Untrainable):
         preprocessor: what turns raw pixels 0..255 into the classifier's input: "caffe", "tf" or
             "torch" (the modes of keras.applications), another name of
             `preprocessing.make_preprocessor`, any Keras layer, or None if the classifier takes raw
-            pixels.
+            pixels. None takes over the `preprocessor` that the classifier itself has, as the
+            classifiers of KerasHub do, if it works on raw pixels.
         feature_layer: name of the layer whose output is the feature map; found automatically.
+        input_size: height and width of the images, as one number or as `(height, width)`, for a
+            classifier that takes images of any size: the size that it was trained on.
         variant: how a region is removed and the score found: the name of a rule of
             `tf_taintradar.rules`, "occlusion" by default, or a rule with settings of its own.
             Passing `top_k` or `rank_threshold` also selects "paper".
@@ -90,7 +98,9 @@ class TaintRadarModel(Untrainable):
             rank_threshold=2.
         temperature: T of Eq. 3, > 0.
         map_threshold: where a region ends, as a fraction of its map's maximum, in (0, 1].
-        class_names: a name for each label, used in explanations.
+        class_names: a name for each label, used in explanations: a list, `{index: name}`, or
+            `{name: index}` as Keras's `class_indices`; or the `pathlib.Path` of a file, see
+            `support.names.read_class_names`.
         kwargs: Keras's `name` and `trainable`. `dtype` can only be float32: the detector takes raw
             pixels, whatever the classifier computes in.
 
@@ -111,6 +121,7 @@ class TaintRadarModel(Untrainable):
         *,
         preprocessor: Any = None,
         feature_layer: str | None = None,
+        input_size: InputSize = None,
         variant: Any = None,
         score_threshold: float | None = None,
         fill: Any = None,
@@ -118,7 +129,7 @@ class TaintRadarModel(Untrainable):
         rank_threshold: int | None = None,
         temperature: float = 2.0,
         map_threshold: float = 0.15,
-        class_names: Sequence[str] | None = None,
+        class_names: Any = None,
         **kwargs: Any,
     ) -> None:
         dtype = keras.dtype_policies.get(kwargs.pop("dtype", None) or "float32")
@@ -129,10 +140,16 @@ class TaintRadarModel(Untrainable):
         if variant is None:
             variant = DEFAULT if top_k is rank_threshold is None else Paper.name
         rule = make_rule(variant, fill=fill)
-        opened = open_classifier(classifier, feature_layer=feature_layer, preprocessor=preprocessor)
+        opened = open_classifier(
+            classifier,
+            feature_layer=feature_layer,
+            preprocessor=preprocessor,
+            input_size=input_size,
+        )
         self.classifier = classifier
-        self.preprocessor = preprocessor
+        self.preprocessor = own_preprocessor(classifier) if preprocessor is None else preprocessor
         self.feature_layer = feature_layer
+        self.input_size = tuple(input_size) if isinstance(input_size, list) else input_size
         self.temperature = temperature
         self.map_threshold = map_threshold
         self._pipeline = Pipeline(opened, temperature=temperature, map_threshold=map_threshold)
@@ -228,11 +245,14 @@ class TaintRadarModel(Untrainable):
         return self._class_names
 
     @class_names.setter
-    def class_names(self, value: Sequence[str] | None) -> None:
-        n_classes = self.opened.n_classes
-        fits = value is None or len(value) == n_classes
+    def class_names(self, value: Any) -> None:
+        if value is None:
+            self._class_names = None
+            return
+        n_classes, names = self.opened.n_classes, as_class_names(value)
+        fits = len(names) == n_classes
         require(fits, "class_names", value, f"{n_classes} names, one for each label")
-        self._class_names = None if value is None else [str(name) for name in value]
+        self._class_names = names
 
     @property
     def calibration(self) -> Calibration | None:
@@ -261,12 +281,17 @@ class TaintRadarModel(Untrainable):
     # Use
 
     def call(self, images: Any) -> dict[str, tf.Tensor]:
-        """The answer for a batch, in the graph; see `predict`."""
+        """The answer for a batch; see `predict`.
+
+        In a graph, where no error can be raised, a row without raw pixels is answered as an
+        exported detector answers it: suspicious, with label -1; see `signatures.UNKNOWN`.
+        """
         self._require_threshold()
         check_shape(images.shape, self.opened.input_shape)
         if tf.executing_eagerly():
             as_pixels(images, self.opened.input_shape)
-        return self._answer(clip_rounding(tf.cast(images, tf.float32)))
+            return self._answer(clip_rounding(tf.cast(images, tf.float32)))
+        return answer_raw(self._answer, images)
 
     def predict(
         self,
@@ -299,7 +324,8 @@ class TaintRadarModel(Untrainable):
             A dict of arrays: `predictions` (n, classes) as the classifier gives them; `label` (n,)
             int32; `is_adversarial` (n,) bool; `rank_shift` (n,) int32, how many labels overtake the
             predicted one once the tainted region is filled; `score` (n,) float32, what the
-            threshold is compared with; `recovered_label` (n,) int32, the prediction then.
+            threshold is compared with, and NaN, which is always adversarial, where the classifier's
+            answers are not finite; `recovered_label` (n,) int32, the prediction then.
 
         Raises:
             NotCalibratedError: there is no threshold yet.
@@ -357,7 +383,7 @@ class TaintRadarModel(Untrainable):
         pixels = as_pixels(np.asarray(image)[None], shape, argument="image")
         found = self._pipeline.record(pixels, self._rule)
         threshold = self._threshold
-        flag = None if threshold is None else bool(found.score[0] > threshold)
+        flag = None if threshold is None else not found.score[0] <= threshold  # NaN: suspicious
         return self._rule.explain(found, is_adversarial=flag, class_names=self.class_names)
 
     def diagnose(self, x: Any, batch_size: int | None = None, verbose: Any = 0) -> Diagnosis:
@@ -394,8 +420,9 @@ class TaintRadarModel(Untrainable):
         return self._decide(self._predict_scores(images))
 
     def _decide(self, answer: Tensors) -> Tensors:
-        """The answer with the decision, step 9 of Figure 2."""
-        return {**answer, "is_adversarial": answer["score"] > self._threshold}
+        """The answer with the decision, step 9 of Figure 2; suspicious if there is no score."""
+        is_benign = tf.math.is_finite(answer["score"]) & (answer["score"] <= self._threshold)
+        return {**answer, "is_adversarial": ~is_benign}
 
     # Calibration
 
@@ -427,7 +454,8 @@ class TaintRadarModel(Untrainable):
             ValueError: `target_fpr` or `k_max` is out of range, or `k_max` belongs to another
                 variant.
             BlindDetectorError: nearly all maps are empty.
-            CalibrationError: too few images for the target, or no setting meets it.
+            CalibrationError: too few images for the target, no setting meets it, or the classifier
+                answers an image with numbers that are not finite.
             ImageError: an image has the wrong shape, type or value range, or cannot be read.
 
         Source: section VI-B.
@@ -470,12 +498,15 @@ class TaintRadarModel(Untrainable):
         """
         check_target(target_fpr)
         self._rule.widened(k_max)  # refuses what is out of range before the long work
-        answers = []
+        answers: list[Arrays] = []
+        names: list[Any] = []
         for radar, x in parts:
             self._require_variant(radar.variant, "parts")
             answers.append(radar._benign_answers(x, k_max, batch_size, verbose))
+            names += files_of(x) or range(len(names), len(names) + len(answers[-1]["is_finite"]))
         require(len(answers) > 0, "parts", answers, "one pair of detector and images or more")
         seen = {name: np.concatenate([part[name] for part in answers]) for name in answers[0]}
+        check_finite(seen.pop("is_finite"), names)
         if seen["is_blind"].mean() > BLIND_SHARE:
             raise BlindDetectorError(BLIND.format(self.opened.feature_layer))
         found = self._rule.calibrate(seen, target_fpr, self.opened.n_classes)
@@ -507,9 +538,18 @@ class TaintRadarModel(Untrainable):
 
         An older file of that name stays until the new one is complete. To read it back,
         `import tf_taintradar`, then `keras.models.load_model(filepath)`.
+
+        Raises:
+            ValueError: `filepath` does not end in `.keras`: no other format holds the calibration.
         """
-        if not overwrite or not str(filepath).endswith(".keras"):
-            super().save(filepath, overwrite=overwrite, **kwargs)  # Keras asks, or explains
+        fits = str(filepath).endswith(".keras")
+        remedy = (
+            "Other files cannot hold the threshold and the settings. `export` writes a SavedModel, "
+            "`radar.classifier.save_weights(...)` the classifier's weights alone."
+        )
+        require(fits, "filepath", os.fspath(filepath), "a name that ends in .keras", remedy)
+        if not overwrite:
+            super().save(filepath, overwrite=overwrite, **kwargs)  # Keras asks
             return
         with replacing(filepath) as partial:
             super().save(partial, **kwargs)
@@ -561,8 +601,10 @@ class TaintRadarModel(Untrainable):
         """The detector that `get_config` described; its classifier's weights are new."""
         config = dict(config)
         calibration = config.pop("calibration", None)
-        for name in config.keys() & {"classifier", "preprocessor", "fill"}:
+        for name in config.keys() & {"classifier", "preprocessor", "fill", "input_size"}:
             config[name] = keras.saving.deserialize_keras_object(copy.deepcopy(config[name]))
+        if "input_size" not in config and leaves_size_open(config["classifier"]):
+            config["input_size"] = _FORMER_SIZE
         if config.get("variant", Paper.name) != Paper.name:
             config.pop("fill", None)  # before 0.2 every detector had one
         radar = cls(**config)

@@ -5,7 +5,6 @@ import json
 import os
 import textwrap
 import zipfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,11 @@ import keras
 
 from tf_taintradar.errors import UnsupportedClassifierError
 from tf_taintradar.model import TaintRadarModel
+from tf_taintradar.support.checks import reason_of
+from tf_taintradar.support.keras_files import why_unreadable
+from tf_taintradar.support.names import read_class_names
+
+__all__ = ["PREPROCESSORS", "SIZES", "load_detector", "read_class_names"]
 
 PREPROCESSORS: dict[str, str | None] = {
     network: preprocessor
@@ -31,6 +35,9 @@ PREPROCESSORS: dict[str, str | None] = {
 }
 """The preprocessor of each network of keras.applications; None: it takes raw pixels."""
 
+SIZES = {"MobileNetV3Small": 224, "MobileNetV3Large": 224}
+"""The size that the networks of keras.applications were trained on whose input leaves it open."""
+
 _BY_LOWER_CASE = {network.lower(): network for network in PREPROCESSORS}
 
 
@@ -39,10 +46,12 @@ def load_detector(
     *,
     preprocessor: str | None = None,
     feature_layer: str | None = None,
-    class_names: Sequence[str] | None = None,
+    input_size: int | tuple[int, int] | None = None,
+    class_names: Any = None,
     variant: str | None = None,
     top_k: int | None = None,
     rank_threshold: int | None = None,
+    custom_objects: dict[str, Any] | None = None,
 ) -> TaintRadarModel:
     """The detector that a file holds, or a new one around a classifier.
 
@@ -52,11 +61,15 @@ def load_detector(
         preprocessor: preprocessor of a new detector, see `TaintRadarModel`. For a network of
             `keras.applications` None means its own.
         feature_layer: feature layer of a new detector, found by default.
+        input_size: size of the images of a new detector, see `TaintRadarModel`. For a network of
+            `keras.applications` None means its own.
         class_names: class names of a new detector. For a network of `keras.applications` None means
             the names of ImageNet, if Keras has downloaded them before.
         variant: rule of a new detector, see `TaintRadarModel`.
         top_k: K of a detector, a new one or that of the file.
         rank_threshold: rank threshold of a detector, a new one or that of the file.
+        custom_objects: classes and functions of the file that are not registered with Keras, by
+            name.
 
     Raises:
         UnsupportedClassifierError: `spec` is neither, cannot be read or downloaded, or the
@@ -66,40 +79,23 @@ def load_detector(
     settings: dict[str, Any] = {
         "preprocessor": preprocessor,
         "feature_layer": feature_layer,
+        "input_size": input_size,
         "class_names": class_names,
         "variant": variant,
     }
     ranks: dict[str, Any] = {"top_k": top_k, "rank_threshold": rank_threshold}
     if Path(spec).is_file():
-        return _as_detector(_read(spec), settings, ranks)
+        return _as_detector(_read(spec, custom_objects), settings, ranks)
     network = _BY_LOWER_CASE.get(spec.lower())
     if network is None:
         raise UnsupportedClassifierError(_why_unknown(spec))
     defaults: dict[str, Any] = {
         "preprocessor": PREPROCESSORS[network],
         "class_names": _imagenet_names(),
+        "input_size": SIZES.get(network),
     }
     given = {name: value for name, value in settings.items() if value is not None}
     return TaintRadarModel(_download(network), **{**defaults, **given}, **ranks)
-
-
-def read_class_names(path: str | os.PathLike[str]) -> list[str]:
-    """The class names in a file: a JSON list if its name ends in .json, else one a line.
-
-    Raises:
-        OSError: the file cannot be read.
-        ValueError: a .json file holds anything but a list of names.
-    """
-    text = Path(path).read_text(encoding="utf-8")
-    if Path(path).suffix.lower() != ".json":
-        return [line.strip() for line in text.strip().splitlines()]
-    try:
-        names = json.loads(text)
-    except ValueError as error:
-        raise ValueError(f"{os.fspath(path)!r} is not JSON: {error}.") from error
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise ValueError(f"{os.fspath(path)!r} must hold a JSON list of names, one for each label.")
-    return names
 
 
 def _as_detector(model: Any, settings: dict[str, Any], ranks: dict[str, Any]) -> TaintRadarModel:
@@ -117,22 +113,21 @@ def _as_detector(model: Any, settings: dict[str, Any], ranks: dict[str, Any]) ->
     return model
 
 
-def _read(path: str) -> Any:
-    if not zipfile.is_zipfile(path) and not path.lower().endswith((".h5", ".hdf5")):
+def _read(path: str, custom_objects: dict[str, Any] | None = None) -> Any:
+    is_h5 = path.lower().endswith((".h5", ".hdf5"))
+    if not zipfile.is_zipfile(path) and not is_h5:
         raise UnsupportedClassifierError(
             f"{path!r} is no Keras model: a `.keras` file is a zip archive, this is none, or a "
             "part of one."
         )
     try:
-        return keras.saving.load_model(path, compile=False)
+        return keras.saving.load_model(path, custom_objects, compile=False)
     except Exception as error:  # on a malformed file Keras raises nearly anything
         cause: BaseException = error
         while cause.__context__ is not None:  # the outer errors only dump the whole config
             cause = cause.__context__
-        reason = textwrap.shorten(str(cause), 300, placeholder=" ...")
-        raise UnsupportedClassifierError(
-            f"Cannot read {path!r} as a Keras model: {reason}"
-        ) from error
+        reason = textwrap.shorten(reason_of(cause), 300, placeholder=" ...")
+        raise UnsupportedClassifierError(why_unreadable(path, reason)) from error
 
 
 def _download(network: str) -> keras.Model:

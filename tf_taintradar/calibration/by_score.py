@@ -12,6 +12,7 @@ import numpy.typing as npt
 from tf_taintradar import plot
 from tf_taintradar.calibration.record import (
     Calibration,
+    check_finite,
     check_target,
     warn_if_uncertain,
     wilson_interval,
@@ -83,7 +84,7 @@ def choose_threshold(
 
     Raises:
         ValueError: `target_fpr` is outside (0, 1).
-        CalibrationError: too few images for the target.
+        CalibrationError: too few images for the target, or a score that is not finite.
 
     Source: see `smallest_threshold`.
     """
@@ -117,13 +118,14 @@ def smallest_threshold(scores: npt.NDArray[np.floating], target_fpr: float) -> f
 
     Raises:
         ValueError: `target_fpr` is outside (0, 1).
-        CalibrationError: too few images for the target.
+        CalibrationError: too few images for the target, or a score that is not finite.
 
     Source: split conformal prediction (Vovk, Gammerman, Shafer: Algorithmic Learning in a Random
     World, 2005); the paper's section VI-B searches a grid instead.
     """
     check_target(target_fpr)
     n = len(scores)
+    check_finite(np.isfinite(scores), range(n))
     k = math.floor((n + 1) * target_fpr + 1e-9)
     if k < 1:
         raise CalibrationError(

@@ -5,15 +5,18 @@ import json
 import logging
 import math
 import pathlib
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
 from tf_taintradar.errors import CalibrationError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+_NAMED = 5  # images that an error names
 _LOG = logging.getLogger(__name__)
 
 
@@ -101,6 +104,25 @@ def check_target(target_fpr: float) -> None:
     if not 0 < target_fpr < 1:
         raise ValueError(
             f"`target_fpr` must be a fraction in (0, 1), such as 0.06. Received: {target_fpr!r}."
+        )
+
+
+def check_finite(is_finite: npt.NDArray[np.bool_], names: Sequence[Any]) -> None:
+    """Raises CalibrationError, which names the images, unless all answers (n,) are finite.
+
+    Args:
+        is_finite: (n,) bool.
+        names: the file or the index of each image.
+    """
+    bad = [str(names[int(i)]) for i in np.flatnonzero(~is_finite)]
+    if bad:
+        more = f" and {len(bad) - _NAMED} more" if len(bad) > _NAMED else ""
+        raise CalibrationError(
+            f"The scores of benign images must be finite. Received: NaN or infinite answers of the "
+            f"classifier for {len(bad)} of {len(is_finite)} images: {', '.join(bad[:_NAMED])}"
+            f"{more}. Such images are always flagged: look at them, and at the classifier's answer "
+            "to them (a weight that is NaN, a division by zero on an image of one color, an "
+            "overflow of half precision?); leave them out if they are no images of the use."
         )
 
 

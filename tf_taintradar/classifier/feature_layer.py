@@ -50,8 +50,8 @@ def choose(steps: Sequence[Step], forms: dict[int, Form]) -> Cut:
     """
     for cut in reversed(_spatial_cuts(steps, forms)):
         below, above = steps[: cut.position], steps[cut.position :]
-        computed = any(_mixes(step.operation) for step in below)
-        weighed = any(_mixes(step.operation) for step in above)
+        computed = any(mixes(step.operation) for step in below)
+        weighed = any(mixes(step.operation) for step in above)
         if computed and weighed and not _passes_on(_producer(steps, cut.key), forms):
             _check_no_tokens(cut, above, forms)
             return cut
@@ -113,9 +113,11 @@ def find(steps: Sequence[Step], forms: dict[int, Form], name: str) -> Cut:
             return cut
     shape = next(forms[s.outputs[0]].shape for s in reversed(steps) if s.name == full_name)
     bypassed = ", which part of the network bypasses" if _is_spatial(shape) else ""
+    if shape == () or None in shape[1:]:
+        bypassed = ", unknown in part until it is computed: give it a fixed shape"
     raise UnsupportedClassifierError(
         f"`feature_layer` must be a spatial feature map (batch, height, width, channels) through "
-        f"which everything flows. Received: {name!r}, shape {shape}{bypassed}. {hint}"
+        f"which everything flows. Received: {name!r}, shape {shape or '?'}{bypassed}. {hint}"
     )
 
 
@@ -140,7 +142,7 @@ def _is_spatial(shape: tuple[int | None, ...]) -> bool:
     return shape[1:3] != (1, 1)
 
 
-def _mixes(operation: Any) -> bool:
+def mixes(operation: Any) -> bool:
     """Whether the operation weighs channels or places against each other, as a kernel does."""
     weights = getattr(operation, "weights", [])
     return any(sum(size > 1 for size in weight.shape) >= 2 for weight in weights)
@@ -149,7 +151,7 @@ def _mixes(operation: Any) -> bool:
 def _is_alike(steps: Sequence[Step], forms: dict[int, Form], other: Cut, cut: Cut) -> bool:
     """Whether an earlier cut is at a computed map of at most twice the rows and columns."""
     near = zip(forms[other.key].shape[1:3], forms[cut.key].shape[1:3], strict=True)
-    is_computed = any(_mixes(step.operation) for step in steps[: other.position])
+    is_computed = any(mixes(step.operation) for step in steps[: other.position])
     passes_on = _passes_on(_producer(steps, other.key), forms)
     return is_computed and not passes_on and all(one <= 2 * own for one, own in near)
 
@@ -162,7 +164,7 @@ def _mixes_places(operation: Any) -> bool:
 
 def _passes_on(step: Step, forms: dict[int, Form]) -> bool:
     """Whether the step only hands a feature map on: pooled, padded, resized or unchanged."""
-    if _mixes(step.operation):
+    if mixes(step.operation):
         return False
     grid = forms[step.outputs[0]].shape[1:3]
     same_grid = any(forms[k].shape[1:3] == grid for k in step.inputs if len(forms[k].shape) == 4)
@@ -173,7 +175,7 @@ def _check_no_tokens(cut: Cut, above: Sequence[Step], forms: dict[int, Form]) ->
     """Refuses networks whose places live on above the cut, as tokens (batch, places, channels)."""
     for step in above:
         on_tokens = any(len(forms[key].shape) == 3 for key in step.inputs)
-        if on_tokens and _mixes(step.operation):
+        if on_tokens and mixes(step.operation):
             raise UnsupportedClassifierError(
                 f"`classifier` goes on with a sequence of tokens (layer `{step.name}`) above its "
                 f"last spatial feature map (`{cut.layer}`), as a vision transformer does. "

@@ -169,6 +169,14 @@ def compiled(step: Callable[..., Any], image_shape: Sequence[int]) -> Callable[[
     return tf.function(step, input_signature=[spec], autograph=False)
 
 
+def finite_rows(tensors: Iterable[Any]) -> tf.Tensor:
+    """(b,) bool: the rows in which all floats of the tensors (b, ...) are finite."""
+    known = [
+        tf.math.is_finite(t) for t in map(tf.convert_to_tensor, tensors) if t.dtype.is_floating
+    ]
+    return tf.reduce_all([tf.reduce_all(t, axis=range(1, t.shape.rank)) for t in known], axis=0)
+
+
 def forms(steps: Sequence[Step], start: int, spec: tf.TensorSpec) -> dict[int, Form]:
     """The form of every tensor of the steps, by tracing them once; nothing is computed."""
     found: dict[int, Form] = {}

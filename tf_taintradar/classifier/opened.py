@@ -5,7 +5,7 @@ needs is taken over the head alone, so no backward pass ever enters the convolut
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -14,24 +14,14 @@ import tensorflow as tf
 
 from tf_taintradar.classifier import feature_layer as layers
 from tf_taintradar.classifier.dense import with_cheap_gradient
-from tf_taintradar.classifier.graph import (
-    Form,
-    Step,
-    call_step,
-    flatten,
-    forms,
-    inference,
-    is_graph,
-    run,
-)
+from tf_taintradar.classifier.graph import Form, Step, finite_rows, inference, run
+from tf_taintradar.classifier.intake import PIXELS, InputSize, read_steps, trace
 from tf_taintradar.classifier.logits import split_logits
-from tf_taintradar.classifier.preprocessing import make_preprocessor
+from tf_taintradar.classifier.preprocessing import make_preprocessor, own_preprocessor
 from tf_taintradar.errors import UnsupportedClassifierError
 from tf_taintradar.support.checks import require
 
-_PIXELS = 0  # the key of the classifier's input among the tensors of its steps
 _EARLIER = 2  # stages before the feature map
-_OPEN_SIZE = (224, 224)  # for networks that take any size: what keras.applications trains them on
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,7 +76,11 @@ class OpenedClassifier:
 
 
 def open_classifier(
-    classifier: Any, *, feature_layer: str | None = None, preprocessor: Any = None
+    classifier: Any,
+    *,
+    feature_layer: str | None = None,
+    preprocessor: Any = None,
+    input_size: InputSize = None,
 ) -> OpenedClassifier:
     """Opens a Keras image classifier; its weights, activations and `trainable` stay as they are.
 
@@ -96,17 +90,23 @@ def open_classifier(
         classifier: a Functional or Sequential model (nested models are looked into) that maps one
             image batch (b, H, W, c) to class logits or probabilities (b, n), n >= 2; or, for a
             subclassed network, a pair `(trunk, head)` of two built models: images -> feature map,
-            feature map -> logits or probabilities. A network that takes images of any size is
-            opened at 224 x 224; for another size put a `keras.Input` of that size before it. Or an
-            `OpenedClassifier`, which has its feature layer and preprocessor already.
+            feature map -> logits or probabilities. Or an `OpenedClassifier`, which has its feature
+            layer, preprocessor and input size already.
         feature_layer: the layer whose output is the feature map, a layer of a nested model as
             `"base/conv5"` or just `"conv5"`. By default the last spatial feature map with weights
             between it and the logits; for a pair, the trunk's output.
         preprocessor: raw pixels -> the classifier's input; see `preprocessing.make_preprocessor`.
+            By default the `preprocessor` that the classifier itself has, as those of KerasHub have;
+            if it has none, the classifier takes raw pixels.
+        input_size: height and width of the images, as one number or as `(height, width)`, for a
+            classifier that takes images of any size: the size that it was trained on.
 
     Raises:
-        UnsupportedClassifierError: the classifier cannot be opened; the text says why.
-        ValueError: `feature_layer` or `preprocessor` is given for a classifier that is opened.
+        UnsupportedClassifierError: the classifier cannot be opened, or takes images of any size and
+            `input_size` is not given; the text says why.
+        ValueError: the preprocessor does not answer images that the classifier takes,
+            `input_size` does not fit the classifier, or an argument is given for a classifier that
+            is opened.
 
     Source: Eq. 1-2 of the paper need the last convolution's output; which layer that really is:
     `feature_layer.choose`.
@@ -115,22 +115,24 @@ def open_classifier(
         for argument, value in {
             "feature_layer": feature_layer,
             "preprocessor": preprocessor,
+            "input_size": input_size,
         }.items():
             require(value is None, argument, value, "left out: the classifier is opened already")
         return classifier
-    steps, output, shape = _steps(classifier)
-    known = forms(steps, _PIXELS, tf.TensorSpec((None, *shape), tf.float32))
+    steps, output, shape = read_steps(classifier, input_size)
+    known = trace(steps, shape)
     n_classes = _count_classes(known[output].shape)
     body, logits_key, tail = split_logits(steps, output, known)
     if not isinstance(classifier, keras.Model) and feature_layer is None:
         feature_layer = steps[0].name
     cut = layers.find(body, known, feature_layer) if feature_layer else layers.choose(body, known)
     points = [*layers.earlier(body, known, cut, _EARLIER), cut]
-    base = _part(body[: cut.position], _PIXELS, cut.key, known)
-    trunk = _part(body[: points[0].position], _PIXELS, points[0].key, known)
+    base = _trunk(body[: cut.position], cut.key, known)
+    trunk = _trunk(body[: points[0].position], points[0].key, known)
     above = [with_cheap_gradient(step) for step in body[cut.position :]]
     top = _part(above, cut.key, logits_key, known)
-    preprocess = make_preprocessor(preprocessor, shape)
+    answer = _part(tail, logits_key, output, known)
+    preprocess = _make_preprocessor(classifier, preprocessor, shape)
 
     def to_map(part: Callable[[tf.Tensor], tf.Tensor]) -> Callable[[tf.Tensor], tf.Tensor]:
         def run_part(pixels: tf.Tensor) -> tf.Tensor:
@@ -140,10 +142,17 @@ def open_classifier(
 
     def between(start: layers.Cut, end: layers.Cut) -> Callable[[tf.Tensor], tf.Tensor]:
         part = _part(body[start.position : end.position], start.key, end.key, known)
-        return lambda feature_map: tf.cast(part(feature_map), tf.float32)
+
+        def onwards(feature_map: tf.Tensor) -> tf.Tensor:
+            return _nan_unless(finite_rows([feature_map]), tf.cast(part(feature_map), tf.float32))
+
+        return onwards
 
     def head(feature_map: tf.Tensor) -> tf.Tensor:
-        return tf.cast(tf.reshape(top(feature_map), (-1, n_classes)), tf.float32)
+        return tf.cast(_rows(top(feature_map), (n_classes,)), tf.float32)
+
+    def predictions(logits: tf.Tensor) -> tf.Tensor:
+        return answer(_rows(logits, known[logits_key].shape[1:]))
 
     opened = OpenedClassifier(
         input_shape=shape,
@@ -152,7 +161,7 @@ def open_classifier(
         feature_shape=known[cut.key].shape[1:],
         features=to_map(base),
         head=head,
-        predictions=_part(tail, logits_key, output, known),
+        predictions=predictions,
         stages=tuple(
             Stage(point.layer, known[point.key].shape[1:], onwards)
             for point, onwards in zip(
@@ -165,109 +174,66 @@ def open_classifier(
     return opened
 
 
+def _make_preprocessor(
+    classifier: Any, preprocessor: Any, shape: tuple[int, int, int]
+) -> keras.layers.Layer:
+    """The preprocessor that is given, else the classifier's own, else one that changes nothing."""
+    own = own_preprocessor(classifier) if preprocessor is None else None
+    if own is None:
+        return make_preprocessor(preprocessor, shape)
+    try:
+        return make_preprocessor(own, shape)
+    except ValueError as error:
+        raise UnsupportedClassifierError(
+            "`classifier` has a `preprocessor` of its own, which cannot be taken over. Pass what "
+            "it does as `preprocessor=`, a name or a layer, or `keras.layers.Identity()` if the "
+            f"classifier takes raw pixels. {error}"
+        ) from error
+
+
 def _part(
     steps: Sequence[Step], source: int, result: int, known: dict[int, Form]
 ) -> Callable[[tf.Tensor], tf.Tensor]:
     """The function from the tensor `source` of the network to its tensor `result`."""
     form = known[source]
+    shape = (None, *form.shape[1:]) if form.shape else None
 
     def part(tensor: tf.Tensor) -> tf.Tensor:
-        start = tf.reshape(tf.cast(tensor, form.dtype), (-1, *form.shape[1:]))
+        start = tf.ensure_shape(tf.cast(tensor, form.dtype), shape)
         return run(steps, {source: start})[result]
 
     return inference(part)
 
 
-def _steps(classifier: Any) -> tuple[list[Step], int, tuple[int, int, int]]:
-    """The classifier's steps, the key of its output and the shape of one image."""
-    if isinstance(classifier, Sequence) and len(classifier) == 2:
-        return _pair_steps(*classifier)
-    if not isinstance(classifier, keras.Model):
-        kind = type(classifier)
-        raise UnsupportedClassifierError(
-            "`classifier` must be a keras.Model (Keras 3) whose layers can be opened, or a pair "
-            f"(trunk, head) of two. Received: {kind.__module__}.{kind.__qualname__}. A SavedModel "
-            "keeps no layers: load the network from its .keras file, or rebuild it and load its "
-            "weights."
-        )
-    if not is_graph(classifier):
-        raise UnsupportedClassifierError(_why_closed(classifier))
-    _check_single("`classifier`", classifier)
-    steps, output = flatten(classifier, _PIXELS)
-    return steps, output, _image_shape(classifier.inputs[0].shape, steps)
+def _trunk(
+    steps: Sequence[Step], result: int, known: dict[int, Form]
+) -> Callable[[tf.Tensor], tf.Tensor]:
+    """The function from pixels to the feature map; NaN for rows that are not finite before it.
+
+    A convolution that TensorFlow fuses with its ReLU makes zeros of them, and an answer that looks
+    like any other.
+    """
+    compute = _part(steps, PIXELS, result, known)
+    position = next((i for i, step in enumerate(steps) if layers.mixes(step.operation)), None)
+    if position is None:
+        return compute
+    prepare = [_part(steps[:position], PIXELS, key, known) for key in steps[position].inputs]
+
+    def trunk(pixels: tf.Tensor) -> tf.Tensor:
+        return _nan_unless(finite_rows(part(pixels) for part in prepare), compute(pixels))
+
+    return trunk
 
 
-def _pair_steps(trunk: Any, head: Any) -> tuple[list[Step], int, tuple[int, int, int]]:
-    for role, part in (("trunk", trunk), ("head", head)):
-        if not isinstance(part, keras.layers.Layer) or not part.built:
-            raise UnsupportedClassifierError(
-                f"The {role} of the pair `classifier` must be a built Keras model. Received: "
-                f"{part!r}. Call it once on a batch before."
-            )
-        if is_graph(part):
-            _check_single(f"The {role} of the pair `classifier`", part)
-    features = _PIXELS + 1
-    first = call_step(trunk, trunk.name, _PIXELS, features)
-    if is_graph(head):
-        rest, output = flatten(head, features)
-    else:
-        output = features + 1
-        rest = [call_step(head, head.name, features, output)]
-    build = trunk.get_build_config() or {}
-    shape = trunk.input_shape if is_graph(trunk) else build.get("input_shape")
-    return [first, *rest], output, _image_shape(shape, [first, *rest])
+def _nan_unless(is_finite: tf.Tensor, features: tf.Tensor) -> tf.Tensor:
+    """Feature maps (b, h, w, channels), NaN in the rows that are not finite, `is_finite` (b,)."""
+    nan = tf.constant(float("nan"), features.dtype)
+    return tf.where(is_finite[:, None, None, None], features, nan)
 
 
-def _check_single(what: str, model: keras.Model) -> None:
-    if len(model.inputs) != 1 or len(model.outputs) != 1:
-        raise UnsupportedClassifierError(
-            f"{what} must have one input and one output. Received: {len(model.inputs)} inputs and "
-            f"{len(model.outputs)} outputs. Make a keras.Model of the image input and the class "
-            "output alone."
-        )
-
-
-def _image_shape(shape: Any, steps: Sequence[Step]) -> tuple[int, int, int]:
-    if shape is None or len(shape) != 4:
-        raise UnsupportedClassifierError(
-            "`classifier` must take images of shape (batch, height, width, channels). Received: an "
-            f"input of shape {shape}."
-        )
-    operations = (operation for step in steps for operation in _with_layers(step.operation))
-    if any(getattr(o, "data_format", None) == "channels_first" for o in operations):
-        raise UnsupportedClassifierError(
-            "`classifier` holds its channels first; only channels-last networks are supported. "
-            "Rebuild it with data_format='channels_last' and load the same weights."
-        )
-    height, width, channels = shape[1:]
-    if channels is None or (height is None) != (width is None):
-        raise UnsupportedClassifierError(
-            f"`classifier` leaves its input shape open: {tuple(shape)}. Fix it first: "
-            "`inputs = keras.Input((224, 224, 3)); keras.Model(inputs, classifier(inputs))`."
-        )
-    return (*_OPEN_SIZE, channels) if height is None else (height, width, channels)
-
-
-def _with_layers(operation: Any) -> Iterator[Any]:
-    yield operation
-    if isinstance(operation, keras.Model):
-        for layer in operation.layers:
-            yield from _with_layers(layer)
-
-
-def _why_closed(classifier: keras.Model) -> str:
-    name = type(classifier).__name__
-    if type(classifier).call is keras.Sequential.call:
-        return (
-            f"`classifier` ({name}) is not built yet, so its input shape is unknown: start it with "
-            "`keras.Input(shape)`, or call it once on a batch. If it is, Keras cannot infer the "
-            "shapes of one of its layers: give that layer a `compute_output_shape`."
-        )
-    return (
-        f"`classifier` ({name}) is a subclassed model: its layers are called in Python code, which "
-        "cannot be cut at a feature map. Give it as two models instead, "
-        "`TaintRadarModel((trunk, head))`: images -> last feature map, feature map -> logits."
-    )
+def _rows(tensor: tf.Tensor, shape: tuple[int, ...]) -> tf.Tensor:
+    """Each row as `shape`, which holds as many numbers: (n,) and (1, 1, n) are the same logits."""
+    return tf.reshape(tensor, (tf.shape(tensor)[0], *shape))
 
 
 def _count_classes(shape: tuple[int | None, ...]) -> int:
@@ -290,7 +256,8 @@ def _check_head(opened: OpenedClassifier, whole_head: Callable[[tf.Tensor], tf.T
     ours, answer = (
         np.asarray(tensor, np.float32) for tensor in (opened.predictions(logits), whole_head(noise))
     )
-    if not np.allclose(ours, answer, rtol=0.01, atol=0.01 * abs(answer).max(), equal_nan=True):
+    size = abs(answer[np.isfinite(answer)]).max(initial=0)
+    if not np.allclose(ours, answer, rtol=0.01, atol=0.01 * size, equal_nan=True):
         raise UnsupportedClassifierError(
             "`classifier` cannot be split into logits and a softmax: put together again, they do "
             "not give its own answer (a custom last layer, or random numbers?). End it with a "

@@ -6,8 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
+import tensorflow as tf
 
+from tf_taintradar.classifier.graph import inference
+from tf_taintradar.errors import UnsupportedClassifierError
 from tf_taintradar.images.pixels import Shape
+from tf_taintradar.support.checks import reason_of
 
 
 @keras.saving.register_keras_serializable(package="tf_taintradar")
@@ -102,14 +107,14 @@ def make_preprocessor(
         A layer from `(batch, height, width, channels)` raw float32 pixels to the same shape.
 
     Raises:
-        ValueError: `spec` is an unknown name, or is for three channels and the input has others.
+        ValueError: `spec` is an unknown name, is for three channels and the input has others, or
+            answers other shapes than it is given.
         TypeError: `spec` is a function, or anything else that a saved model could not hold.
     """
     if spec is None:
         return keras.layers.Identity(dtype="float32")
     if isinstance(spec, keras.layers.Layer):
-        if not spec.built:  # in a graph it might keep tensors that only this graph knows
-            spec(keras.KerasTensor((None, *input_shape), dtype="float32"))
+        _check_shape(spec, input_shape)
         return spec
     if not isinstance(spec, str):
         raise TypeError(_not_a_layer(spec))
@@ -124,6 +129,49 @@ def make_preprocessor(
             f"None, a Keras layer, {' and '.join(_ANY_CHANNELS)} work on any number."
         )
     return PixelScaling(**_SETTINGS[spec])
+
+
+def own_preprocessor(classifier: Any) -> keras.layers.Layer | None:
+    """The `preprocessor` that a classifier has itself, as those of KerasHub have, or None.
+
+    Its own `predict` applies it, a call of the classifier does not.
+
+    Raises:
+        UnsupportedClassifierError: it is no Keras layer.
+    """
+    first = classifier[0] if isinstance(classifier, Sequence) and classifier else classifier
+    own = getattr(first, "preprocessor", None) if isinstance(first, keras.Model) else None
+    if own is None or isinstance(own, keras.layers.Layer):
+        return own
+    raise UnsupportedClassifierError(
+        f"`classifier` ({first.name}) must have a `preprocessor` that is a Keras layer, or none. "
+        f"Received: {own!r}. Pass what it does as `preprocessor=`, a name or a layer, or "
+        "`preprocessor=keras.layers.Identity()` if the classifier takes raw pixels."
+    )
+
+
+def _check_shape(layer: keras.layers.Layer, input_shape: Shape) -> None:
+    """Refuses a layer that does not answer two images (H, W, c) with two images (H, W, c)."""
+    shape = (2, *input_shape)
+    expected = f"a layer that answers images {shape} with images {shape}, the classifier's size"
+    remedy = (
+        "If it resizes, make it a part of the classifier and pass the result: keras.Sequential(["
+        f"keras.Input((height, width, {input_shape[-1]})), preprocessor, classifier])."
+    )
+    images = np.full(shape, 128, np.float32)
+    try:
+        if not layer.built:  # in a graph it might keep tensors that only this graph knows
+            layer(keras.KerasTensor((None, *input_shape), dtype="float32"))
+        answer = inference(layer)(tf.constant(images))
+    except Exception as error:  # what a layer raises
+        received = f"{layer.name}, which fails on them: {reason_of(error)}"
+        raise ValueError(
+            f"`preprocessor` must be {expected}. Received: {received} {remedy}"
+        ) from error
+    shapes = [tuple(one.shape) for one in keras.tree.flatten(answer)]
+    received = f"{layer.name}, which answers {' and '.join(map(str, shapes))}"
+    if shapes != [images.shape]:
+        raise ValueError(f"`preprocessor` must be {expected}. Received: {received}. {remedy}")
 
 
 def _not_a_layer(spec: Any) -> str:

@@ -138,11 +138,9 @@ def _run(
     if shape == "eyeglasses":
         for name in sorted(given.keys() & {"diameter", "place", "n_patches"}):
             raise ValueError(f"`{name}` is for patches: eyeglasses sit where the eyes are.")
-        attack = EyeglassesAttack(radar.classifier, preprocessor=radar.preprocessor, **given)
+        attack = EyeglassesAttack(radar.opened, **given)
     else:
-        attack = AdversarialPatch(
-            radar.classifier, preprocessor=radar.preprocessor, shape=shape, **given
-        )
+        attack = AdversarialPatch(radar.opened, shape=shape, **given)
     files = list_files(images)
     pixels = np.stack([read_image(file, attack.image_shape) for file in files])
     with progress_on_stderr() as verbose:

@@ -106,13 +106,16 @@ def explain(
 
     Example: `taintradar explain radar.keras photo.jpg --output why.png`
     """
+    from tf_taintradar.detection.explanation import NOT_FINITE
+
     make_folders(output)
     explanation = radar.explain(image)
     explanation.plot(output)
     verdict = {None: "no threshold set", True: "ADVERSARIAL", False: "benign"}
+    found = f"score {explanation.score:.3g}" if explanation.is_finite else NOT_FINITE
     typer.echo(
-        f"{explanation.name_of(explanation.label)}: {verdict[explanation.is_adversarial]}, score "
-        f"{explanation.score:.3g}, rank shift {explanation.rank_shift}\npicture: {output}"
+        f"{explanation.name_of(explanation.label)}: {verdict[explanation.is_adversarial]}, "
+        f"{found}, rank shift {explanation.rank_shift}\npicture: {output}"
     )
 
 

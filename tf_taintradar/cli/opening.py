@@ -1,13 +1,17 @@
 """What the commands begin with: the detector, and room for what they write."""
 
+import importlib
 import inspect
-from collections.abc import Callable
+import os
+import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tf_taintradar.cli import options
 from tf_taintradar.cli.quiet import downloads_on_stderr, import_tensorflow
 from tf_taintradar.errors import NotCalibratedError
+from tf_taintradar.support.checks import require
 
 if TYPE_CHECKING:
     from tf_taintradar.model import TaintRadarModel
@@ -24,6 +28,7 @@ def with_detector(*names: str) -> Callable[[Command], Command]:
     Args:
         names: keys of `options.DETECTOR`, in the order of the help text.
     """
+    names = (*names, *options.EVERY_DETECTOR)
 
     def decorate(command: Command) -> Command:
         def run(**given: Any) -> None:
@@ -42,7 +47,10 @@ def with_detector(*names: str) -> Callable[[Command], Command]:
 
 
 def _option(name: str) -> inspect.Parameter:
-    kind, annotation = inspect.Parameter.KEYWORD_ONLY, options.DETECTOR[name]
+    kind, annotation = (
+        inspect.Parameter.KEYWORD_ONLY,
+        (options.DETECTOR | options.EVERY_DETECTOR)[name],
+    )
     return inspect.Parameter(name, kind, default=None, annotation=annotation)
 
 
@@ -50,15 +58,58 @@ def open_detector(
     model: str,
     *,
     class_names: Path | None = None,
+    input_size: str | None = None,
+    custom: list[str] | None = None,
     **settings: Any,
 ) -> "TaintRadarModel":
     """The detector that the arguments of a command mean; see `opening.load_detector`."""
     import_tensorflow()
     from tf_taintradar.opening import load_detector, read_class_names
 
-    names = None if class_names is None else read_class_names(class_names)
+    settings["class_names"] = None if class_names is None else read_class_names(class_names)
+    settings["input_size"] = None if input_size is None else read_size(input_size)
+    settings["custom_objects"] = import_custom(custom or [])
     with downloads_on_stderr():
-        return load_detector(model, class_names=names, **settings)
+        return load_detector(model, **settings)
+
+
+def read_size(text: str) -> int | tuple[int, int]:
+    """The numbers of "224" as 224, of "224x160" as (224, 160)."""
+    sides = text.lower().split("x")
+    is_size = len(sides) in (1, 2) and all(side.strip().isdecimal() for side in sides)
+    require(is_size, "--input-size", text, "a number such as 224, or height x width as 224x160")
+    height, *width = map(int, sides)
+    return (height, width[0]) if width else height
+
+
+def import_custom(names: Iterable[str]) -> dict[str, Any]:
+    """Imports modules, which may register classes with Keras, and the classes that are named.
+
+    Args:
+        names: "module:Class" each, or "module" alone. Modules in the working folder are found.
+
+    Returns:
+        The classes by name.
+
+    Raises:
+        ValueError: there is no such module or class.
+    """
+    found: dict[str, Any] = {}
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    for name in names:
+        module, _, attribute = name.partition(":")
+        expected = "module:Class, both of which can be imported from here"
+        try:
+            imported = importlib.import_module(module)
+            if attribute:
+                found[attribute] = getattr(imported, attribute)
+        except (ImportError, AttributeError, ValueError) as error:
+            remedy = f"{str(error).rstrip('.')}."
+            raise ValueError(
+                f"`--custom` must be {expected}. Received: {name!r}. {remedy}"
+            ) from error
+    return found
 
 
 def require_threshold(radar: "TaintRadarModel", model: str) -> None:

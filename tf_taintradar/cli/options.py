@@ -56,7 +56,23 @@ Variant = Annotated[
 ClassNames = Annotated[
     Path | None,
     typer.Option(
-        help="The names of the classifier's labels: a JSON list, or a text file of one a line.",
+        help="The names of the classifier's labels: a text file of one a line, or JSON: a list, "
+        "{index: name} or {name: index}.",
+    ),
+]
+InputSize = Annotated[
+    str | None,
+    typer.Option(
+        help="The size of the images, 224 or 224x160 (height x width), for a classifier that takes "
+        "images of any size.",
+    ),
+]
+Custom = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="MODULE:CLASS",
+        help="A layer class of your own that the file needs, e.g. my_layers:Attention; its module "
+        "is imported. Can be given several times.",
     ),
 ]
 Detector = Annotated[
@@ -92,3 +108,6 @@ DETECTOR = {
     "variant": Variant,
 }
 """The options that describe a detector; see `opening.with_detector`."""
+
+EVERY_DETECTOR = {"input_size": InputSize, "custom": Custom}
+"""The options that every command with a detector has, beside those that it chooses."""

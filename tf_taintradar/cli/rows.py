@@ -1,5 +1,6 @@
 """Answers about image files, one row each: what `detect` prints."""
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -7,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from tf_taintradar.detection.explanation import NOT_FINITE
 from tf_taintradar.errors import ImageError
 from tf_taintradar.images.folders import find_images, list_folder
 from tf_taintradar.model import TaintRadarModel
@@ -62,7 +64,9 @@ def scan(radar: TaintRadarModel, files: Sequence[Path], batch_size: int) -> Iter
     Yields:
         `file` and, named as in `TaintRadarModel.predict`, `label`, `is_adversarial`, `rank_shift`,
         `score`, `recovered_label`; the label's `probability`; `name` and `recovered_name`, None if
-        the classes have no names. For a file that cannot be read `file` and `error` alone.
+        the classes have no names. Where the classifier's answer is not finite, `score` and
+        `probability` are None, and `remark` says so. For a file that cannot be read `file` and
+        `error` alone.
     """
     for start in range(0, len(files), batch_size):
         yield from _rows(radar, files[start : start + batch_size])
@@ -81,6 +85,8 @@ def _rows(radar: TaintRadarModel, files: Sequence[Path]) -> list[Row]:
     for i, file in enumerate(files):
         row: Row = {"file": str(file), **{key: value[i].item() for key, value in answers.items()}}
         row["probability"] = probabilities[i, row["label"]].item()
+        if not math.isfinite(row["score"]):
+            row |= {"score": None, "probability": None, "remark": NOT_FINITE}
         row["name"] = names and names[row["label"]]
         row["recovered_name"] = names and names[row["recovered_label"]]
         rows.append(row)
@@ -90,7 +96,13 @@ def _rows(radar: TaintRadarModel, files: Sequence[Path]) -> list[Row]:
 def _probabilities(predictions: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     """The classifier's answers (n, classes) as probabilities, be they that or logits."""
     values = predictions.astype(np.float64)
-    if values.min() >= 0 and np.allclose(values.sum(axis=1), 1, atol=1e-2):
+    with np.errstate(invalid="ignore"):  # of answers that are not finite
+        return _as_probabilities(values)
+
+
+def _as_probabilities(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    known = values[np.isfinite(values).all(axis=1)]
+    if known.size and known.min() >= 0 and np.allclose(known.sum(axis=1), 1, atol=1e-2):
         return values
     odds = np.exp(values - values.max(axis=1, keepdims=True))
     return odds / odds.sum(axis=1, keepdims=True)

@@ -175,9 +175,9 @@ def _cells(row: "Row") -> list[Text]:
     return [
         file,
         Text(row["name"] or str(row["label"])),
-        Text(f"{row['probability']:.2f}"),
+        Text("" if row["probability"] is None else f"{row['probability']:.2f}"),
         verdict,
-        Text(f"{row['score']:.3g}"),
+        Text("not finite" if row["score"] is None else f"{row['score']:.3g}"),
         Text(str(row["rank_shift"])),
         Text(row["recovered_name"] or str(row["recovered_label"])),
     ]

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from tf_taintradar.classifier.graph import finite_rows
 from tf_taintradar.detection.critical import Prediction
 from tf_taintradar.detection.ranks import rank_of
 from tf_taintradar.detection.regions import is_inside
@@ -24,7 +25,8 @@ class Detection(NamedTuple):
         cleaned_logits: step 8: (b, n) float32, the logits without the tainted region.
         recovered_label: (b,) int32, the label predicted without it.
         rank_shift: (b,) int32, >= 0: how many labels overtake the predicted one then.
-        score: (b,) float32, what a threshold is compared with, larger is more suspicious.
+        score: (b,) float32, what a threshold is compared with, larger is more suspicious; NaN if
+            what it rests on is not finite.
     """
 
     prediction: Prediction
@@ -58,6 +60,8 @@ class Detection(NamedTuple):
             evidence: see `Detection`.
         """
         rank_shift = rank_of(cleaned_logits, prediction.label)
+        found = tf.cast(rank_shift, tf.float32) if score is None else score
+        basis = [prediction.logits, prediction.critical_map, cleaned_logits, found, *evidence]
         return cls(
             prediction=prediction,
             evidence=evidence,
@@ -66,7 +70,7 @@ class Detection(NamedTuple):
             cleaned_logits=cleaned_logits,
             recovered_label=tf.argmax(cleaned_logits, axis=-1, output_type=tf.int32),
             rank_shift=rank_shift,
-            score=tf.cast(rank_shift, tf.float32) if score is None else score,
+            score=tf.where(finite_rows(basis), found, float("nan")),
         )
 
     def fields(self) -> dict[str, tf.Tensor]:

@@ -1,6 +1,7 @@
 """Records handed to people: why one image was flagged, or was not."""
 
 import dataclasses
+import math
 import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,9 @@ from tf_taintradar.detection.detection import Detection
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+NOT_FINITE = "the classifier's answer is not finite"
+"""What is said of an image without a score."""
 
 Panel = tuple[npt.NDArray[Any], str, npt.NDArray[np.bool_] | None]
 
@@ -36,7 +40,7 @@ class Explanation:
         cleaned_logits: (n,) float32, the logits without the tainted region.
         recovered_label: the label predicted without it.
         rank_shift: how many labels overtake the predicted one then.
-        score: what the threshold is compared with.
+        score: what the threshold is compared with; NaN if the classifier's answers are not finite.
         is_adversarial: the decision, None as long as the detector has no threshold.
         class_names: a name for each label, or None.
     """
@@ -70,6 +74,11 @@ class Explanation:
         known = {field.name for field in dataclasses.fields(cls)}
         found = {name: value for name, value in first.items() if name in known}
         return cls(**found, **about)
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether the score is a number; if not, neither is the classifier's answer."""
+        return math.isfinite(self.score)
 
     def name_of(self, label: int) -> str:
         """The name of a label; its number if the classes have no names."""
@@ -110,7 +119,8 @@ class Explanation:
 
     def _headline(self) -> str:
         verdict = {None: "no threshold set", True: "ADVERSARIAL", False: "benign"}
-        return f"{self.name_of(self.label)}: {verdict[self.is_adversarial]} ({self._fall()})"
+        why = self._fall() if self.is_finite else NOT_FINITE
+        return f"{self.name_of(self.label)}: {verdict[self.is_adversarial]} ({why})"
 
     def _fall(self) -> str:
         return f"score {self.score:.3g}; {self._ranks()}"

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from tf_taintradar.classifier.graph import compiled
+from tf_taintradar.classifier.graph import compiled, finite_rows
 from tf_taintradar.classifier.opened import OpenedClassifier
 from tf_taintradar.detection.critical import predict_with_critical_region
 from tf_taintradar.detection.detection import Detection
@@ -58,7 +58,8 @@ def detect(
     Raises:
         ValueError: there is no such rule, or a setting is out of range.
 
-    Source: Figure 2, steps 1 to 8; step 9, the decision, is the caller's: score > threshold.
+    Source: Figure 2, steps 1 to 8; step 9, the decision, is the caller's: score > threshold, or a
+    score that is not finite.
     """
     own = {"fill": fill, "top_k": top_k} if variant == Paper.name else {}
     rule = make_rule(variant, **own)
@@ -105,7 +106,7 @@ class Pipeline:
         return self._compiled(self._visibility, rule)(images)
 
     def benign_answers(self, images: Any, rule: Rule) -> Tensors:
-        """What `Rule.calibrate` needs of benign images."""
+        """What `Rule.calibrate` needs of benign images, and whether it `is_finite` (b,) bool."""
         return self._compiled(self._benign_answers, rule)(images)
 
     def classify(self, images: Any) -> Tensors:
@@ -163,8 +164,10 @@ class Pipeline:
         }
 
     def _benign_answers(self, images: tf.Tensor, rule: Rule) -> Tensors:
-        found = predict_with_critical_region(self.classifier, images, **self._view)
-        return rule.benign_answers(self.classifier, *found)
+        prediction, maps = predict_with_critical_region(self.classifier, images, **self._view)
+        answers = rule.benign_answers(self.classifier, prediction, maps)
+        basis = [prediction.logits, prediction.critical_map, *answers.values()]
+        return {**answers, "is_finite": finite_rows(basis)}
 
 
 def over_batches(

@@ -10,6 +10,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from tf_taintradar.classifier.graph import finite_rows
 from tf_taintradar.detection.pipeline import Pipeline, Tensors
 from tf_taintradar.detection.rule import Rule
 from tf_taintradar.images.decoding import decode_images
@@ -23,7 +24,8 @@ UNKNOWN = {
     "score": -1.0,
     "recovered_label": -1,
 }
-"""The answer for an image that nobody could look at: suspicious, and no label."""
+"""The answer for an image that nobody could look at, or to which the classifier's answer is not
+finite: suspicious, and no label."""
 
 Endpoint = tuple[Callable[[tf.Tensor], Tensors], tf.TensorSpec]
 
@@ -34,12 +36,12 @@ def signatures(
     """The functions of a SavedModel, each with the type of its only argument.
 
     b images (H, W, c), raw RGB pixels 0..255. The answers are those of `TaintRadarModel.predict`,
-    `predictions` as float32.
+    `predictions` as float32. Where the classifier's answer is not finite, they are `UNKNOWN`.
 
     - `serving_default`: `images` (b, H, W, c) uint8.
     - `serve_float`: `images` (b, H, W, c) float32; with `valid` (b,) bool, false for a row with
       NaN, with values outside [0, 255] by more than rounding, or all within [0, 1], as of pixels
-      divided by 255.
+      divided by 255, and for one to which the classifier's answer is not finite.
     - `serve_bytes`: `image_bytes` (b,) string, see `decode_images`; with `valid` (b,) bool. Absent
       if the classifier's images are neither grey nor RGB.
     - `classify`: `images` (b, H, W, c) uint8; `predictions` and `label` alone, one forward pass.
@@ -54,32 +56,47 @@ def signatures(
     shape = pipeline.classifier.input_shape
 
     def answer(images: tf.Tensor) -> Tensors:
-        return decide(pipeline.answer(images, rule))
+        return _without_nan(decide(pipeline.answer(images, rule)))[0]
 
     def guarded(images: tf.Tensor, valid: tf.Tensor) -> Tensors:
-        return {**_hide(_of_any_size(answer)(images), ~valid), "valid": valid}
+        answer, is_finite = _without_nan(
+            _of_any_size(lambda images: decide(pipeline.answer(images, rule)))(images)
+        )
+        return {**_hide(answer, ~valid), "valid": valid & is_finite}
 
     def serve_float(images: tf.Tensor) -> Tensors:
         valid = is_raw(images)
-        clipped = clip_rounding(images)
-        return guarded(tf.where(valid[:, None, None, None], clipped, 0), valid)
+        return guarded(_zeroed(clip_rounding(images), ~valid), valid)
 
     def serve_bytes(image_bytes: tf.Tensor) -> Tensors:
         return guarded(*decode_images(image_bytes, shape))
 
+    def classify(images: tf.Tensor) -> Tensors:
+        return _without_nan(pipeline.classify(images))[0]
+
     def explain(images: tf.Tensor) -> Tensors:
-        return decide(pipeline.explain(images, rule))
+        return _without_nan(decide(pipeline.explain(images, rule)))[0]
 
     pixels = tf.TensorSpec((None, *shape), tf.uint8, "images")
     served: dict[str, Endpoint] = {
         "serving_default": (_of_any_size(answer), pixels),
         "serve_float": (serve_float, tf.TensorSpec((None, *shape), tf.float32, "images")),
-        "classify": (_of_any_size(pipeline.classify), pixels),
+        "classify": (_of_any_size(classify), pixels),
         "explain": (_of_any_size(explain), pixels),
     }
     if shape[-1] in (1, 3):
         served["serve_bytes"] = (serve_bytes, tf.TensorSpec((None,), tf.string, "image_bytes"))
     return served
+
+
+def answer_raw(answer: Callable[[tf.Tensor], Tensors], images: tf.Tensor) -> Tensors:
+    """The answers for images (b, H, W, c) of any dtype, with `UNKNOWN` for rows of no raw pixels.
+
+    Floats within [0, 1] are no raw pixels, whole numbers are.
+    """
+    pixels = clip_rounding(tf.cast(images, tf.float32))
+    bad = ~is_raw(pixels, can_be_unit=not images.dtype.is_floating)
+    return _hide(answer(_zeroed(pixels, bad)), bad)
 
 
 def _of_any_size(function: Callable[[tf.Tensor], Tensors]) -> Callable[[tf.Tensor], Tensors]:
@@ -102,10 +119,24 @@ def _single(values: tf.Tensor) -> tf.Tensor:
     return tf.cast(values, tf.float32) if values.dtype.is_floating else values
 
 
+def _zeroed(images: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+    """The images, black in the given rows (b,)."""
+    return tf.where(rows[:, None, None, None], tf.zeros((), images.dtype), images)
+
+
+def _without_nan(answer: Tensors) -> tuple[Tensors, tf.Tensor]:
+    """The answer with `UNKNOWN` where a number is not finite, and (b,) bool, where all are.
+
+    JSON has no NaN: a server that writes one writes what no parser reads.
+    """
+    is_finite = finite_rows(answer.values())
+    return _hide(answer, ~is_finite), is_finite
+
+
 def _hide(answer: Tensors, rows: tf.Tensor) -> dict[str, Any]:
-    """The answer, with `UNKNOWN` in the given rows (b,)."""
+    """The answer, with `UNKNOWN` in the given rows (b,), and zero for what is not in it."""
     hidden = {}
     for name, value in answer.items():
         spread = tf.reshape(rows, (-1, *[1] * (value.shape.rank - 1)))
-        hidden[name] = tf.where(spread, tf.cast(UNKNOWN[name], value.dtype), value)
+        hidden[name] = tf.where(spread, tf.cast(UNKNOWN.get(name, 0), value.dtype), value)
     return hidden

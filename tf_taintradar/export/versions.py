@@ -4,7 +4,11 @@ import os
 import pathlib
 from typing import Any
 
+import numpy as np
+
+from tf_taintradar.classifier.copying import probe_of
 from tf_taintradar.classifier.precision import at_precision
+from tf_taintradar.classifier.preprocessing import make_preprocessor
 from tf_taintradar.export.savedmodel import versions_in
 
 
@@ -38,7 +42,8 @@ def export_savedmodel(
         NotCalibratedError: there is no threshold yet.
         ValueError: `version` is not above 0, or an unknown `precision`.
         FileExistsError: the version exists.
-        UnsupportedClassifierError: the classifier cannot be copied to another precision.
+        UnsupportedClassifierError: the classifier cannot be copied to another precision, or answers
+            otherwise in it, by more than rounding.
     """
     base = pathlib.Path(path)
     if version is None:
@@ -57,7 +62,9 @@ def export_savedmodel(
 
 def with_precision(radar: Any, precision: str) -> Any:
     """The detector itself for "float32", else one like it around a copy of its classifier."""
-    classifier = at_precision(radar.classifier, precision)
+    shape = radar.opened.input_shape
+    probe = np.asarray(make_preprocessor(radar.preprocessor, shape)(probe_of(shape)))
+    classifier = at_precision(radar.classifier, precision, probe)
     if classifier is radar.classifier:
         return radar
     twin = radar.replaced(classifier=classifier, **{radar.rule.threshold_name: radar.threshold})

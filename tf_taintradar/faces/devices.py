@@ -6,6 +6,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tf_taintradar.classifier.copying import copy_network
+
 
 def place(network: keras.Model, strategy: tf.distribute.Strategy | None) -> keras.Model:
     """The network on the devices of a distribution strategy.
@@ -23,11 +25,13 @@ def place(network: keras.Model, strategy: tf.distribute.Strategy | None) -> kera
 
 
 def copy(network: keras.Model, strategy: tf.distribute.Strategy | None = None) -> keras.Model:
-    """A copy of the network with its own weights, on the devices of a strategy."""
+    """A copy of the network with its own weights, on the devices of a strategy.
+
+    Raises:
+        UnsupportedClassifierError: the network cannot be copied, or the copy answers otherwise.
+    """
     with scope(strategy):
-        copied = keras.models.clone_model(network)
-    copied.set_weights(network.get_weights())
-    return copied
+        return copy_network(network)
 
 
 def scope(strategy: tf.distribute.Strategy | None) -> contextlib.AbstractContextManager[Any]:

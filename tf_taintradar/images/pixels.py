@@ -63,11 +63,12 @@ def clip_rounding(images: tf.Tensor) -> tf.Tensor:
     return tf.where(tf.abs(images - clipped) <= ROUNDING, clipped, images)
 
 
-def is_raw(images: tf.Tensor) -> tf.Tensor:
+def is_raw(images: tf.Tensor, *, can_be_unit: bool = False) -> tf.Tensor:
     """In the graph, whether each image holds raw pixels by the rules of `as_pixels`.
 
     Args:
         images: `(batch, height, width, channels)` float32.
+        can_be_unit: Whether images within [0, 1] are raw pixels, as whole numbers are.
 
     Returns:
         `(batch,)` bool: false for NaN, for values outside [0, 255] by more than rounding, and for
@@ -75,7 +76,7 @@ def is_raw(images: tf.Tensor) -> tf.Tensor:
     """
     is_inside = tf.reduce_all((images >= -ROUNDING) & (images <= 255 + ROUNDING), axis=(1, 2, 3))
     brightest = tf.reduce_max(images, axis=(1, 2, 3))
-    return is_inside & ~((brightest > ROUNDING) & (brightest <= 1 + ROUNDING))
+    return is_inside & (can_be_unit | ~((brightest > ROUNDING) & (brightest <= 1 + ROUNDING)))
 
 
 def as_whole_pixels(

@@ -4,6 +4,7 @@ The form is "`argument` must be X. Received: Y.", followed by what to do where t
 """
 
 import numbers
+import re
 from typing import Any
 
 
@@ -66,3 +67,8 @@ def check_fraction(argument: str, value: Any, *, is_one_allowed: bool = True) ->
 def is_in_unit_interval(value: Any) -> bool:
     """Whether a value is a number in (0, 1]."""
     return isinstance(value, numbers.Real) and 0 < float(value) <= 1
+
+
+def reason_of(error: BaseException) -> str:
+    """The text of another library's error, in one line and without colors."""
+    return " ".join(re.sub("\x1b\\[[0-9;]*m", "", str(error)).split())

@@ -87,8 +87,9 @@ class VideoRadar:
         found = self.radar.predict_scores(frames, batch_size=max(1, len(frames)))
         pushed = [self._windows.push(*pair) for pair in zip(names, found["score"], strict=True)]
         window_score = np.array([np.nan if one is None else one for one in pushed])
-        is_adversarial = window_score > self.score_threshold
-        return {**found, "window_score": window_score, "is_adversarial": is_adversarial}
+        threshold = self.score_threshold
+        is_flagged = [one is not None and not one <= threshold for one in pushed]  # NaN, too
+        return {**found, "window_score": window_score, "is_adversarial": np.array(is_flagged)}
 
     def watch(self, frames: Iterable[npt.NDArray[np.uint8]]) -> Iterator[Verdicts]:
         """Yields the verdict on one frame after another of a single track, without a batch axis."""

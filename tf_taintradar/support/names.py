@@ -1,0 +1,91 @@
+"""The names of classes, in the forms in which people hold them."""
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+_FORMS = (
+    "a list of names, {index: name}, {name: index} as Keras's `class_indices`, or the pathlib.Path "
+    "of a text file of one name a line or of a JSON file"
+)
+
+
+def as_class_names(value: Any, argument: str = "class_names") -> list[str]:
+    """The name of each label, in the order of the labels.
+
+    Args:
+        value: names in order; a dict of an index to a name, or of a name to an index; or the
+            `pathlib.Path` of a file of them, see `read_class_names`.
+        argument: what to call the names in an error.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: `value` is something else, a text among it, or a name is missing.
+    """
+    if isinstance(value, os.PathLike):
+        return read_class_names(value)
+    if isinstance(value, Mapping):
+        return _in_order(value, argument)
+    is_text = isinstance(value, str | bytes)
+    names = [] if is_text or not isinstance(value, Iterable) else list(value)
+    if not names or not all(isinstance(name, str) and name for name in names):
+        remedy = " A text is no list: pass pathlib.Path(...) for a file." if is_text else ""
+        raise ValueError(f"`{argument}` must be {_FORMS}. Received: {_shown(value)}.{remedy}")
+    return [str(name) for name in names]
+
+
+def read_class_names(path: str | os.PathLike[str]) -> list[str]:
+    """The class names in a file: JSON if its name ends in .json, else UTF-8 text, one a line.
+
+    Args:
+        path: the file. JSON holds a list of names, or a dict of either kind of `as_class_names`. A
+            byte order mark, as Windows writes it, is no part of the first name.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is no such file.
+    """
+    file = os.fspath(path)
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+        is_json = Path(path).suffix.lower() == ".json"
+        names = json.loads(text) if is_json else _lines(text)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{file!r} must be a text file in UTF-8. Received: {error}.") from error
+    except ValueError as error:
+        raise ValueError(f"{file!r} is not JSON: {error}.") from error
+    return as_class_names(names, argument=file)
+
+
+def _lines(text: str) -> list[str]:
+    return [line.strip() for line in text.strip().splitlines()]
+
+
+def _in_order(value: Mapping[Any, Any], argument: str) -> list[str]:
+    """The names of a dict in the order of their indices, which must be 0, 1, ... n - 1."""
+    if all(map(_is_index, value.values())) and all(isinstance(name, str) for name in value):
+        by_index = {int(index): name for name, index in value.items()}
+    else:  # JSON has no numbers as keys
+        by_index = {int(i): name for i, name in value.items() if _is_index(i) or _is_digits(i)}
+    names = [by_index.get(index) for index in range(len(value))]
+    if not names or not all(isinstance(name, str) and name for name in names):
+        raise ValueError(
+            f"`{argument}` must give one name to each index from 0 to {len(value) - 1}. Received: "
+            f"{_shown(value)}."
+        )
+    return [str(name) for name in names]
+
+
+def _is_index(value: Any) -> bool:
+    return hasattr(value, "__index__") and not isinstance(value, bool)
+
+
+def _is_digits(value: Any) -> bool:
+    return isinstance(value, str) and value.isdecimal()
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 100 else f"{text[:100]} ..."

@@ -173,7 +173,7 @@ def test_arguments(protocol, connect, server):
         with pytest.raises(ValueError, match="`batch_size` at least 1"):
             connect(server, **wrong)
     if protocol == "grpc":
-        with pytest.raises(ValueError, match="at most 4 times"):
+        with pytest.raises(ValueError, match="`retries` must be at most 4"):
             connect(server, retries=5)
 
 

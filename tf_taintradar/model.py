@@ -499,14 +499,18 @@ class TaintRadarModel(Untrainable):
         check_target(target_fpr)
         self._rule.widened(k_max)  # refuses what is out of range before the long work
         answers: list[Arrays] = []
+        sources: list[Any] = []
         for radar, x in parts:
             self._require_variant(radar.variant, "parts")
             answers.append(radar._benign_answers(x, k_max, batch_size, verbose))
-            is_finite = answers[-1].pop("is_finite")
-            if not is_finite.all():  # the folder is read again only to name the images
-                check_finite(is_finite, files_of(x) or range(len(is_finite)))
+            sources.append(x)
         require(len(answers) > 0, "parts", answers, "one pair of detector and images or more")
         seen = {name: np.concatenate([part[name] for part in answers]) for name in answers[0]}
+        if not seen["is_finite"].all():  # a folder is read again only to name its images
+            names: list[Any] = []
+            for x, part in zip(sources, answers, strict=True):
+                names += files_of(x) or range(len(names), len(names) + len(part["is_finite"]))
+            check_finite(seen["is_finite"], names)
         if seen["is_blind"].mean() > BLIND_SHARE:
             raise BlindDetectorError(BLIND.format(self.opened.feature_layer))
         found = self._rule.calibrate(seen, target_fpr, self.opened.n_classes)

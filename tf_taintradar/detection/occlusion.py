@@ -21,7 +21,7 @@ from tf_taintradar.classifier.opened import OpenedClassifier
 from tf_taintradar.detection.critical import ActivationMaps, Prediction
 from tf_taintradar.detection.detection import Detection
 from tf_taintradar.detection.explanation import Explanation, Panel
-from tf_taintradar.detection.ranks import own_and_others
+from tf_taintradar.detection.ranks import mean_of_largest, own_and_others
 from tf_taintradar.detection.regions import Slope, fill_region
 from tf_taintradar.detection.rule import Rule
 from tf_taintradar.detection.windows import (
@@ -166,8 +166,7 @@ def worst_falls(falls: tf.Tensor) -> tf.Tensor:
     Returns:
         (b,) float32, in nats.
     """
-    n_deepest = min(_DEEPEST, falls.shape[1])
-    return tf.reduce_mean(tf.math.top_k(falls, n_deepest, sorted=False).values, axis=-1)
+    return mean_of_largest(falls, _DEEPEST)
 
 
 def deepest(found: Occlusions, size: tuple[int, int]) -> tuple[tf.Tensor, tf.Tensor]:

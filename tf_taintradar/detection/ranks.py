@@ -54,6 +54,12 @@ def lead(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
     return own - tf.reduce_max(others, axis=-1)
 
 
+def mean_of_largest(values: tf.Tensor, n: int) -> tf.Tensor:
+    """The mean of the n largest values (..., m) float32, of all if there are fewer: (...)."""
+    n_largest = min(n, values.shape[-1])
+    return tf.reduce_mean(tf.math.top_k(values, n_largest, sorted=False).values, axis=-1)
+
+
 def largest_increases(before: tf.Tensor, after: tf.Tensor, k: int) -> tuple[tf.Tensor, tf.Tensor]:
     """The labels whose logits gain most, largest gain first.
 

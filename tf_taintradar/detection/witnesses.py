@@ -25,9 +25,10 @@ from tf_taintradar.detection.critical import ActivationMaps, Prediction
 from tf_taintradar.detection.detection import Detection
 from tf_taintradar.detection.explanation import Explanation, Panel
 from tf_taintradar.detection.occlusion import strength, without
+from tf_taintradar.detection.ranks import mean_of_largest
 from tf_taintradar.detection.regions import Slope
 from tf_taintradar.detection.rule import Answers, Rule
-from tf_taintradar.detection.windows import most_critical_cells, take_out, to_pixels
+from tf_taintradar.detection.windows import cells, most_critical_cells, take_out, to_pixels
 from tf_taintradar.support.checks import check_fraction, check_integer, require
 
 KINDS = ("fall", "lack", "stir", "peak")
@@ -109,9 +110,9 @@ class Witnesses(Rule):
     ) -> Detection:
         """Steps 3 to 8; see `Rule.detect`."""
         # 3, 4  the most critical cells of each depth
-        cells = self._cells(prediction, maps, slope)
+        removed = self._cells(prediction, maps, slope)
         # 5  what the classifier answers without them, in multiples of what benign images show
-        found = self._testimony(classifier, prediction, maps, cells)
+        found = self._testimony(classifier, prediction, maps, removed)
         # 6, 7, 8  the cells that decide, the image without them, how far out it is
         worst = tf.argmax(tf.reduce_max(found.scaled[:, :2], axis=1), axis=-1, output_type=tf.int32)
         region = tf.gather(found.regions, worst, batch_dims=1)
@@ -174,21 +175,21 @@ class Witnesses(Rule):
         classifier: OpenedClassifier,
         prediction: Prediction,
         maps: ActivationMaps,
-        cells: Sequence[tf.Tensor],
+        removed: Sequence[tf.Tensor],
     ) -> Testimony:
-        stages = classifier.stages[-len(cells) :]
-        features = maps.stages[-len(cells) :]
+        stages = classifier.stages[-len(removed) :]
+        features = maps.stages[-len(removed) :]
         rest: tf.Tensor | None = None  # of all depths so far, one below the other
-        for stage, feature, region in zip(stages, features, cells, strict=True):
+        for stage, feature, region in zip(stages, features, removed, strict=True):
             own = take_out(feature, region[:, None])[:, 0]
             rest = stage.onwards(own if rest is None else tf.concat([rest, own], axis=0))
-        by_depth = tf.reshape(rest, (len(cells), -1, classifier.n_classes))
+        by_depth = tf.reshape(rest, (len(removed), -1, classifier.n_classes))
         logits = tf.transpose(by_depth, (1, 0, 2))
         before = strength(prediction.logits[:, None], prediction.label)
         after = strength(logits, prediction.label)
         size = classifier.input_shape[:2]
         found = Testimony(
-            regions=tf.stack([to_pixels(one, size) for one in cells], axis=1),
+            regions=tf.stack([to_pixels(one, size) for one in removed], axis=1),
             removed_logits=logits,
             falls=before - after,
             lacks=-after,
@@ -199,7 +200,7 @@ class Witnesses(Rule):
         numbers = _numbers(found)
         if self.scales is not None:
             numbers = scale(numbers, tf.constant(self.scales, tf.float32))
-        return found._replace(scaled=tf.reshape(numbers, (-1, len(KINDS), len(cells))))
+        return found._replace(scaled=tf.reshape(numbers, (-1, len(KINDS), len(removed))))
 
 
 def combine(scaled: tf.Tensor) -> tf.Tensor:
@@ -214,9 +215,7 @@ def combine(scaled: tf.Tensor) -> tf.Tensor:
     Returns:
         (b,) float32.
     """
-    n_largest = min(_TWO, scaled.shape[-1])
-    largest = tf.math.top_k(scaled, n_largest, sorted=False).values
-    fall, lack, stir, peak = tf.unstack(tf.reduce_mean(largest, axis=-1), axis=1)
+    fall, lack, stir, peak = tf.unstack(mean_of_largest(scaled, _TWO), axis=1)
     label = tf.maximum(fall, lack)
     others = tf.maximum(tf.maximum(stir, peak), (label + stir + peak) / 2)
     return tf.maximum(label, _WEIGHT * others)
@@ -231,8 +230,7 @@ def _peak(features: tf.Tensor) -> tf.Tensor:
     """The mean norm (b,) of the loudest cells of maps (b, h, w, channels)."""
     n_cells = features.shape[1] * features.shape[2]
     norms = tf.reshape(tf.norm(features, axis=-1), (-1, n_cells))
-    loudest = tf.math.top_k(norms, max(1, round(_LOUDEST * n_cells)), sorted=False).values
-    return tf.reduce_mean(loudest, axis=-1)
+    return mean_of_largest(norms, cells(n_cells, _LOUDEST))
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)

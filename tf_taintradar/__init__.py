@@ -55,7 +55,7 @@ _FORMER = {
     "graph": "classifier.graph",
     "image_files": "images",
     "logits": "classifier.logits",
-    "occlusion": "detection.occlusion",
+    "occlusion": "detection.by_window",
     "paper": "detection.paper",
     "pipeline": "detection.pipeline",
     "precision": "classifier.precision",

@@ -13,7 +13,11 @@ import tensorflow as tf
 
 from tf_taintradar.calibration.record import Calibration, check_finite, check_target
 from tf_taintradar.classifier.intake import InputSize, leaves_size_open
-from tf_taintradar.classifier.opened import OpenedClassifier, open_classifier
+from tf_taintradar.classifier.opened import (
+    OpenedClassifier,
+    former_feature_layer,
+    open_classifier,
+)
 from tf_taintradar.classifier.precision import precision_of
 from tf_taintradar.classifier.preprocessing import own_preprocessor
 from tf_taintradar.detection.diagnosis import BLIND_SHARE, Diagnosis
@@ -22,7 +26,9 @@ from tf_taintradar.detection.pipeline import Arrays, Pipeline, Tensors
 from tf_taintradar.detection.rule import Rule
 from tf_taintradar.detection.rules import (
     DEFAULT,
+    Occlusion,
     Paper,
+    Windows,
     make_rule,
     serialize_rule,
     why_foreign,
@@ -41,6 +47,7 @@ from tf_taintradar.support.untrainable import Untrainable
 _OPENED = ("classifier", "preprocessor", "feature_layer", "input_size")
 _BOUND = (*_OPENED, "temperature", "map_threshold")
 _FORMER_SIZE = 224  # of classifiers that take any size, in files from before `input_size`
+_FORMAT = 2  # of a config; those without one are from before 0.2
 _FIXED = (*_BOUND, "variant", "fill")
 SETTINGS = (*_FIXED, "score_threshold", "top_k", "rank_threshold", "class_names")
 """The constructor's arguments, which are the detector's attributes and its config's keys, too."""
@@ -80,7 +87,9 @@ class TaintRadarModel(Untrainable):
             `preprocessing.make_preprocessor`, any Keras layer, or None if the classifier takes raw
             pixels. None takes over the `preprocessor` that the classifier itself has, as the
             classifiers of KerasHub do, if it works on raw pixels.
-        feature_layer: name of the layer whose output is the feature map; found automatically.
+        feature_layer: name of the layer whose output is the feature map; found automatically. Or
+            several, first to last: the maps that variant "occlusion" looks at, the feature map's
+            last. See `classifier.open_classifier`.
         input_size: height and width of the images, as one number or as `(height, width)`, for a
             classifier that takes images of any size: the size that it was trained on.
         variant: how a region is removed and the score found: the name of a rule of
@@ -120,7 +129,7 @@ class TaintRadarModel(Untrainable):
         classifier: Any,
         *,
         preprocessor: Any = None,
-        feature_layer: str | None = None,
+        feature_layer: str | Sequence[str] | None = None,
         input_size: InputSize = None,
         variant: Any = None,
         score_threshold: float | None = None,
@@ -148,7 +157,8 @@ class TaintRadarModel(Untrainable):
         )
         self.classifier = classifier
         self.preprocessor = own_preprocessor(classifier) if preprocessor is None else preprocessor
-        self.feature_layer = feature_layer
+        names = feature_layer
+        self.feature_layer = names if names is None or isinstance(names, str) else list(names)
         self.input_size = tuple(input_size) if isinstance(input_size, list) else input_size
         self.temperature = temperature
         self.map_threshold = map_threshold
@@ -272,7 +282,8 @@ class TaintRadarModel(Untrainable):
 
     def _require_variant(self, variant: str, argument: str) -> None:
         expected = f"of variant {self.variant!r}, this detector's"
-        require(variant == self.variant, argument, variant, expected)
+        remedy = f"Make a detector with variant={variant!r}, or calibrate this one."
+        require(variant == self.variant, argument, variant, expected, remedy)
 
     def _require_threshold(self) -> None:
         if self._threshold is None:
@@ -397,6 +408,8 @@ class TaintRadarModel(Untrainable):
         return Diagnosis(
             feature_layer=self.opened.feature_layer,
             feature_shape=self.opened.feature_shape,
+            layers=[stage.layer for stage in self._rule.stages(self.opened)],
+            coarse_layer=self.opened.coarse_layer,
             variant=self.variant,
             top_k=seen["empty_negative"].shape[1],
             n_images=len(seen["empty_critical"]),
@@ -598,6 +611,7 @@ class TaintRadarModel(Untrainable):
             **{name: serialize(getattr(self, name)) for name in SETTINGS},
             "variant": serialize_rule(self._rule),
             "calibration": self._calibration and self._calibration.to_json(),
+            "format": _FORMAT,
         }
 
     @classmethod
@@ -607,10 +621,8 @@ class TaintRadarModel(Untrainable):
         calibration = config.pop("calibration", None)
         for name in config.keys() & {"classifier", "preprocessor", "fill", "input_size"}:
             config[name] = keras.saving.deserialize_keras_object(copy.deepcopy(config[name]))
-        if "input_size" not in config and leaves_size_open(config["classifier"]):
-            config["input_size"] = _FORMER_SIZE
-        if config.get("variant", Paper.name) != Paper.name:
-            config.pop("fill", None)  # before 0.2 every detector had one
+        if config.pop("format", 1) < _FORMAT:
+            _bring_up_to_date(config)
         radar = cls(**config)
         if calibration is not None:
             radar.calibration = Calibration.from_json(calibration)
@@ -636,3 +648,20 @@ class TaintRadarModel(Untrainable):
             "top_k": self.top_k,
             "calibration": self.calibration and json.loads(self.calibration.to_json()),
         }
+
+
+def _bring_up_to_date(config: dict[str, Any]) -> None:
+    """Changes a config from before 0.2, so that its detector answers as it did."""
+    if "input_size" not in config and leaves_size_open(config["classifier"]):
+        config["input_size"] = _FORMER_SIZE
+    if config.get("feature_layer") is None:
+        config["feature_layer"] = former_feature_layer(
+            config["classifier"], config.get("input_size")
+        )
+    variant = config.get("variant", Paper.name)
+    if variant != Paper.name:
+        config.pop("fill", None)  # every detector had one
+    if variant == Occlusion.name:
+        config["variant"] = Windows.name
+    elif isinstance(variant, dict) and "sides" in variant.get("config", {}):
+        config["variant"] = {**variant, "name": Windows.name}

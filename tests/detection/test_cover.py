@@ -12,6 +12,7 @@ from pencil import BEFORE, HEAD, WITHOUT, attacked_image, pencil_classifier, run
 
 from tf_taintradar import TaintRadarModel
 from tf_taintradar.classifier.opened import open_classifier
+from tf_taintradar.detection.by_window import WindowFalls
 from tf_taintradar.detection.cover import (
     Cover,
     Covers,
@@ -20,7 +21,6 @@ from tf_taintradar.detection.cover import (
     covering_windows,
     decisive,
 )
-from tf_taintradar.detection.occlusion import Occlusions
 from tf_taintradar.detection.pipeline import detect
 from tf_taintradar.fills import Noise
 
@@ -111,7 +111,7 @@ def test_nothing_under_a_window_is_seen(small_classifier, images):
 def test_gradients_pass_the_worst_window(small_classifier, images):
     opened, pixels = open_classifier(small_classifier), tf.constant(images, tf.float32)
     label = tf.argmax(opened.logits(pixels), axis=-1, output_type=tf.int32)
-    given = opened, pixels, label, Occlusions(*[tf.zeros((7, 1))] * 4), Cover().sides((24, 16))
+    given = opened, pixels, label, WindowFalls(*[tf.zeros((7, 1))] * 4), Cover().sides((24, 16))
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(pixels)
         hard = tf.reduce_max(cover(*given).lacks, axis=-1)

@@ -1,127 +1,220 @@
-"""Windows out of the feature map: the pencil network again, worked out by hand.
+"""Cells taken out at two depths: the pencil network with one more layer, which changes nothing.
 
-Its critical map is largest in the two brightest red pixels, top left (see pencil.py). The
-windows of a 4x4 map are 1x1 and 2x2 cells, its bands one and two rows. Without the pixel top left,
-the 15 others have m_r = (365 - 160) / 15 = 41 / 3 and m_g = 960 / 15 = 64; without the four red
-ones m_r = 0 and m_g = 80. Without the first row m_r = 45 / 12 and m_g = 800 / 12, without two rows
-again 0 and 80.
+A depthwise convolution whose kernel is 1 in the middle and 0 around it follows the red and the
+green channel, so both depths see the same map, and all is worked out with NumPy.
 """
 
+import json
+
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from pencil import BEFORE, WITHOUT, attacked_image, pencil_classifier, run, strength
+from pencil import HEAD, attacked_image
+from small_detector import build_small_classifier, draw_images
 
+from tf_taintradar import TaintRadarModel, rules
+from tf_taintradar.calibration.record import Calibration
 from tf_taintradar.classifier.opened import open_classifier
-from tf_taintradar.detection.bands import lost_share
-from tf_taintradar.detection.occlusion import strength as strength_of
-from tf_taintradar.detection.occlusion import (
-    worst_falls,
-)
-from tf_taintradar.detection.pipeline import detect
-from tf_taintradar.detection.windows import average_outside, most_critical, take_out, to_pixels
-from tf_taintradar.fills import Constant
+from tf_taintradar.detection import detect
+from tf_taintradar.detection.occlusion import combine
+from tf_taintradar.detection.windows import most_critical_cells
 
-WITHOUT_ROWS = [[0.375, -0.1875 + 10 / 3, 5 / 3], [0.0, 4.0, 2.0]]
+IMAGES = draw_images(60)
+
+
+def two_depths() -> keras.Model:
+    inputs = keras.Input((4, 4, 3))
+    channels = keras.layers.Conv2D(2, 1, use_bias=False, name="red_green")
+    same = keras.layers.DepthwiseConv2D(3, padding="same", use_bias=False, name="same")
+    outputs = keras.layers.Dense(3, use_bias=False, name="logits")
+    x = keras.layers.GlobalAveragePooling2D()(same(channels(inputs)))
+    model = keras.Model(inputs, keras.layers.Softmax()(outputs(x)))
+    channels.set_weights([np.eye(3, dtype=np.float32)[None, None, :, :2]])
+    kernel = np.zeros((3, 3, 2, 1), np.float32)
+    kernel[1, 1] = 1
+    same.set_weights([kernel])
+    outputs.set_weights([HEAD])
+    return model
+
+
+def strength(logits, label):
+    z = np.array(logits)
+    return z[label] - np.log(np.exp(z).sum()) + z[label] - np.delete(z, label).max()
+
+
+def smooth(maps):
+    padded = np.pad(maps, 1, constant_values=np.nan)
+    near = [padded[i : i + 4, j : j + 4] for i in range(3) for j in range(3)]
+    return np.nanmean(near, axis=0)
+
+
+def noise(seed):
+    return np.random.default_rng(seed).integers(0, 256, (1, 4, 4, 3)).astype(np.float32)
+
+
+CASES = {"the attack": attacked_image(), "noise": noise(0), "more noise": noise(49)}
+
+
+@pytest.fixture(scope="module", params=CASES)
+def image(request):
+    return CASES[request.param]
 
 
 @pytest.fixture(scope="module")
-def found():
-    return run(pencil_classifier(), attacked_image(), variant="occlusion")
+def found(image):
+    opened = open_classifier(two_depths())
+    assert [stage.layer for stage in opened.stages] == ["red_green", "same"]
+    return detect(opened, tf.constant(image), variant=rules.Occlusion())
 
 
-def test_the_windows_lie_where_the_map_is_largest(found):
-    windows = found.evidence.windows.numpy()
-    assert windows.shape == (1, 2, 4, 4)
-    one, four = np.zeros((4, 4), bool), np.zeros((4, 4), bool)
-    one[0, 0] = four[:2, :2] = True
-    np.testing.assert_array_equal(windows[0], [one, four])
+@pytest.fixture(scope="module")
+def expected(image):
+    """Regions, logits and numbers of both depths, the earlier first."""
+    a = image[0, ..., :2].astype(np.float64)
+    z = a.mean((0, 1)) @ HEAD
+    label = int(z.argmax())
+    odds = np.exp(z / 2) / np.exp(z / 2).sum()
+    slope = HEAD @ ((np.eye(3)[label] - odds) / 2) / 16  # of each channel, the same in every cell
+    maps = [np.maximum((a - a.mean((0, 1))) @ slope, 0), np.maximum(a @ slope, 0)]
+    regions, logits = [], []
+    for one in maps:
+        order = np.argsort(-smooth(one).ravel(), kind="stable")
+        region = np.zeros(16, bool)
+        region[order[:5]] = True  # 30 % of 16 cells
+        regions.append(region.reshape(4, 4))
+        logits.append(a[~regions[-1]].mean(axis=0) @ HEAD)
+    after = np.array([strength(one, label) for one in logits])
+    loudest = np.linalg.norm(a, axis=-1).max()  # 5 % of 16 cells is one
+    stirs = [(one - z).std() for one in logits]
+    return regions, logits, strength(z, label) - after, -after, stirs, [loudest] * 2
 
 
-def test_the_head_sees_the_mean_of_the_rest_in_their_place(found):
-    np.testing.assert_allclose(found.evidence.window_logits[0], WITHOUT, rtol=1e-5)
+def test_the_cells_are_those_of_the_smoothed_maps(found, expected):
+    np.testing.assert_array_equal(found.evidence.regions[0], expected[0])
 
 
-def test_the_label_falls_by_its_log_probability_and_its_lead(found):
-    falls = [strength(BEFORE) - strength(after) for after in WITHOUT]
-    np.testing.assert_allclose(found.evidence.falls[0], falls, rtol=1e-5)
-    np.testing.assert_allclose(found.score, [np.mean(falls)], rtol=1e-5)
+def test_what_is_left_answers(found, expected):
+    np.testing.assert_allclose(found.evidence.removed_logits[0], expected[1], rtol=1e-4)
 
 
-def test_the_score_is_the_mean_of_the_two_deepest_falls():
-    falls = tf.constant([[1.0, 7.0, 2.0, 3.0], [-4.0, -1.0, -2.0, -8.0]])
-    np.testing.assert_allclose(worst_falls(falls), [5.0, -1.5])
-    np.testing.assert_allclose(worst_falls(falls[:, :1]), [1.0, -4.0])
+def test_falls_lacks_stirs_and_peaks(found, expected):
+    names = ("falls", "lacks", "stirs", "peaks")
+    for name, numbers in zip(names, expected[2:], strict=True):
+        np.testing.assert_allclose(getattr(found.evidence, name)[0], numbers, rtol=1e-4)
+    np.testing.assert_allclose(found.evidence.scaled[0], expected[2:], rtol=1e-4)
 
 
-def test_bands_are_as_wide_as_the_map_and_the_score_a_share():
-    found = run(pencil_classifier(), attacked_image(), variant="bands")
-    rows = np.zeros((2, 4, 4), bool)
-    rows[0, :1] = rows[1, :2] = True
-    np.testing.assert_array_equal(found.evidence.windows[0], rows)
-    np.testing.assert_allclose(found.evidence.window_logits[0], WITHOUT_ROWS, rtol=1e-4, atol=1e-6)
-    falls = [strength(BEFORE) - strength(after) for after in WITHOUT_ROWS]
-    np.testing.assert_allclose(found.evidence.strength, [strength(BEFORE)], rtol=1e-5)
-    expected = np.mean(falls) / (abs(strength(BEFORE)) + 5)
-    np.testing.assert_allclose(found.score, [expected], rtol=1e-4)
-    np.testing.assert_array_equal(found.tainted_region[0], rows[1])
+def test_the_deepest_lack_is_removed(found, expected):
+    worst = int(np.argmax(np.max(expected[2:4], axis=0)))
+    np.testing.assert_array_equal(found.tainted_region[0], expected[0][worst])
+    np.testing.assert_allclose(found.cleaned_logits[0], expected[1][worst], rtol=1e-4)
+    assert found.recovered_label.numpy().tolist() == [int(np.argmax(expected[1][worst]))]
 
 
-def test_the_share_of_a_label_that_had_much_and_of_one_that_had_less_than_nothing():
-    falls = tf.constant([[10.0, 20.0, 15.0, 15.0], [2.0, 0.0, -1.0, 3.0]])
-    np.testing.assert_allclose(lost_share(falls, tf.constant([25.0, -1.0])), [0.5, 1 / 6])
+def test_cells_in_several_pieces_and_ties():
+    maps = np.zeros((1, 6, 6), np.float32)
+    maps[0, 0, 0] = maps[0, 5, 5] = 9
+    region = most_critical_cells(tf.constant(maps), 8 / 36).numpy()[0]
+    expected = np.zeros((6, 6), bool)
+    expected[:2, :2] = expected[4:, 4:] = True  # in the corners the mean is of fewer cells
+    np.testing.assert_array_equal(region, expected)
+    blind = most_critical_cells(tf.zeros((1, 6, 6)), 2 / 36).numpy()[0]
+    assert np.flatnonzero(blind).tolist() == [0, 1]
 
 
-def test_what_is_removed_is_the_window_without_which_it_falls_furthest(found):
-    np.testing.assert_array_equal(found.tainted_region[0], found.evidence.windows[0, 1])
-    np.testing.assert_allclose(found.cleaned_logits[0], WITHOUT[1], atol=1e-6)
-    assert (found.recovered_label.numpy(), found.rank_shift.numpy()) == ([1], [2])
-    expected = attacked_image()
-    expected[0, :2, :2] = [0, 80, 0]
-    np.testing.assert_allclose(found.cleaned_images, expected)
+def test_the_score_is_the_strongest_kind_or_half_of_all():
+    def score(fall, lack, stir, peak):
+        numbers = [[fall] * 2 + [-9], [lack] * 2 + [-9], [stir] * 2 + [-9], [peak] * 2 + [-9]]
+        return float(combine(tf.constant([numbers], tf.float32))[0])
+
+    assert score(1, 0.5, 0, 0) == pytest.approx(1)
+    assert score(-2, 3, 0, 0) == pytest.approx(3)
+    assert score(0, -1, 2, 0) == pytest.approx(1.8)
+    assert score(0, -1, 0, 2) == pytest.approx(1.8)
+    assert score(1, 0, 1, 1) == pytest.approx(0.9 * 1.5)
+    one_depth = tf.constant([[[1.0], [2.0], [0.0], [0.0]]])
+    assert float(combine(one_depth)[0]) == pytest.approx(2)
 
 
-def test_fill_and_top_k_have_no_part_in_it(small_classifier, images):
-    opened, x = open_classifier(small_classifier), tf.constant(images, tf.float32)
-    scores = [
-        detect(opened, x, variant="occlusion", fill=Constant(colour), top_k=k).score
-        for colour, k in ((0, 1), (255, 5))
-    ]
-    np.testing.assert_array_equal(*scores)
+def test_one_depth_needs_no_earlier_map():
+    opened = open_classifier(two_depths())
+    image = tf.constant(attacked_image())
+    both = detect(opened, image, variant=rules.Occlusion()).evidence
+    last = detect(opened, image, variant=rules.Occlusion(depths=1)).evidence
+    for name in ("regions", "falls", "lacks", "stirs", "peaks"):
+        np.testing.assert_allclose(
+            tf.cast(getattr(last, name)[:, 0], tf.float32),
+            tf.cast(getattr(both, name)[:, 1], tf.float32),
+            rtol=1e-4,
+        )
 
 
-def test_a_constant_added_to_all_logits_does_not_change_the_strength():
-    logits, label = tf.random.stateless_normal((3, 4, 7), (0, 1)), tf.constant([0, 3, 6])
-    np.testing.assert_allclose(
-        strength_of(logits + 9, label), strength_of(logits, label), atol=1e-5
-    )
+# Calibration
 
 
-def test_of_equal_windows_the_first_one():
-    window = most_critical(tf.zeros((1, 3, 5)), (2, 1))[0].numpy()
-    assert np.argwhere(window).tolist() == [[0, 0], [1, 0]]
+@pytest.fixture(scope="module")
+def radar():
+    radar = TaintRadarModel(build_small_classifier(), variant="occlusion")
+    radar.calibrate(IMAGES, 0.1, verbose=0)
+    return radar
 
 
-def test_a_window_at_the_lower_right_border():
-    critical = np.zeros((1, 3, 5), np.float32)
-    critical[0, 2, 4] = 1
-    window = most_critical(tf.constant(critical), (2, 3))[0].numpy()
-    assert np.argwhere(window)[[0, -1]].tolist() == [[1, 2], [2, 4]]
+def test_calibrate_finds_scales_and_a_threshold(radar):
+    assert radar.calibration.scales.shape == (4, 8)
+    np.testing.assert_allclose(radar.rule.scales, radar.calibration.scales)
+    found = radar.predict(IMAGES, verbose=0)
+    assert found["is_adversarial"].mean() <= 0.1
+    assert (found["score"] <= radar.calibration.scores[0] + 1e-4).all()
+    raw = TaintRadarModel(build_small_classifier(), variant="occlusion").score(IMAGES)
+    assert np.abs(raw - found["score"]).max() > 0.1
 
 
-def test_a_window_over_the_whole_map_leaves_nothing():
-    rest = take_out(tf.ones((1, 1, 1, 2)), tf.ones((1, 1, 1, 1), tf.bool))
-    np.testing.assert_array_equal(rest, np.zeros((1, 1, 1, 1, 2)))
+def test_scales_survive_json_saving_and_a_threshold_by_hand(radar, tmp_path):
+    text = radar.calibration.to_json()
+    assert "Infinity" not in text
+    record = Calibration.from_json(text)
+    np.testing.assert_array_equal(record.scales, radar.calibration.scales)
+    again = TaintRadarModel(build_small_classifier(), variant="occlusion")
+    again.calibration = record
+    np.testing.assert_array_equal(again.score(IMAGES), radar.score(IMAGES))
+    again.score_threshold = 1.0
+    assert again.calibration is None
+    again.save(tmp_path / "radar.keras")
+    loaded = keras.models.load_model(tmp_path / "radar.keras")
+    assert (loaded.rule, loaded.threshold) == (again.rule, 1.0)
+    np.testing.assert_array_equal(loaded.score(IMAGES), radar.score(IMAGES))
 
 
-def test_cells_spread_over_the_image():
-    window = tf.constant([[[True, False, False], [False, False, True]]])
-    expected = np.zeros((4, 6), bool)
-    expected[:2, :2] = expected[2:, 4:] = True
-    np.testing.assert_array_equal(to_pixels(window, (4, 6))[0], expected)
+def test_a_calibration_without_scales_is_refused(radar):
+    document = json.loads(radar.calibration.to_json())
+    document["scales"] = None
+    fresh = TaintRadarModel(build_small_classifier(), variant="occlusion")
+    with pytest.raises(ValueError, match="`calibration` must be one with scales"):
+        fresh.calibration = Calibration.from_json(json.dumps(document))
+    with pytest.raises(ValueError, match="`calibration` must be one of a rule with the settings"):
+        TaintRadarModel(
+            build_small_classifier(), variant=rules.Occlusion(share=0.2)
+        ).calibration = radar.calibration
 
 
-def test_the_colour_outside():
-    images = np.arange(12, dtype=np.float32).reshape(1, 2, 2, 3)
-    region = np.array([[[True, False], [False, False]]])
-    np.testing.assert_allclose(average_outside(images, region), [[[[6, 7, 8]]]])
+def test_the_picture_says_what_each_depth_saw(radar):
+    explained = radar.explain(IMAGES[0])
+    figure = explained.plot()
+    titles = [axis.get_title() for axis in figure.axes]
+    fall, lack, stir, peak = explained.scaled[:, 1]
+    assert titles[3] == f"fall {fall:.1f}, lack {lack:.1f}\nstir {stir:.1f}, peak {peak:.1f}"
+    assert "1 = as far out as 3 benign images in 100" in figure.get_suptitle()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"depths": 0}, "`depths` must be an integer of at least 1"),
+        ({"share": 1.0}, "`share` must be a fraction"),
+        ({"scales": [[1.0] * 12] * 3}, "`scales` must be four rows of four numbers a depth"),
+    ],
+)
+def test_settings_out_of_range(settings, message):
+    with pytest.raises(ValueError, match=message):
+        rules.Occlusion(**settings)

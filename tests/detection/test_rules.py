@@ -81,7 +81,7 @@ folder, images = sys.argv[1], small_detector.draw_images(40)
 try:
     keras.models.load_model(folder + "/radar.keras")
 except ValueError as error:
-    assert "paper, witnesses. Received: 'blank'" in str(error), error
+    assert "cover, paper. Received: 'blank'" in str(error), error
 rules.register_rule(added_rule.Blank)
 radar = keras.models.load_model(folder + "/radar.keras")
 expected = np.load(folder + "/expected.npz")
@@ -104,10 +104,10 @@ def test_an_added_rule_is_exported(radar, tmp_path):
 def test_an_added_rule_is_evaluated(radar):
     assert list(DEFENCES)[:6] == [
         "taintradar",
+        "taintradar-windows",
         "taintradar-bands",
         "taintradar-cover",
         "taintradar-paper",
-        "taintradar-witnesses",
         "taintradar-blank",
     ]
     common = {"n_attacked": 4, "verbose": 0}
@@ -192,11 +192,11 @@ def test_every_rule_says_what_it_is_for():
 
 SETTINGS = [
     rules.Occlusion(),
-    rules.Occlusion(sides=(0.2, 0.5)),
+    rules.Occlusion(depths=2, share=0.2),
+    rules.Windows(sides=(0.2, 0.5)),
     rules.Bands(heights=[0.25]),
     rules.Cover(largest_patch=0.2, per_side=3),
     rules.Paper(fill="blur", top_k=3),
-    rules.Witnesses(depths=2, share=0.2),
 ]
 
 
@@ -226,8 +226,8 @@ def test_settings_change_what_is_found():
     )
     assert plain.lacks.shape == (40, 16)
     assert other.lacks.shape == (40, 9)
-    one = detect(opened, pixels, variant=rules.Occlusion(sides=[0.5]))
-    assert one.evidence.windows.shape == (40, 1, 6, 4)
+    one = detect(opened, pixels, variant=rules.Windows(sides=[0.5]))
+    assert one.evidence.windows.shape[:2] == (40, 1)
     np.testing.assert_array_equal(one.evidence.falls[:, 0], one.score)
 
 
@@ -244,14 +244,14 @@ def test_certainty_uses_the_windows_of_the_rule():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: rules.Occlusion(sides=()), "`sides` must be fractions"),
-        (lambda: rules.Occlusion(sides=(0.5, 0.2)), "ascending. Received: \\(0.5, 0.2\\)"),
+        (lambda: rules.Windows(sides=()), "`sides` must be fractions"),
+        (lambda: rules.Windows(sides=(0.5, 0.2)), "ascending. Received: \\(0.5, 0.2\\)"),
         (lambda: rules.Bands(heights=[1.5]), "`heights` must be fractions"),
         (lambda: rules.Cover(largest_patch=1), "`largest_patch` must be a fraction"),
         (lambda: rules.Cover(per_side=0), "`per_side` must be an integer of at least 1"),
         (lambda: rules.Paper(top_k=0), "`top_k` must be an integer of at least 1"),
         (lambda: rules.Paper(fill="plaid"), "plaid"),
-        (lambda: rules.make_rule("papers"), "paper, witnesses. Received: 'papers'"),
+        (lambda: rules.make_rule("papers"), "cover, paper. Received: 'papers'"),
         (lambda: rules.make_rule(rules.Cover(), fill="blur"), "`fill` must be left out"),
         (lambda: rules.make_rule(7), "`variant` must be a rule"),
     ],

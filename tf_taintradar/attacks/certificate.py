@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tf_taintradar.attacks.goal import check_target_class, wanted_labels
 from tf_taintradar.detection.cover import CoverExplanation
-from tf_taintradar.detection.occlusion import strength
+from tf_taintradar.detection.ranks import strength
 from tf_taintradar.errors import NO_THRESHOLD, NotCalibratedError
 from tf_taintradar.images.pixels import as_pixels
 from tf_taintradar.model import TaintRadarModel

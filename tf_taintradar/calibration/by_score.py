@@ -41,9 +41,15 @@ class ScoreCalibration(Calibration):
 
     score_threshold: float
     scores: npt.NDArray[np.float64]
-    variant: str = "occlusion"  # of records that do not name it
+    variant: str = "windows"  # of records that do not name it
     settings: dict[str, Any] | None = None
     scales: npt.NDArray[np.float64] | None = None
+
+    @classmethod
+    def of_values(cls, values: dict[str, Any]) -> "ScoreCalibration":
+        """See `Calibration.of_values`. What has no scales was "windows" under its former name."""
+        is_former = values.get("variant") == "occlusion" and values.get("scales") is None
+        return cls(**{**values, **({"variant": "windows"} if is_former else {})})
 
     @property
     def threshold(self) -> float:

@@ -80,6 +80,11 @@ class Calibration:
         return json.dumps({"kind": self.kind, **plain})
 
     @classmethod
+    def of_values(cls, values: dict[str, Any]) -> "Calibration":
+        """The record with these attributes, as this version or an earlier one wrote them."""
+        return cls(**values)
+
+    @classmethod
     def from_json(cls, text: str) -> "Calibration":
         """The record that `to_json` wrote, of either kind.
 
@@ -92,7 +97,7 @@ class Calibration:
             kind = kinds[values.pop("kind")]
             values["fpr_interval"] = tuple(values["fpr_interval"])
             arrays = {k: np.array(v, np.float64) for k, v in values.items() if isinstance(v, list)}
-            return kind(**{**values, **arrays})
+            return kind.of_values({**values, **arrays})
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise CalibrationError(
                 f"`text` must be what Calibration.to_json() wrote; reading it failed: {error!r}."

@@ -14,8 +14,10 @@ import keras
 
 from tf_taintradar.classifier.graph import Form, Step, cuts
 from tf_taintradar.errors import UnsupportedClassifierError
+from tf_taintradar.support.checks import require
 
 _INPUT = 0
+_COARSE, _FINE = 5, 6  # cells a side: below the first a map is too coarse, from the second on fine
 _PASSES_ON = (
     keras.layers.Dropout,
     keras.layers.SpatialDropout2D,
@@ -31,31 +33,77 @@ _PASSES_ON = (
 
 @dataclasses.dataclass(frozen=True)
 class Cut:
-    """Where the network is split: `position` steps are the trunk, `key` is the feature map."""
+    """Where the network is split: `position` steps are the trunk, `key` is the feature map.
+
+    Attributes:
+        layer: the layer whose output is the map.
+        key: the map.
+        position: how many steps lead to it.
+        instead_of: a later layer, whose map is too coarse to look at; None: there is none.
+    """
 
     layer: str
     key: int
     position: int
+    instead_of: str | None = None
 
 
-def choose(steps: Sequence[Step], forms: dict[int, Form]) -> Cut:
-    """The cut at the last spatial feature map that has weights between it and the logits.
+def choose_all(
+    steps: Sequence[Step], forms: dict[int, Form], names: str | Sequence[str] | None, n: int
+) -> list[Cut]:
+    """The cut at the feature map, last, and up to n earlier ones, first to last.
 
     Args:
         steps: the network up to its logits.
         forms: the form of every tensor.
+        names: the layer of the feature map, or the layers of all cuts, first to last; None: see
+            `choose`.
+        n: how many earlier cuts are looked for where they are not named, see `earlier`.
+
+    Raises:
+        UnsupportedClassifierError: there are no such cuts.
+        ValueError: several names are not in the order of the network.
+    """
+    if names is None or isinstance(names, str):
+        cut = choose(steps, forms) if names is None else find(steps, forms, names)
+        return [*earlier(steps, forms, cut, n), cut]
+    found = [find(steps, forms, name) for name in names]
+    places = [cut.position for cut in found]
+    is_ordered = len(places) > 0 and places == sorted(set(places))
+    expected = "a layer, or different ones in the order of the network, the feature map's last"
+    require(is_ordered, "feature_layer", names, expected)
+    return found
+
+
+def choose(steps: Sequence[Step], forms: dict[int, Form], *, is_fine: bool = True) -> Cut:
+    """The cut at the last spatial feature map that has weights between it and the logits.
+
+    A map of fewer than five cells a side says too little about where something is: then it is the
+    last one of at least six, if the network has one.
+
+    Args:
+        steps: the network up to its logits.
+        forms: the form of every tensor.
+        is_fine: whether coarse maps are passed over; they were not before 0.2.
 
     Raises:
         UnsupportedClassifierError: the network has no such tensor.
     """
-    for cut in reversed(_spatial_cuts(steps, forms)):
-        below, above = steps[: cut.position], steps[cut.position :]
-        computed = any(mixes(step.operation) for step in below)
-        weighed = any(mixes(step.operation) for step in above)
-        if computed and weighed and not _passes_on(_producer(steps, cut.key), forms):
-            _check_no_tokens(cut, above, forms)
-            return cut
-    raise UnsupportedClassifierError(_why_none(steps))
+    possible = [
+        cut
+        for cut in reversed(_spatial_cuts(steps, forms))
+        if any(mixes(step.operation) for step in steps[: cut.position])
+        and any(mixes(step.operation) for step in steps[cut.position :])
+        and not _passes_on(_producer(steps, cut.key), forms)
+    ]
+    if not possible:
+        raise UnsupportedClassifierError(_why_none(steps))
+    last = possible[0]
+    _check_no_tokens(last, steps[last.position :], forms)
+    if not is_fine or _n_cells(forms, last) >= _COARSE:
+        return last
+    fine = next((cut for cut in possible if _n_cells(forms, cut) >= _FINE), last)
+    return last if fine is last else dataclasses.replace(fine, instead_of=last.layer)
 
 
 def earlier(steps: Sequence[Step], forms: dict[int, Form], cut: Cut, n: int) -> list[Cut]:
@@ -130,6 +178,11 @@ def _spatial_cuts(steps: Sequence[Step], forms: dict[int, Form]) -> list[Cut]:
         and _is_spatial(forms[key].shape)
         and isinstance(_producer(steps, key).operation, keras.Operation)
     ]
+
+
+def _n_cells(forms: dict[int, Form], cut: Cut) -> int:
+    """The cells of a map along its shorter side."""
+    return min(forms[cut.key].shape[1:3])
 
 
 def _producer(steps: Sequence[Step], key: int) -> Step:

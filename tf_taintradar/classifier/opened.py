@@ -49,11 +49,13 @@ class OpenedClassifier:
         n_classes: number of labels, n.
         feature_layer: name of the layer whose output is the feature map.
         feature_shape: (h, w, channels) of the feature map.
+        coarse_layer: a later layer, which was passed over because its map is too coarse; None:
+            there is none.
         features: raw pixels (b, H, W, c) float32, 0..255 -> feature map (b, h, w, channels),
             float32.
         head: feature map -> logits (b, n) float32.
         predictions: logits -> what the classifier itself answers for them, in its own dtype.
-        stages: the feature map, last, and up to two earlier ones, first to last.
+        stages: the feature map, last, and the earlier ones that are looked at, first to last.
         trunk: raw pixels -> the first stage's map, float32.
 
     All of them run in inference mode, also inside a model that trains, and leave no trace on the
@@ -64,6 +66,7 @@ class OpenedClassifier:
     n_classes: int
     feature_layer: str
     feature_shape: tuple[int, int, int]
+    coarse_layer: str | None
     features: Callable[[tf.Tensor], tf.Tensor]
     head: Callable[[tf.Tensor], tf.Tensor]
     predictions: Callable[[tf.Tensor], tf.Tensor]
@@ -78,7 +81,7 @@ class OpenedClassifier:
 def open_classifier(
     classifier: Any,
     *,
-    feature_layer: str | None = None,
+    feature_layer: str | Sequence[str] | None = None,
     preprocessor: Any = None,
     input_size: InputSize = None,
 ) -> OpenedClassifier:
@@ -94,7 +97,10 @@ def open_classifier(
             layer, preprocessor and input size already.
         feature_layer: the layer whose output is the feature map, a layer of a nested model as
             `"base/conv5"` or just `"conv5"`. By default the last spatial feature map with weights
-            between it and the logits; for a pair, the trunk's output.
+            between it and the logits that is not too coarse, see `feature_layer.choose`; for a
+            pair, the trunk's output. Or the layers of all maps that are looked at, first to last,
+            the feature map's last: by default up to two earlier ones are found, see
+            `feature_layer.earlier`.
         preprocessor: raw pixels -> the classifier's input; see `preprocessing.make_preprocessor`.
             By default the `preprocessor` that the classifier itself has, as those of KerasHub have;
             if it has none, the classifier takes raw pixels.
@@ -125,8 +131,8 @@ def open_classifier(
     body, logits_key, tail = split_logits(steps, output, known)
     if not isinstance(classifier, keras.Model) and feature_layer is None:
         feature_layer = steps[0].name
-    cut = layers.find(body, known, feature_layer) if feature_layer else layers.choose(body, known)
-    points = [*layers.earlier(body, known, cut, _EARLIER), cut]
+    points = layers.choose_all(body, known, feature_layer, _EARLIER)
+    cut = points[-1]
     base = _trunk(body[: cut.position], cut.key, known)
     trunk = _trunk(body[: points[0].position], points[0].key, known)
     above = [with_cheap_gradient(step) for step in body[cut.position :]]
@@ -159,6 +165,7 @@ def open_classifier(
         n_classes=n_classes,
         feature_layer=cut.layer,
         feature_shape=known[cut.key].shape[1:],
+        coarse_layer=cut.instead_of,
         features=to_map(base),
         head=head,
         predictions=predictions,
@@ -172,6 +179,16 @@ def open_classifier(
     )
     _check_head(opened, _part(steps[cut.position :], cut.key, output, known))
     return opened
+
+
+def former_feature_layer(classifier: Any, input_size: InputSize = None) -> str | None:
+    """The layer that was chosen before 0.2, where another one is chosen now; None elsewhere."""
+    if not isinstance(classifier, keras.Model):
+        return None
+    steps, output, shape = read_steps(classifier, input_size)
+    known = trace(steps, shape)
+    body, _, _ = split_logits(steps, output, known)
+    return layers.choose(body, known).instead_of
 
 
 def _make_preprocessor(

@@ -9,17 +9,16 @@ from typing import Any
 import tensorflow as tf
 
 from tf_taintradar.classifier.opened import OpenedClassifier
-from tf_taintradar.detection.critical import ActivationMaps, Prediction
-from tf_taintradar.detection.detection import Detection
-from tf_taintradar.detection.explanation import Explanation
-from tf_taintradar.detection.occlusion import (
+from tf_taintradar.detection.by_window import (
     SIDES,
-    OcclusionExplanation,
+    WindowsExplanation,
     as_sides,
     deepest,
     occlude,
-    without,
 )
+from tf_taintradar.detection.critical import ActivationMaps, Prediction
+from tf_taintradar.detection.detection import Detection
+from tf_taintradar.detection.explanation import Explanation
 from tf_taintradar.detection.regions import Slope
 from tf_taintradar.detection.rule import Rule
 from tf_taintradar.detection.windows import cells
@@ -65,11 +64,13 @@ class Bands(Rule):
         found = occlude(classifier, prediction, sizes, slope)
         # 6, 7, 8  the band of the deepest fall, the image without it, the share that is lost
         decisive = deepest(found, classifier.input_shape[:2])
-        return without(prediction, *decisive, found, lost_share(found.falls, found.strength))
+        return Detection.without(
+            prediction, *decisive, found, lost_share(found.falls, found.strength)
+        )
 
     def explain(self, detection: Detection, **about: Any) -> Explanation:
         """See `Rule.explain`; with the bands."""
-        return OcclusionExplanation.of(detection, **about)
+        return WindowsExplanation.of(detection, **about)
 
 
 def lost_share(falls: tf.Tensor, before: tf.Tensor) -> tf.Tensor:

@@ -17,18 +17,17 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from tf_taintradar.classifier.opened import OpenedClassifier
+from tf_taintradar.detection.by_window import (
+    WindowFalls,
+    Windows,
+    WindowsExplanation,
+    deepest,
+    worst_falls,
+)
 from tf_taintradar.detection.critical import ActivationMaps, Prediction
 from tf_taintradar.detection.detection import Detection
 from tf_taintradar.detection.explanation import Explanation, Panel
-from tf_taintradar.detection.occlusion import (
-    Occlusion,
-    OcclusionExplanation,
-    Occlusions,
-    deepest,
-    strength,
-    without,
-    worst_falls,
-)
+from tf_taintradar.detection.ranks import strength
 from tf_taintradar.detection.regions import Slope, fill_region
 from tf_taintradar.detection.rule import Rule
 from tf_taintradar.detection.windows import average_outside, grid, stretches
@@ -42,7 +41,7 @@ class Covers(NamedTuple):
     """What happens to the label without windows of cells, and under windows of pixels.
 
     Attributes:
-        windows, window_logits, falls, strength: see `Occlusions`.
+        windows, window_logits, falls, strength: see `WindowFalls`.
         covered_logits: (b, v, n) float32, the logits with each window painted over.
         lacks: (b, v) float32, what the label lacks then of being certain, in nats: the negative
             `strength`.
@@ -56,16 +55,16 @@ class Covers(NamedTuple):
     lacks: tf.Tensor
 
     @property
-    def occlusions(self) -> Occlusions:
+    def occlusions(self) -> WindowFalls:
         """What happens without the windows of cells."""
-        return Occlusions(self.windows, self.window_logits, self.falls, self.strength)
+        return WindowFalls(self.windows, self.window_logits, self.falls, self.strength)
 
 
 @dataclasses.dataclass(frozen=True)
 class Cover(Rule):
     """Paints over windows of pixels at fixed positions, one of which covers any patch.
 
-    It does what `Occlusion` does as well. The score is the larger of that rule's and what the label
+    It does what `Windows` does as well. The score is the larger of that rule's and what the label
     lacks under the worst window, see `covered_score`. One more forward pass for each window.
 
     Args:
@@ -99,13 +98,15 @@ class Cover(Rule):
     ) -> Detection:
         """Steps 3 to 8; see `Rule.detect`."""
         # 3, 4, 5  what the label loses without windows of cells, and lacks under windows of pixels
-        occlusions = Occlusion().detect(classifier, prediction, maps, slope=slope).evidence
+        occlusions = Windows().detect(classifier, prediction, maps, slope=slope).evidence
         size = classifier.input_shape[:2]
         sides = self.sides(size)
         images, label = prediction.images, prediction.label
         found = cover(classifier, images, label, occlusions, sides, slope)
         # 6, 7, 8  the window that makes the score, the image without it, how far the label falls
-        return without(prediction, *decisive(found, sides, size), found, covered_score(found))
+        return Detection.without(
+            prediction, *decisive(found, sides, size), found, covered_score(found)
+        )
 
     def explain(self, detection: Detection, **about: Any) -> Explanation:
         """See `Rule.explain`; with the windows of both kinds."""
@@ -148,7 +149,7 @@ def cover(
     classifier: OpenedClassifier,
     images: tf.Tensor,
     label: tf.Tensor,
-    found: Occlusions,
+    found: WindowFalls,
     sides: Sides,
     slope: Slope = None,
 ) -> Covers:
@@ -190,7 +191,7 @@ def covered_score(found: Covers) -> tf.Tensor:
     """The score of `Cover`, in nats: the larger of two.
 
     What the label lacks under the window where it lacks most, which no attacker can lower; and the
-    score of variant "occlusion", which finds patches that no window covers, too. Unlike a fall,
+    score of variant "windows", which finds patches that no window covers, too. Unlike a fall,
     what a label lacks does not grow with what it had: benign images that the classifier is sure of
     may lose much of it and still lead.
 
@@ -232,8 +233,8 @@ def _region(rows: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
-class CoverExplanation(OcclusionExplanation):
-    """Every intermediate result of variant "cover" for one image: those of "occlusion", and more.
+class CoverExplanation(WindowsExplanation):
+    """Every intermediate result of variant "cover" for one image: those of "windows", and more.
 
     Attributes:
         covering_windows: (v, H, W) bool, see `Cover.covering_windows`.

@@ -10,7 +10,8 @@ import tensorflow as tf
 from tf_taintradar.classifier.graph import finite_rows
 from tf_taintradar.detection.critical import Prediction
 from tf_taintradar.detection.ranks import rank_of
-from tf_taintradar.detection.regions import is_inside
+from tf_taintradar.detection.regions import fill_region, is_inside
+from tf_taintradar.detection.windows import average_outside
 
 
 class Detection(NamedTuple):
@@ -71,6 +72,34 @@ class Detection(NamedTuple):
             recovered_label=tf.argmax(cleaned_logits, axis=-1, output_type=tf.int32),
             rank_shift=rank_shift,
             score=tf.where(finite_rows(basis), found, float("nan")),
+        )
+
+    @classmethod
+    def without(
+        cls,
+        prediction: Prediction,
+        region: tf.Tensor,
+        logits: tf.Tensor,
+        evidence: Any,
+        score: tf.Tensor,
+    ) -> "Detection":
+        """The record of a region that the mean colour of the rest takes the place of.
+
+        Args:
+            prediction: steps 1 and 2.
+            region: (b, H, W) bool, the tainted region.
+            logits: (b, n) float32, the logits without it.
+            evidence: what led to it.
+            score: (b,) float32.
+        """
+        images = prediction.images
+        return cls.of(
+            prediction,
+            evidence=evidence,
+            tainted_region=region,
+            cleaned_images=fill_region(images, region, average_outside(images, region)),
+            cleaned_logits=logits,
+            score=score,
         )
 
     def fields(self) -> dict[str, tf.Tensor]:

@@ -1,6 +1,7 @@
 """What a detector can see at all at its feature layer."""
 
 import dataclasses
+from collections.abc import Sequence
 
 BLIND_SHARE = 0.95  # share of images without evidence above which a detector sees nothing
 
@@ -12,6 +13,9 @@ class Diagnosis:
     Attributes:
         feature_layer: name of the layer whose output is the feature map.
         feature_shape: (h, w, channels) of the feature map.
+        layers: the layers of all maps that the rule looks at, the feature layer last.
+        coarse_layer: a later layer, passed over because its map has fewer than five cells a side;
+            None: there is none.
         variant: the name of the detector's rule, see `detection.rules`.
         top_k: K, the number of labels that take part in the negative maps.
         n_images: how many images were looked at.
@@ -26,6 +30,8 @@ class Diagnosis:
 
     feature_layer: str
     feature_shape: tuple[int, int, int]
+    layers: Sequence[str]
+    coarse_layer: str | None
     variant: str
     top_k: int
     n_images: int
@@ -42,11 +48,20 @@ class Diagnosis:
         """Whether nearly all maps that the rule needs are empty: it sees nothing there."""
         return self.blind_share > BLIND_SHARE
 
+    def _where(self) -> str:
+        """Which maps are looked at, and why these."""
+        *earlier, _ = (f"`{layer}`" for layer in self.layers)
+        where = f"looks at {', '.join(earlier)} as well" if earlier else "looks at this map alone"
+        if self.coarse_layer is not None:
+            where += f"; the map of `{self.coarse_layer}`, the last one, is too coarse"
+        return where
+
     def __str__(self) -> str:
         height, width, channels = self.feature_shape
         return (
             f"feature layer `{self.feature_layer}`, {height} x {width} x {channels}; "
             f"{self.n_images} images, variant {self.variant}, K = {self.top_k}\n"
+            f"{self._where()}\n"
             f"critical region: {self.critical_area:.1%} of the image, "
             f"map empty on {self.empty_critical:.1%} of the images\n"
             f"negative regions: {self.negative_area:.1%} of the image, "

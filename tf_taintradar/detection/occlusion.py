@@ -1,15 +1,18 @@
-"""The default rule: windows taken out of the feature map.
+"""The default rule: cells taken out at several depths of the network, measured in benign images.
 
 The paper fills pixels, runs the network again, and intersects what holds down K other labels. On
-networks without large fully connected layers that intersection is mostly empty. Here the critical
-map of step 2 says where to look, the most critical window of each size is taken out of the feature
-map, and only the head runs again. `benchmarks/README.md` has the figures of both, and of what else
-was tried.
+networks without large fully connected layers that intersection is mostly empty. Here the cells that
+carry the label are taken out of the feature map and of two earlier ones, and the network goes on
+from there. It is asked what the label loses or lacks then, how much the whole answer moves, and how
+loud the loudest cells are. Each is measured in benign images (see `calibration.scaling`): 1 is as
+far out as three in a hundred. An image is suspicious if one of the three kinds is far out, or all
+of them are somewhat. `benchmarks/README.md` has the figures, and of what else was tried.
 
-b images, n labels, feature map (h, w, channels), s windows.
+b images, n labels, d depths.
 """
 
 import dataclasses
+import logging
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -17,67 +20,103 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from tf_taintradar.classifier.opened import OpenedClassifier
+from tf_taintradar.classifier.opened import OpenedClassifier, Stage
 from tf_taintradar.detection.critical import ActivationMaps, Prediction
 from tf_taintradar.detection.detection import Detection
 from tf_taintradar.detection.explanation import Explanation, Panel
-from tf_taintradar.detection.ranks import mean_of_largest, own_and_others
-from tf_taintradar.detection.regions import Slope, fill_region
-from tf_taintradar.detection.rule import Rule
-from tf_taintradar.detection.windows import (
-    average_outside,
-    cells,
-    most_critical,
-    take_out,
-    to_pixels,
-)
-from tf_taintradar.support.checks import require
+from tf_taintradar.detection.ranks import mean_of_largest, strength
+from tf_taintradar.detection.regions import Slope
+from tf_taintradar.detection.scaled import ScaledRule
+from tf_taintradar.detection.windows import cells, most_critical_cells, take_out, to_pixels
+from tf_taintradar.support.checks import check_fraction, check_integer
 
-SIDES = (0.15, 0.3, 0.45, 0.6)
-"""The sides of the windows, as fractions of the feature map's sides."""
+_LOG = logging.getLogger(__name__)
 
-_DEEPEST = 2  # falls that make the score
+KINDS = ("fall", "lack", "stir", "peak")
+"""What a depth says; see `Testimony`."""
+
+_LOUDEST = 0.05  # share of the cells whose norm makes the peak
+_WEIGHT = 0.9  # of stirs and peaks, which attackers can keep quiet
+_TWO = 2  # depths that make a kind: one of three may be blind
 
 
-class Occlusions(NamedTuple):
-    """What happens to the label without the most critical window of each size.
+class Testimony(NamedTuple):
+    """What happens without the most critical cells of each depth, deepest last.
 
     Attributes:
-        windows: (b, s, h, w), see `regions`, a rectangle of cells each, smallest first.
-        window_logits: (b, s, n) float32, the logits without each window.
-        falls: (b, s) float32, how far the label falls: what it loses of its `strength`, in nats.
-        strength: (b,) float32, what the label has on the whole image, in nats; see `strength`.
+        regions: (b, d, H, W) bool, the parts of the image that the removed cells belong to.
+        removed_logits: (b, d, n) float32, the logits without them.
+        falls: (b, d) float32, what the label loses of its `strength`, in nats.
+        lacks: (b, d) float32, what it is short of then: minus its strength, in nats.
+        stirs: (b, d) float32, how much the whole answer moves: the standard deviation over all
+            labels of what their logits gain.
+        peaks: (b, d) float32, the mean norm over the channels of the loudest cells.
+        scaled: (b, 4, d) float32, these four as multiples of what benign images show; their own
+            units before a calibration.
     """
 
-    windows: tf.Tensor
-    window_logits: tf.Tensor
+    regions: tf.Tensor
+    removed_logits: tf.Tensor
     falls: tf.Tensor
-    strength: tf.Tensor
+    lacks: tf.Tensor
+    stirs: tf.Tensor
+    peaks: tf.Tensor
+    scaled: tf.Tensor
 
 
 @dataclasses.dataclass(frozen=True)
-class Occlusion(Rule):
-    """Takes the most critical window of each size out of the feature map.
+class Occlusion(ScaledRule):
+    """Takes the most critical cells out at several depths of the network.
 
-    The score is the mean of the label's two deepest falls, in nats; the tainted region is the
-    window without which it falls furthest. One forward pass, and the head again for each window.
+    The score is 1 for an image as far out as about 3 benign ones in 100, see `combine`. Before a
+    calibration, which finds the scales, it is the mean of the label's two deepest falls, in nats.
+    The tainted region is the one whose fall or lack is furthest out, in any number of pieces. One
+    forward pass, and the last layers again for each depth.
 
     Args:
-        sides: the windows' sides as fractions of the feature map's, in (0, 1], ascending. The four
-            of the default reach from a small patch to a third of the image. Sizes that are the
-            same number of cells on a small map count once.
+        depths: how many feature maps are looked at, from the last one backwards, at least 1; all
+            there are, if the classifier has fewer. See `classifier.feature_layer.earlier`.
+        share: share of the cells that are taken out, in (0, 1).
+        scales: what `calibrate` finds: (4, 4 d) floats.
 
     Raises:
-        ValueError: `sides` are no such fractions.
+        ValueError: an argument is out of range.
     """
 
     name = "occlusion"
-    purpose = "for patches; the default"
+    purpose = "for one patch or several; the default"
 
-    sides: tuple[float, ...] = SIDES
+    depths: int = 3
+    share: float = 0.3
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "sides", as_sides("sides", self.sides))
+        super().__post_init__()
+        object.__setattr__(self, "depths", check_integer("depths", self.depths, 1))
+        check_fraction("share", self.share, is_one_allowed=False)
+
+    @property
+    def nat(self) -> float:
+        """About what a nat of a fall is in the unit of the score."""
+        if self.scales is None:
+            return 1.0
+        _, median, high, _ = np.asarray(self.scales)
+        n_depths = len(median) // len(KINDS)
+        return float(1 / np.mean((high - median)[:n_depths]))
+
+    def adapted_to(self, classifier: OpenedClassifier) -> "Occlusion":
+        """The rule itself; logs a warning if there is a single map where it wants several."""
+        if self.depths > 1 and len(classifier.stages) == 1:
+            _LOG.warning(
+                "Variant %r looks at the map of `%s` alone, and finds less there than at several: "
+                "the classifier has no earlier map of a like size. Name some as `feature_layer`, "
+                "first to last, or pass variant=rules.Occlusion(depths=1).",
+                *(self.name, classifier.feature_layer),
+            )
+        return self
+
+    def stages(self, classifier: OpenedClassifier) -> Sequence[Stage]:
+        """The last `depths` maps; see `Rule.stages`."""
+        return classifier.stages[-self.depths :]
 
     def detect(
         self,
@@ -88,147 +127,181 @@ class Occlusion(Rule):
         slope: Slope = None,
     ) -> Detection:
         """Steps 3 to 8; see `Rule.detect`."""
-        # 3, 4, 5  what the label loses without the most critical window of each size
-        found = occlude(classifier, prediction, self._sizes(classifier), slope)
-        # 6, 7, 8  the window of the deepest fall, the image without it, how far the label falls
-        decisive = deepest(found, classifier.input_shape[:2])
-        return without(prediction, *decisive, found, worst_falls(found.falls))
+        # 3, 4, 5  what the classifier answers without the most critical cells of each depth
+        found = self.evidence(classifier, prediction, maps, slope)
+        # 6, 7, 8  the cells that decide, the image without them, how far out it is
+        return Detection.without(
+            prediction, *deciding(found), found, self.judge(self.scaled(found))
+        )
+
+    def evidence(
+        self,
+        classifier: OpenedClassifier,
+        prediction: Prediction,
+        maps: ActivationMaps,
+        slope: Slope = None,
+    ) -> Testimony:
+        """What happens without the most critical cells of each depth; see `ScaledRule`."""
+        removed = self._cells(prediction, maps, slope)
+        features = maps.stages[-len(removed) :]
+        logits = go_on(classifier, features, removed)
+        before = strength(prediction.logits[:, None], prediction.label)
+        after = strength(logits, prediction.label)
+        size = classifier.input_shape[:2]
+        found = Testimony(
+            regions=tf.stack([to_pixels(one, size) for one in removed], axis=1),
+            removed_logits=logits,
+            falls=before - after,
+            lacks=-after,
+            stirs=tf.math.reduce_std(logits - prediction.logits[:, None], axis=-1),
+            peaks=tf.stack([_peak(feature) for feature in features], axis=1),
+            scaled=tf.zeros(()),
+        )
+        shape = (-1, len(KINDS), len(removed))
+        return found._replace(scaled=tf.reshape(self.scaled(found), shape))
+
+    def numbers(self, evidence: Testimony) -> tf.Tensor:
+        """All four of all depths (b, 4 d), kind by kind; see `ScaledRule`."""
+        four = (evidence.falls, evidence.lacks, evidence.stirs, evidence.peaks)
+        return tf.concat(four, axis=1)
+
+    def judge(self, numbers: tf.Tensor) -> tf.Tensor:
+        """The score; see `combine` and `ScaledRule`."""
+        by_kind = tf.reshape(numbers, (-1, len(KINDS), numbers.shape[-1] // len(KINDS)))
+        if self.scales is None:
+            return mean_of_largest(by_kind[:, 0], _TWO)
+        return combine(by_kind)
 
     def explain(self, detection: Detection, **about: Any) -> Explanation:
-        """See `Rule.explain`; with the windows."""
-        return OcclusionExplanation.of(detection, **about)
+        """See `Rule.explain`; with what each depth says."""
+        return OcclusionExplanation.of(detection, is_scaled=self.scales is not None, **about)
 
-    def _sizes(self, classifier: OpenedClassifier) -> list[tuple[int, int]]:
-        height, width = classifier.feature_shape[:2]
-        return [(cells(height, side), cells(width, side)) for side in self.sides]
+    def _cells(self, prediction: Prediction, maps: ActivationMaps, slope: Slope) -> list[tf.Tensor]:
+        """The most critical cells (b, h, w) of each depth, see `regions`, deepest last.
+
+        The last depth has the critical map of step 2. The maps before it are first-order estimates
+        of what replacing a cell by the mean costs: the gradient of step 2, times the deviation from
+        the mean, summed over the channels.
+        """
+        earlier = list(maps.stages[-self.depths : -1]) if self.depths > 1 else []
+        gradients = maps.gradients(maps.pull)[-self.depths : -1] if earlier else []
+        costs = [
+            tf.nn.relu(tf.reduce_sum((f - tf.reduce_mean(f, (1, 2), keepdims=True)) * g, axis=-1))
+            for f, g in zip(earlier, gradients, strict=True)
+        ]
+        every = [*costs, prediction.critical_map]
+        return [most_critical_cells(one, self.share, slope) for one in every]
 
 
-def as_sides(argument: str, sides: Any) -> tuple[float, ...]:
-    """Fractions in (0, 1], ascending, as a tuple; ValueError for anything else."""
-    values = tuple(float(side) for side in np.ravel(np.asarray(sides, np.float64)))
-    fits = len(values) > 0 and all(0 < side <= 1 for side in values)
-    fits &= list(values) == sorted(values)
-    require(fits, argument, sides, "fractions in (0, 1], ascending")
-    return values
+def go_on(
+    classifier: OpenedClassifier, features: Sequence[tf.Tensor], removed: Sequence[tf.Tensor]
+) -> tf.Tensor:
+    """The logits (b, d, n) without cells of each of the last d stages.
 
-
-def occlude(
-    classifier: OpenedClassifier,
-    prediction: Prediction,
-    sizes: Sequence[tuple[int, int]],
-    slope: Slope = None,
-) -> Occlusions:
-    """What the label loses without the most critical window of each size.
+    What is left of a stage joins what is left of the earlier ones, so that each layer runs once.
 
     Args:
         classifier: see `open_classifier`.
-        prediction: steps 1 and 2.
-        sizes: rows and columns of the windows, in cells; equal ones count once.
-        slope: of a softmax over the places of a window for gradients, see `regions`.
+        features: the maps (b, h, w, channels) of the last d stages.
+        removed: the cells (b, h, w) of each, see `regions`.
     """
-    chosen = [most_critical(prediction.critical_map, one, slope) for one in dict.fromkeys(sizes)]
-    windows = tf.stack(chosen, axis=1)
-    rest = take_out(prediction.features, windows)
-    flat = classifier.head(tf.reshape(rest, (-1, *rest.shape[2:])))
-    logits = tf.reshape(flat, (-1, len(chosen), classifier.n_classes))
-    before = strength(prediction.logits[:, None], prediction.label)
-    falls = before - strength(logits, prediction.label)
-    return Occlusions(windows, logits, falls, before[:, 0])
+    rest: tf.Tensor | None = None  # of all depths so far, one below the other
+    for stage, feature, region in zip(
+        classifier.stages[-len(removed) :], features, removed, strict=True
+    ):
+        own = take_out(feature, region[:, None])[:, 0]
+        rest = stage.onwards(own if rest is None else tf.concat([rest, own], axis=0))
+    by_depth = tf.reshape(rest, (len(removed), -1, classifier.n_classes))
+    return tf.transpose(by_depth, (1, 0, 2))
 
 
-def strength(logits: tf.Tensor, label: tf.Tensor) -> tf.Tensor:
-    """What a label has: its log-probability, and its lead.
+def combine(scaled: tf.Tensor) -> tf.Tensor:
+    """The score: the strongest of three kinds of evidence, or half of all together.
 
-    The lead is the distance to the best other logit, negative once the label is no longer first. A
-    sure label can lose much of its lead before its probability moves, an unsure one has no lead to
-    lose; the sum of both sees either.
+    A kind is the mean of its two largest depths; the label's is the larger of fall and lack. What
+    attackers can keep quiet, the stir and the peak, counts a little less.
 
     Args:
-        logits: (b, s, n) float32.
-        label: (b,) int32.
+        scaled: (b, 4, d) float32, see `Testimony`.
 
     Returns:
-        (b, s) float32, in nats. Adding a constant to all logits changes nothing.
+        (b,) float32.
     """
-    own, others = own_and_others(logits, label)
-    return 2 * own - tf.reduce_logsumexp(logits, axis=-1) - tf.reduce_max(others, axis=-1)
+    return tf.reduce_max(_reasons(scaled), axis=-1)
 
 
-def worst_falls(falls: tf.Tensor) -> tf.Tensor:
-    """The score of `Occlusion`: the mean of the two deepest falls.
-
-    A patch is as large as one or two of the windows. The smaller and larger ones say less, and an
-    attacker who knows the detector hides behind them if they are averaged in.
-
-    Args:
-        falls: (b, s) float32, in nats; s windows, one or more.
-
-    Returns:
-        (b,) float32, in nats.
-    """
-    return mean_of_largest(falls, _DEEPEST)
+def deciding(found: Testimony) -> tuple[tf.Tensor, tf.Tensor]:
+    """The removal whose fall or lack is furthest out: its region (b, H, W) and logits (b, n)."""
+    furthest = tf.reduce_max(found.scaled[:, :2], axis=1)
+    depth = tf.argmax(furthest, axis=-1, output_type=tf.int32)
+    region = tf.gather(found.regions, depth, batch_dims=1)
+    return region, tf.gather(found.removed_logits, depth, batch_dims=1)
 
 
-def deepest(found: Occlusions, size: tuple[int, int]) -> tuple[tf.Tensor, tf.Tensor]:
-    """The window without which the label falls furthest.
-
-    Args:
-        found: of b images.
-        size: (H, W) of the images.
-
-    Returns:
-        (b, H, W) bool, the part of the image that belongs to it, and the logits (b, n) without it.
-    """
-    worst = tf.argmax(found.falls, axis=-1, output_type=tf.int32)
-    window = tf.gather(found.windows, worst, batch_dims=1)
-    logits = tf.gather(found.window_logits, worst, batch_dims=1)
-    return to_pixels(window, size), logits
+def _reasons(scaled: tf.Tensor) -> tf.Tensor:
+    """What the score is the largest of (b, 5): fall, lack, stir, peak, all; see `combine`."""
+    fall, lack, stir, peak = tf.unstack(mean_of_largest(scaled, _TWO), axis=1)
+    every = (tf.maximum(fall, lack) + stir + peak) / 2
+    return tf.stack([fall, lack, _WEIGHT * stir, _WEIGHT * peak, _WEIGHT * every], axis=-1)
 
 
-def without(
-    prediction: Prediction, region: tf.Tensor, logits: tf.Tensor, evidence: Any, score: tf.Tensor
-) -> Detection:
-    """The detection of a region (b, H, W) bool that the mean of the rest takes the place of.
+def _peak(features: tf.Tensor) -> tf.Tensor:
+    """The mean norm (b,) of the loudest cells of maps (b, h, w, channels)."""
+    n_cells = features.shape[1] * features.shape[2]
+    norms = tf.reshape(tf.norm(features, axis=-1), (-1, n_cells))
+    return mean_of_largest(norms, cells(n_cells, _LOUDEST))
 
-    Args:
-        prediction: steps 1 and 2.
-        region: the tainted region.
-        logits: (b, n) float32, the logits without it.
-        evidence: what led to it.
-        score: (b,) float32.
-    """
-    images = prediction.images
-    return Detection.of(
-        prediction,
-        evidence=evidence,
-        tainted_region=region,
-        cleaned_images=fill_region(images, region, average_outside(images, region)),
-        cleaned_logits=logits,
-        score=score,
-    )
+
+_WORDS = (
+    "the label falls far without these cells",
+    "the label lacks much without these cells",
+    "the whole answer moves without these cells",
+    "the loudest cells are louder than in benign images",
+    "the label, the whole answer and the loudest cells together",
+)
+"""What each of `_reasons` means."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class OcclusionExplanation(Explanation):
-    """Every intermediate result of variants "occlusion" and "bands" for one image.
+    """Every intermediate result of variant "occlusion" for one image; see `Testimony`.
 
     Attributes:
-        windows: (s, h, w) bool, the most critical window of each size, in cells.
-        window_logits: (s, n) float32, the logits without each window.
-        falls: (s,) float32, how far the label falls without each, in nats; `score` is the mean
-            of the two deepest, or of all as a share of what the label had.
-        strength: what the label had, in nats; see `occlusion.strength`.
+        regions: (d, H, W) bool, the parts of the image that are taken out, deepest last.
+        removed_logits: (d, n) float32, the logits without each.
+        falls, lacks: (d,) float32, in nats.
+        stirs, peaks: (d,) float32.
+        scaled: (4, d) float32, falls, lacks, stirs and peaks; 1 is as far out as 3 benign images
+            in 100. In their own units without a calibration.
+        is_scaled: whether there is a calibration.
     """
 
-    windows: npt.NDArray[np.bool_]
-    window_logits: npt.NDArray[np.float32]
+    regions: npt.NDArray[np.bool_]
+    removed_logits: npt.NDArray[np.float32]
     falls: npt.NDArray[np.float32]
-    strength: float
+    lacks: npt.NDArray[np.float32]
+    stirs: npt.NDArray[np.float32]
+    peaks: npt.NDArray[np.float32]
+    scaled: npt.NDArray[np.float32]
+    is_scaled: bool
+
+    @property
+    def reason(self) -> str:
+        """What makes the score, in words."""
+        if not self.is_scaled:
+            return f"{_WORDS[0]}: {self.score:.1f} nats, not calibrated"
+        reasons = _reasons(tf.constant(self.scaled)[tf.newaxis])[0].numpy()
+        return f"{_WORDS[int(reasons.argmax())]}: {self.score:.2f}"
 
     def _way(self) -> list[Panel]:
-        size = self.image.shape[:2]
-        regions = to_pixels(tf.constant(self.windows), size).numpy()
-        return [
-            (self.image, f"without it\nfalls by {fall:.1f} nats", region)
-            for region, fall in zip(regions, self.falls, strict=True)
-        ]
+        return [(self.image, self._title(d), region) for d, region in enumerate(self.regions)]
+
+    def _title(self, depth: int) -> str:
+        n_before = len(self.regions) - 1 - depth
+        where = f"{n_before} before it" if n_before else "last map"
+        fall, lack, stir, peak = self.scaled[:, depth]
+        return f"{where}: fall {fall:.1f},\nlack {lack:.1f}, stir {stir:.1f}, peak {peak:.1f}"
+
+    def _fall(self) -> str:
+        unit = ", 1 = as far out as 3 benign images in 100" if self.is_scaled else ""
+        return f"{self.reason}{unit}; {self._ranks()}"

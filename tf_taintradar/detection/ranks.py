@@ -54,6 +54,24 @@ def lead(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
     return own - tf.reduce_max(others, axis=-1)
 
 
+def strength(logits: tf.Tensor, label: tf.Tensor) -> tf.Tensor:
+    """What a label has: its log-probability, and its lead.
+
+    The lead is the distance to the best other logit, negative once the label is no longer first. A
+    sure label can lose much of its lead before its probability moves, an unsure one has no lead to
+    lose; the sum of both sees either.
+
+    Args:
+        logits: (b, s, n) float32.
+        label: (b,) int32.
+
+    Returns:
+        (b, s) float32, in nats. Adding a constant to all logits changes nothing.
+    """
+    own, others = own_and_others(logits, label)
+    return 2 * own - tf.reduce_logsumexp(logits, axis=-1) - tf.reduce_max(others, axis=-1)
+
+
 def mean_of_largest(values: tf.Tensor, n: int) -> tf.Tensor:
     """The mean of the n largest values (..., m) float32, of all if there are fewer: (...)."""
     n_largest = min(n, values.shape[-1])

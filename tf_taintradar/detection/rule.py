@@ -4,6 +4,7 @@ import abc
 import dataclasses
 import math
 import numbers
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,7 +13,7 @@ import tensorflow as tf
 
 from tf_taintradar.calibration.by_score import choose_threshold
 from tf_taintradar.calibration.record import Calibration
-from tf_taintradar.classifier.opened import OpenedClassifier
+from tf_taintradar.classifier.opened import OpenedClassifier, Stage
 from tf_taintradar.detection.critical import ActivationMaps, Prediction
 from tf_taintradar.detection.detection import Detection
 from tf_taintradar.detection.explanation import Explanation
@@ -54,14 +55,12 @@ class Rule(abc.ABC):
         purpose: one line, for the command line's help and the documentation.
         threshold_name: the attribute of `TaintRadarModel` that holds its threshold.
         arguments: the settings for which `TaintRadarModel` has arguments of its own.
-        nat: about what a nat is in the unit of the score; None: no gradient passes the score.
     """
 
     name: ClassVar[str]
     purpose: ClassVar[str]
     threshold_name: ClassVar[str] = "score_threshold"
     arguments: ClassVar[tuple[str, ...]] = ()
-    nat: ClassVar[float | None] = 1.0
 
     @abc.abstractmethod
     def detect(
@@ -95,11 +94,20 @@ class Rule(abc.ABC):
         """The rule with other settings."""
         return dataclasses.replace(self, **settings)
 
+    def stages(self, classifier: OpenedClassifier) -> Sequence[Stage]:
+        """The maps that the rule looks at, the feature map last."""
+        return classifier.stages[-1:]
+
     def is_blind(
         self, classifier: OpenedClassifier, prediction: Prediction, maps: ActivationMaps
     ) -> tf.Tensor:
         """(b, ...) bool: whether the maps that this rule needs are zero everywhere."""
         return is_zero(prediction.critical_map)
+
+    @property
+    def nat(self) -> float | None:
+        """About what a nat is in the unit of the score; None: no gradient passes the score."""
+        return 1.0
 
     # Calibration
 

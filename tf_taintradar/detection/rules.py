@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from tf_taintradar.detection.bands import Bands
+from tf_taintradar.detection.by_window import Windows
 from tf_taintradar.detection.cover import Cover
 from tf_taintradar.detection.occlusion import Occlusion
 from tf_taintradar.detection.paper import Paper
 from tf_taintradar.detection.rule import Rule
-from tf_taintradar.detection.witnesses import Witnesses
 from tf_taintradar.support.checks import require
 
 __all__ = [
@@ -20,14 +20,14 @@ __all__ = [
     "Occlusion",
     "Paper",
     "Rule",
-    "Witnesses",
+    "Windows",
     "make_rule",
     "names",
     "register_rule",
     "serialize_rule",
 ]
 
-_ALL = (Occlusion, Bands, Cover, Paper, Witnesses)
+_ALL = (Occlusion, Windows, Bands, Cover, Paper)
 RULES: dict[str, type[Rule]] = {rule.name: rule for rule in _ALL}
 """The rules by name, the default first; `register_rule` adds one."""
 

@@ -4,8 +4,10 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from tf_taintradar import baselines
+from tf_taintradar.calibration.by_score import ScoreCalibration
 from tf_taintradar.detection.pipeline import Arrays
 from tf_taintradar.detection.rules import DEFAULT, RULES
 from tf_taintradar.model import TaintRadarModel
@@ -98,6 +100,18 @@ def prepare(defence: Any, fit: Any, calibration: Any, target_fpr: float) -> None
         defence.calibrate(calibration, target_fpr, verbose=0)
     elif isinstance(defence, baselines.Baseline):
         defence.fit(fit)
+
+
+def known_scores(defence: Any) -> npt.NDArray[np.float64] | None:
+    """The scores (m,) of the calibration images where they are not those that `ask` would give.
+
+    A rule that found its scales on the same images has scored them at the worst of all scales that
+    they may get; see `calibration.scaling`. None: `ask`.
+    """
+    record = getattr(defence, "calibration", None)
+    if isinstance(record, ScoreCalibration) and record.scales is not None:
+        return record.scores
+    return None
 
 
 def ask(defence: Any, images: Any, batch_size: int) -> Arrays:

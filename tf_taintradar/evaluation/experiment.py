@@ -15,7 +15,7 @@ from tf_taintradar.attacks.goal import check_target_class
 from tf_taintradar.classifier.graph import compiled
 from tf_taintradar.detection.pipeline import Arrays
 from tf_taintradar.evaluation.attack_specs import Attacked, AttackSpec
-from tf_taintradar.evaluation.defences import ask, describe, prepare
+from tf_taintradar.evaluation.defences import ask, describe, known_scores, prepare
 from tf_taintradar.images.sources import iterate_batches
 from tf_taintradar.model import TaintRadarModel
 from tf_taintradar.support.checks import require
@@ -174,7 +174,8 @@ class Experiment:
 
         def benign() -> Arrays:
             found = answers(self.images[self.benign])
-            calibrated = answers(calibration)["score"]
+            known = known_scores(defence)
+            calibrated = answers(calibration)["score"] if known is None else known
             return {**found, "calibration": calibrated, "cost": np.array(self._cost(answers))}
 
         settings = f"{describe(defence)} {target_fpr}"

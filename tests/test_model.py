@@ -1,5 +1,6 @@
 """TaintRadarModel as a Keras user meets it."""
 
+import json
 import pathlib
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from tf_taintradar import TaintRadarModel, fills
+from tf_taintradar import TaintRadarModel, fills, rules
 from tf_taintradar.calibration.by_rank import RankCalibration
 from tf_taintradar.errors import (
     BlindDetectorError,
@@ -32,6 +33,7 @@ OUTPUTS = {
 SETTINGS = {
     "paper": {"top_k": 2, "rank_threshold": 0},
     "occlusion": {"score_threshold": 0.1},
+    "windows": {"score_threshold": 0.1},
     "bands": {"variant": "bands", "score_threshold": 0.02},
     "cover": {"variant": "cover", "score_threshold": 1.53},
 }
@@ -194,7 +196,12 @@ def test_each_part_is_judged_by_the_detector_beside_it(small_classifier, variant
     assert mixed.n_images == 40
     assert radar.calibration is mixed
     assert apart.threshold is None
-    if variant != "paper":
+    if variant == "occlusion":  # scored at the worst of all scales they may get
+        twins = [TaintRadarModel(one.classifier, variant=radar.rule) for one in (radar, apart)]
+        scores = np.concatenate([twins[0].score(benign[:10]), twins[1].score(benign[10:])])
+        assert (mixed.scores >= np.sort(scores)[::-1] - 1e-4).all()
+        assert np.ptp(mixed.scores) > 0.1
+    elif variant != "paper":
         scores = np.concatenate([radar.score(benign[:10]), apart.score(benign[10:])])
         np.testing.assert_allclose(mixed.scores, np.sort(scores)[::-1], rtol=1e-4)
 
@@ -210,7 +217,7 @@ def test_parts_that_cannot_be_judged(small_classifier, images):
         radar.calibrate_across([(TaintRadarModel(small_classifier, top_k=2), images)])
 
 
-@pytest.mark.parametrize(("variant", "needed"), [("paper", 17), ("occlusion", 16), ("cover", 16)])
+@pytest.mark.parametrize(("variant", "needed"), [("paper", 17), ("occlusion", 16), ("windows", 16)])
 def test_calibrate_refuses_what_cannot_be_calibrated(small_classifier, images, variant, needed):
     radar = TaintRadarModel(small_classifier, variant=variant)
     with pytest.raises(ValueError, match="`target_fpr`"):
@@ -302,8 +309,8 @@ def test_the_score_threshold_by_hand(small_classifier, images):
     scores = np.sort(radar.score(images))
     radar.score_threshold = scores[3]
     assert radar.predict(images, verbose=0)["is_adversarial"].sum() == 3
-    radar.calibrate(images, target_fpr=0.2, verbose=0)
-    assert radar.score_threshold == scores[-1]
+    found = radar.calibrate(images, target_fpr=0.2, verbose=0)
+    assert radar.score_threshold == found.scores[0]
     radar.score_threshold = 0
     assert radar.calibration is None
     assert radar.top_k is radar.rank_threshold is None
@@ -352,7 +359,7 @@ def test_settings_in_ranks_mean_the_papers_variant(small_classifier):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"variant": "papers"}, "`variant` must be .*: occlusion, bands, cover, paper"),
+        ({"variant": "papers"}, "`variant` must be .*: occlusion, windows, bands, cover, paper"),
         ({"score_threshold": float("nan")}, "`score_threshold` must be a finite number"),
         ({"top_k": 6}, "`top_k` must be a whole number from 1 to 5"),
         ({"top_k": 0}, "`top_k`"),
@@ -471,6 +478,29 @@ def test_a_config_without_a_calibration(radar, images):
     assert again.threshold == radar.threshold
     least = TaintRadarModel.from_config({"classifier": config["classifier"]})
     assert (least.variant, least.threshold) == ("occlusion", None)
+
+
+@pytest.mark.parametrize("sides", [None, [0.2, 0.5]])
+def test_a_config_from_before_several_depths(small_classifier, images, sides):
+    """The default was "windows" under the name "occlusion", and coarse maps were looked at."""
+    rule = rules.Windows() if sides is None else rules.Windows(sides)
+    inputs = keras.Input((24, 16, 3))
+    x = keras.layers.Conv2D(4, 3, strides=3, name="coarse")(small_classifier.layers[2](inputs))
+    outputs = keras.layers.Dense(5)(keras.layers.GlobalAveragePooling2D()(x))
+    classifier = keras.Model(inputs, outputs)
+    radar = TaintRadarModel(classifier, variant=rule, feature_layer="coarse")
+    radar.calibrate(images, 0.2, verbose=0)
+    config = {**radar.get_config(), "feature_layer": None}
+    assert config.pop("format") == 2
+    record = json.loads(config["calibration"])
+    config["calibration"] = json.dumps({**record, "variant": "occlusion"})
+    settings = {"name": "occlusion", "config": {"sides": sides}}
+    config["variant"] = "occlusion" if sides is None else settings
+    again = TaintRadarModel.from_config(config)
+    again.classifier.set_weights(classifier.get_weights())
+    assert (again.rule, again.feature_layer) == (rule, "coarse")
+    same(again.predict(images, verbose=0), radar.predict(images, verbose=0))
+    assert TaintRadarModel(classifier).opened.feature_layer != "coarse"
 
 
 def test_the_former_name_of_predict_scores(radar, images):

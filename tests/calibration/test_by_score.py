@@ -10,7 +10,7 @@ from tf_taintradar.calibration.by_score import choose_threshold as choose_thresh
 from tf_taintradar.calibration.record import Calibration
 from tf_taintradar.errors import CalibrationError
 
-choose_threshold = functools.partial(choose_threshold_of, variant="occlusion")
+choose_threshold = functools.partial(choose_threshold_of, variant="windows")
 
 SCORES = np.array([3.0, 1.0, 4.0, 1.5, 9.0, 2.0, 6.0, 5.0, 3.5])  # nine images: tenths are exact
 

@@ -5,9 +5,9 @@ import pytest
 import tensorflow as tf
 from keras import layers, ops
 
-from tf_taintradar.classifier.feature_layer import choose, earlier, find
+from tf_taintradar.classifier.feature_layer import choose, choose_all, earlier, find
 from tf_taintradar.classifier.graph import flatten, forms
-from tf_taintradar.classifier.opened import open_classifier
+from tf_taintradar.classifier.opened import former_feature_layer, open_classifier
 from tf_taintradar.errors import UnsupportedClassifierError
 
 SHAPE = (12, 8, 3)
@@ -304,6 +304,63 @@ def pooled_between(x):
 )
 def test_earlier_maps(end, expected):
     steps, known = steps_of(end)
-    cut = choose(steps, known)
+    cut = choose(steps, known, is_fine=False)
     assert [one.layer for one in earlier(steps, known, cut, 2)] == expected
     assert [one.layer for one in earlier(steps, known, cut, 1)] == expected[1:]
+
+
+def test_several_layers_by_name():
+    steps, known = steps_of(vgg)
+    found = choose_all(steps, known, ["first", "here"], 2)
+    assert [cut.layer for cut in found] == ["first", "here"]
+    assert [cut.layer for cut in choose_all(steps, known, "second", 2)] == ["first", "second"]
+    for names in (["here", "first"], ["first", "first"], []):
+        with pytest.raises(ValueError, match="`feature_layer` must be a layer, or different ones"):
+            choose_all(steps, known, names, 2)
+
+
+# Coarse maps
+
+
+def shrunk(*strides):
+    def end(x):
+        for i, stride in enumerate(strides):
+            x = layers.Conv2D(8, 3, strides=stride, padding="same", name=f"conv{i}")(x)
+        return dense(pool(x))
+
+    return end
+
+
+@pytest.mark.parametrize(
+    ("end", "layer", "instead_of"),
+    [
+        (shrunk(2), "conv0", None),  # 5 x 3
+        (shrunk(4), "second", "conv0"),  # 3 x 2 after 10 x 6
+        (shrunk(2, 2), "second", "conv1"),  # 3 x 2 after 5 x 3, which is not fine enough
+        (lambda x: dense(pool(layers.Conv2D(8, 1, name="here")(x[:, :3, :3]))), "second", "here"),
+    ],
+)
+def test_a_coarse_map_is_passed_over(end, layer, instead_of):
+    steps, known = steps_of(end)
+    cut = choose(steps, known)
+    assert (cut.layer, cut.instead_of) == (layer, instead_of)
+    assert choose(steps, known, is_fine=False).layer == (instead_of or layer)
+
+
+def test_a_coarse_map_stays_where_there_is_no_finer_one():
+    inputs = keras.Input((8, 8, 3))
+    x = layers.Conv2D(8, 3, strides=2, padding="same", name="only")(inputs)
+    model = keras.Model(inputs, dense(pool(x)))
+    opened = open_classifier(model)
+    assert (opened.feature_layer, opened.coarse_layer) == ("only", None)
+    assert former_feature_layer(model) is None
+
+
+def test_what_was_looked_at_before():
+    inputs = keras.Input((12, 12, 3))
+    x = layers.Conv2D(8, 3, padding="same", name="fine")(inputs)
+    x = layers.Conv2D(8, 3, strides=4, padding="same", name="coarse")(x)
+    model = keras.Model(inputs, dense(pool(x)))
+    assert open_classifier(model).feature_layer == "fine"
+    assert open_classifier(model).coarse_layer == former_feature_layer(model) == "coarse"
+    assert former_feature_layer((model, model)) is None

@@ -4,6 +4,7 @@ A depthwise convolution whose kernel is 1 in the middle and 0 around it follows 
 green channel, so both depths see the same map, and all is worked out with NumPy.
 """
 
+import dataclasses
 import json
 
 import keras
@@ -189,22 +190,81 @@ def test_scales_survive_json_saving_and_a_threshold_by_hand(radar, tmp_path):
 def test_a_calibration_without_scales_is_refused(radar):
     document = json.loads(radar.calibration.to_json())
     document["scales"] = None
-    fresh = TaintRadarModel(build_small_classifier(), variant="occlusion")
-    with pytest.raises(ValueError, match="`calibration` must be one with scales"):
-        fresh.calibration = Calibration.from_json(json.dumps(document))
+    former = Calibration.from_json(json.dumps(document))
+    assert former.variant == "windows"
+    fresh = TaintRadarModel(build_small_classifier())
+    message = "of variant 'occlusion', this .* Make a detector with variant='windows', or calibrate"
+    with pytest.raises(ValueError, match=message):
+        fresh.calibration = former
+    with pytest.raises(ValueError, match="`calibration` must be one with scales: calibrate"):
+        fresh.calibration = dataclasses.replace(radar.calibration, scales=None)
     with pytest.raises(ValueError, match="`calibration` must be one of a rule with the settings"):
         TaintRadarModel(
             build_small_classifier(), variant=rules.Occlusion(share=0.2)
         ).calibration = radar.calibration
 
 
+def test_scales_of_another_classifier_are_refused(radar):
+    scales = [row[:4] for row in radar.rule.scales]
+    with pytest.raises(ValueError, match="`scales` must be of 8 numbers, .* calibrate it anew"):
+        TaintRadarModel(radar.classifier, variant=rules.Occlusion(scales=scales)).score(IMAGES)
+
+
+def test_before_a_calibration_the_score_is_in_nats(radar):
+    fresh = TaintRadarModel(radar.classifier)
+    falls = np.array([fresh.explain(image).falls for image in IMAGES[:5]])
+    np.testing.assert_allclose(fresh.score(IMAGES[:5]), falls.mean(axis=1), rtol=1e-4, atol=1e-4)
+    assert fresh.rule.nat == 1
+    scales = np.array(radar.rule.scales)
+    assert radar.rule.nat == pytest.approx(1 / np.mean(scales[2, :2] - scales[1, :2]))
+
+
 def test_the_picture_says_what_each_depth_saw(radar):
     explained = radar.explain(IMAGES[0])
     figure = explained.plot()
     titles = [axis.get_title() for axis in figure.axes]
-    fall, lack, stir, peak = explained.scaled[:, 1]
-    assert titles[3] == f"fall {fall:.1f}, lack {lack:.1f}\nstir {stir:.1f}, peak {peak:.1f}"
+    for panel, depth, where in ((2, 0, "1 before it"), (3, 1, "last map")):
+        fall, lack, stir, peak = explained.scaled[:, depth]
+        expected = f"{where}: fall {fall:.1f},\nlack {lack:.1f}, stir {stir:.1f}, peak {peak:.1f}"
+        assert titles[panel] == expected
     assert "1 = as far out as 3 benign images in 100" in figure.get_suptitle()
+
+
+@pytest.mark.parametrize(
+    ("numbers", "word"),
+    [
+        ((2, 1, 0, 0), "falls far"),
+        ((1, 2, 0, 0), "lacks much"),
+        ((0, 0, 2, 0), "whole answer moves"),
+        ((0, 0, 0, 2), "louder than in benign images"),
+        ((1, 1, 1, 1), "together"),
+    ],
+)
+def test_the_reason_in_words(radar, numbers, word):
+    scaled = np.repeat(np.array(numbers, np.float32)[:, None], 2, axis=1)
+    score = float(combine(tf.constant(scaled[None]))[0])
+    explained = dataclasses.replace(radar.explain(IMAGES[0]), scaled=scaled, score=score)
+    assert word in explained.reason
+    assert explained.reason.endswith(f": {score:.2f}")
+
+
+def test_the_reason_without_a_calibration():
+    explained = TaintRadarModel(build_small_classifier()).explain(IMAGES[0])
+    assert explained.reason.endswith(f"falls far without these cells: {explained.score:.1f} nats")
+
+
+def test_a_single_map_is_said(caplog):
+    inputs = keras.Input((8, 8, 3))
+    x = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(4, 3, name="only")(inputs))
+    classifier = keras.Model(inputs, keras.layers.Dense(3)(x))
+    radar = TaintRadarModel(classifier)
+    assert "looks at the map of `only` alone" in caplog.text
+    assert "looks at this map alone" in str(radar.diagnose(np.zeros((1, 8, 8, 3), np.uint8)))
+    caplog.clear()
+    assert TaintRadarModel(classifier, variant=rules.Occlusion(depths=1)).score(
+        np.zeros((1, 8, 8, 3), np.uint8)
+    ).shape == (1,)
+    assert not caplog.text
 
 
 @pytest.mark.parametrize(
@@ -212,7 +272,7 @@ def test_the_picture_says_what_each_depth_saw(radar):
     [
         ({"depths": 0}, "`depths` must be an integer of at least 1"),
         ({"share": 1.0}, "`share` must be a fraction"),
-        ({"scales": [[1.0] * 12] * 3}, "`scales` must be four rows of four numbers a depth"),
+        ({"scales": [[1.0] * 12] * 3}, "`scales` must be four rows, as"),
     ],
 )
 def test_settings_out_of_range(settings, message):

@@ -34,7 +34,7 @@ def find_bounds(numbers: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
     Returns:
         (4, m) float64: the lowest and the highest median, the lowest and the highest quantile.
 
-    With fewer than 33 images the highest quantile has no bound.
+    Fewer than 33 images have no such quantile: the second largest of n + 1 numbers takes its place.
 
     Source: Vovk, Gammerman, Shafer, "Algorithmic Learning in a Random World", 2005: full conformal
     prediction.
@@ -42,7 +42,7 @@ def find_bounds(numbers: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
     n, m = numbers.shape
     edge = np.full((1, m), _BEYOND)
     ordered = np.concatenate([-edge, np.sort(np.asarray(numbers, np.float64), axis=0), edge])
-    middle, high = math.ceil((n + 1) / 2), math.ceil(QUANTILE * (n + 1))
+    middle, high = math.ceil((n + 1) / 2), min(math.ceil(QUANTILE * (n + 1)), n)
     return ordered[[middle - 1, middle, high - 1, high]]
 
 

@@ -17,7 +17,10 @@ from tf_taintradar.errors import UnsupportedClassifierError
 from tf_taintradar.support.checks import require
 
 _INPUT = 0
-_COARSE, _FINE = 5, 6  # cells a side: below the first a map is too coarse, from the second on fine
+_COARSE, _FINE = (
+    5,
+    6,
+)  # cells along the longer side: below the first a map is too coarse, from the second on fine
 _PASSES_ON = (
     keras.layers.Dropout,
     keras.layers.SpatialDropout2D,
@@ -78,8 +81,8 @@ def choose_all(
 def choose(steps: Sequence[Step], forms: dict[int, Form], *, is_fine: bool = True) -> Cut:
     """The cut at the last spatial feature map that has weights between it and the logits.
 
-    A map of fewer than five cells a side says too little about where something is: then it is the
-    last one of at least six, if the network has one.
+    A map of fewer than five cells a side, in both directions, says too little about where something
+    is: then it is the last one of at least six, if the network has one.
 
     Args:
         steps: the network up to its logits.
@@ -181,8 +184,8 @@ def _spatial_cuts(steps: Sequence[Step], forms: dict[int, Form]) -> list[Cut]:
 
 
 def _n_cells(forms: dict[int, Form], cut: Cut) -> int:
-    """The cells of a map along its shorter side."""
-    return min(forms[cut.key].shape[1:3])
+    """The cells of a map along its longer side."""
+    return max(forms[cut.key].shape[1:3])
 
 
 def _producer(steps: Sequence[Step], key: int) -> Step:

@@ -289,7 +289,7 @@ class OcclusionExplanation(Explanation):
     def reason(self) -> str:
         """What makes the score, in words."""
         if not self.is_scaled:
-            return f"{_WORDS[0]}: {self.score:.1f} nats, not calibrated"
+            return f"{_WORDS[0]}: {self.score:.1f} nats"
         reasons = _reasons(tf.constant(self.scaled)[tf.newaxis])[0].numpy()
         return f"{_WORDS[int(reasons.argmax())]}: {self.score:.2f}"
 

@@ -18,10 +18,10 @@ from report import setting, table, write_json
 
 from tf_taintradar import rules
 from tf_taintradar.calibration.by_score import smallest_threshold
-from tf_taintradar.calibration.scaling import find_bounds, highest_scaled, scale
+from tf_taintradar.calibration.scaling import find_bounds, scale
 from tf_taintradar.classifier import open_classifier
 from tf_taintradar.detection.pipeline import Pipeline
-from tf_taintradar.detection.witnesses import KINDS, combine
+from tf_taintradar.detection.scaled import ScaledRule
 
 TARGETS = [0.06, 0.03, 0.01]
 NETWORKS = {
@@ -50,9 +50,9 @@ class Line(NamedTuple):
 
 def main(
     network: Annotated[list[str], typer.Option(help="may be repeated")] = list(NETWORKS),  # noqa: B006
-    variant: Annotated[str, typer.Option(help="a rule with a score")] = "witnesses",
-    depths: Annotated[int | None, typer.Option(help="of the rule witnesses")] = None,
-    share: Annotated[float | None, typer.Option(help="of the rule witnesses: cells")] = None,
+    variant: Annotated[str, typer.Option(help="a rule with a score")] = rules.DEFAULT,
+    depths: Annotated[int | None, typer.Option(help="of the rule occlusion")] = None,
+    share: Annotated[float | None, typer.Option(help="of the rule occlusion: cells")] = None,
     divisions: int = 20,
     limit: Annotated[int | None, typer.Option(help="only so many images of a set")] = None,
     batch_size: int = 16,
@@ -64,7 +64,7 @@ def main(
     rule = rules.make_rule(variant, depths=depths, share=share)
     for name in network:
         numbers = collect(name, rule, batch_size, limit)
-        own = judge(name, numbers, divisions, seed)
+        own = judge(name, rule, numbers, divisions, seed)
         rates = np.array([line.flagged for line in own[1:]])
         n = sum(line.n for line in own[1:])
         own.append(Line(name, "mean of the attacks", n, rates.mean(axis=0).tolist()))
@@ -97,13 +97,15 @@ def collect(name: str, rule: rules.Rule, batch_size: int, limit: int | None) -> 
     }
 
 
-def judge(name: str, numbers: dict[str, Numbers], divisions: int, seed: int) -> list[Line]:
+def judge(
+    name: str, rule: rules.Rule, numbers: dict[str, Numbers], divisions: int, seed: int
+) -> list[Line]:
     """A line for each set; that of the benign images is of the half not calibrated on."""
     benign, rng = numbers["benign"], np.random.default_rng(seed)
     flagged: dict[str, list[list[float]]] = {key: [] for key in numbers}
     for _ in range(divisions):
         known, others = np.array_split(benign[rng.permutation(len(benign))], 2)
-        scores, score = calibrate(known)
+        scores, score = calibrate(rule, known)
         thresholds = [smallest_threshold(scores, target) for target in TARGETS]
         for key, values in {**numbers, "benign": others}.items():
             found = score(values)
@@ -114,20 +116,14 @@ def judge(name: str, numbers: dict[str, Numbers], divisions: int, seed: int) -> 
     ]
 
 
-def calibrate(known: Numbers) -> tuple[Numbers, Callable[[Numbers], Numbers]]:
+def calibrate(rule: rules.Rule, known: Numbers) -> tuple[Numbers, Callable[[Numbers], Numbers]]:
     """The scores (n,) to choose the threshold from, and the function that scores other images."""
-    if known.ndim == 1:
+    if not isinstance(rule, ScaledRule):
         return known, lambda values: values
     bounds = find_bounds(known)
-    scales = tf.constant(bounds, tf.float32)
-    scores = score_of(highest_scaled(known, bounds))
-    return scores, lambda values: score_of(scale(tf.constant(values), scales).numpy())
-
-
-def score_of(scaled: npt.NDArray[np.floating]) -> Numbers:
-    """The scores (n,) of scaled numbers (n, m)."""
-    shaped = scaled.reshape(len(scaled), len(KINDS), -1)
-    return combine(tf.constant(shaped, tf.float32)).numpy()
+    own, scales = rule.with_scales(bounds), tf.constant(bounds, tf.float32)
+    scores = own.benign_scores({"numbers": known})
+    return scores, lambda values: own.judge(scale(tf.constant(values), scales)).numpy()
 
 
 if __name__ == "__main__":

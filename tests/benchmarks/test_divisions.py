@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from tf_taintradar import rules
+
 
 def test_rates_of_numbers_made_up(benchmark_script):
     divisions = benchmark_script("divisions")
@@ -12,7 +14,7 @@ def test_rates_of_numbers_made_up(benchmark_script):
         "loud": rng.normal(size=(30, 8)).astype(np.float32) + 9,
         "alike": rng.normal(size=(300, 8)).astype(np.float32),
     }
-    benign, loud, alike = divisions.judge("net", numbers, divisions=10, seed=0)
+    benign, loud, alike = divisions.judge("net", rules.Occlusion(), numbers, divisions=10, seed=0)
     assert (benign.network, benign.images, benign.n) == ("net", "benign", 400)
     assert loud.flagged == [1.0] * 3
     for line in (benign, alike):
@@ -24,7 +26,7 @@ def test_scores_need_no_scales(benchmark_script):
     divisions = benchmark_script("divisions")
     rng = np.random.default_rng(0)
     numbers = {"benign": rng.normal(size=300), "far": rng.normal(size=20) + 9}
-    _, far = divisions.judge("net", numbers, divisions=3, seed=0)
+    _, far = divisions.judge("net", rules.Windows(), numbers, divisions=3, seed=0)
     assert far.flagged == [1.0] * 3
 
 

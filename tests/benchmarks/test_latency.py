@@ -12,17 +12,18 @@ def latency(benchmark_script):
 def test_a_small_run_times_the_worst_case_with_all_rows(latency, tmp_path, capsys):
     output = tmp_path / "latency.json"
     results = latency.main("MobileNetV2", [2], [3], 2, 64, memory=False, output=output)
-    assert [(row.weights, row.batch, row.top_k) for row in results] == [
-        ("random", 2, None),
+    assert [(row.weights, row.batch, row.rule) for row in results] == [
+        ("random", 2, latency.OCCLUSION),
+        ("random", 2, latency.ONE_DEPTH),
         ("random", 2, 3),
         ("worst", 2, 3),
     ]
-    assert results[2].third_pass == 1
-    assert results[2].ratio > results[0].ratio
+    assert results[3].third_pass == 1
+    assert results[3].ratio > results[0].ratio
     out = capsys.readouterr().out
-    assert "| random | 2 | occlusion | - |" in out
+    assert "| random | 2 | occlusion, one depth | - |" in out
     assert "| worst | 2 | paper, K = 3 | 100% |" in out
-    assert json.loads(output.read_text())["results"][2]["third_pass"] == 1
+    assert json.loads(output.read_text())["results"][3]["third_pass"] == 1
 
 
 def test_ratios_are_taken_pair_by_pair(latency):
@@ -39,11 +40,11 @@ def test_ratios_are_taken_pair_by_pair(latency):
 
 
 def test_targets_are_met_or_missed_in_the_worst_case(latency):
-    def line(weights, top_k, ratio, processor_ratio):
-        return latency.Result(weights, 8, top_k, 1.0, 1, 1, ratio, (1, 1), 1, processor_ratio)
+    def line(weights, rule, ratio, processor_ratio):
+        return latency.Result(weights, 8, rule, 1.0, 1, 1, ratio, (1, 1), 1, processor_ratio)
 
     results = [
-        line("random", None, 1.1, 1.3),
+        line("random", latency.OCCLUSION, 1.4, 1.6),
         line("random", 9, 9.0, 9.0),
         line("worst", 9, 3.1, 3.3),
         line("worst", 20, 3.6, 3.6),
@@ -51,7 +52,7 @@ def test_targets_are_met_or_missed_in_the_worst_case(latency):
     peaks = {latency.PLAIN: 1.0, latency.OCCLUSION: 1.4, latency.PAPER: 8.5}
     verdicts = latency.verdicts("VGG16", results, peaks)
     assert (
-        "occlusion, batch 8: forward passes: 1.10 (met), in processor time 1.30 (MI" in verdicts[0]
+        "occlusion, batch 8: forward passes: 1.40 (met), in processor time 1.60 (MI" in verdicts[0]
     )
     assert "passes: 3.10 (met), in processor time 3.30 (MISSED)" in verdicts[1]
     assert "added: 0.50 (MISSED), in processor time 0.30 (met)" in verdicts[2]

@@ -227,7 +227,7 @@ def test_the_picture_says_what_each_depth_saw(radar):
         fall, lack, stir, peak = explained.scaled[:, depth]
         expected = f"{where}: fall {fall:.1f},\nlack {lack:.1f}, stir {stir:.1f}, peak {peak:.1f}"
         assert titles[panel] == expected
-    assert "1 = as far out as 3 benign images in 100" in figure.get_suptitle()
+    assert "1 is as far out as 3 benign images in 100" in figure.get_suptitle()
 
 
 @pytest.mark.parametrize(
@@ -245,7 +245,7 @@ def test_the_reason_in_words(radar, numbers, word):
     score = float(combine(tf.constant(scaled[None]))[0])
     explained = dataclasses.replace(radar.explain(IMAGES[0]), scaled=scaled, score=score)
     assert word in explained.reason
-    assert explained.reason.endswith(f": {score:.2f}")
+    assert f": {score:.2f}; 1 is as far out as" in explained.reason
 
 
 def test_the_reason_without_a_calibration():

@@ -9,6 +9,7 @@ import pytest
 from small_detector import build_small_classifier, draw_images
 
 from tf_taintradar import TaintRadarModel, baselines, evaluate, evaluation
+from tf_taintradar.attacks import ScatteredPatch
 from tf_taintradar.errors import CalibrationError
 from tf_taintradar.evaluation import DEFENCES, Attacked, AttackSpec, make_defence
 from tf_taintradar.evaluation.experiment import Experiment
@@ -268,7 +269,8 @@ def test_one_patch_for_several_images(radar, many):
         (lambda x: x[:2], [0.0, 1.0], 1, r"\.index` must be \(2,\) integers.*float64"),
         (lambda x: x[:2], [0, 60], 1, r"\.index` must be from 0 to 59.*Received: \[60\]"),
         (lambda x: x[:2], [-1, 0], 1, r"\.index` must be from 0 to 59.*Received: \[-1\]"),
-        (lambda x: x[:2], [0, 1], 5, r"\.target` must be an integer from 0 to 4. Received: 5"),
+        (lambda x: x[:2], [0, 1], 5, r"\.target` must be an integer from 0 to 4, or.*Received: 5"),
+        (lambda x: x[:2], [0, 1], [1, 2, 3], r"\.target` must be .* or one for each attacked"),
     ],
 )
 def test_a_ready_attack_that_does_not_fit_is_refused(radar, many, images, index, target, message):
@@ -291,3 +293,55 @@ def test_a_ready_attack_may_hold_lists_and_floats(radar, many):
     np.testing.assert_array_equal(
         found.attack_scores["x"]["own"], expected.attack_scores["x"]["own"]
     )
+
+
+# Kinds of attacks
+
+
+def test_labels_are_drawn_and_never_the_image_s_own():
+    spec = AttackSpec(1, {"steps": 1}, draws_labels=True)
+    answers = np.repeat(np.arange(5), 40)
+    drawn = spec.targets(3, answers, 5, seed=0)
+    assert (drawn != answers).all()
+    assert set(np.unique(drawn)) == set(range(5))
+    np.testing.assert_array_equal(drawn, spec.targets(3, answers, 5, seed=0))
+    assert (drawn != spec.targets(3, answers, 5, seed=1)).any()
+    assert AttackSpec(1).targets(3, answers, 5, seed=0) == 3
+    with pytest.raises(ValueError, match="`images_per_patch` must be 1, with `draws_labels`"):
+        AttackSpec(None, draws_labels=True)
+
+
+def test_drawn_labels_and_many_pieces_are_judged(radar, many):
+    drawn = AttackSpec(1, {"diameter": 1.0, "steps": 12}, draws_labels=True)
+    pieces = {"n_pieces": 2, "area": 0.1, "steps": 2}
+    attacks = {"drawn": drawn, "pieces": AttackSpec(1, pieces, attack=ScatteredPatch)}
+    found = evaluate(
+        radar,
+        many,
+        attacks=attacks,
+        defences=["taintradar"],
+        target_fprs=[0.2],
+        n_attacked=6,
+        verbose=0,
+    )
+    by_attack = {row.attack: row for row in found.rows}
+    assert by_attack["drawn"].succeeded.n == 6
+    assert by_attack["drawn"].succeeded.value > 0.5
+    described = found.setting["attacks"]
+    assert "labels drawn at random" in described["drawn"]
+    assert described["pieces"].startswith("ScatteredPatch, one patch an image")
+
+
+def test_ready_attacks_with_a_label_for_each_image(radar, many):
+    index = np.arange(8)
+    labels = radar.classifier.predict(many[:8], verbose=0).argmax(-1)
+    wanted = np.where(np.arange(8) % 2, labels, (labels + 1) % 5)
+    found = evaluate(
+        radar,
+        many,
+        attacks={"ready": Attacked(many[:8], index, wanted)},
+        defences=["taintradar"],
+        target_fprs=[0.2],
+        verbose=0,
+    )
+    assert found.rows[0].succeeded == Rate(4, 8)

@@ -113,9 +113,10 @@ def explain(
     explanation.plot(output)
     verdict = {None: "no threshold set", True: "ADVERSARIAL", False: "benign"}
     found = f"score {explanation.score:.3g}" if explanation.is_finite else NOT_FINITE
+    why = f"\n{explanation.reason}" if explanation.reason and explanation.is_finite else ""
     typer.echo(
         f"{explanation.name_of(explanation.label)}: {verdict[explanation.is_adversarial]}, "
-        f"{found}, rank shift {explanation.rank_shift}\npicture: {output}"
+        f"{found}, rank shift {explanation.rank_shift}{why}\npicture: {output}"
     )
 
 

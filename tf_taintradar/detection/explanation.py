@@ -76,6 +76,11 @@ class Explanation:
         return cls(**found, **about)
 
     @property
+    def reason(self) -> str:
+        """What makes the score, in words; empty for rules that say nothing of it."""
+        return ""
+
+    @property
     def is_finite(self) -> bool:
         """Whether the score is a number; if not, neither is the classifier's answer."""
         return math.isfinite(self.score)

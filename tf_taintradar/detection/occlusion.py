@@ -252,6 +252,9 @@ def _peak(features: tf.Tensor) -> tf.Tensor:
     return mean_of_largest(norms, cells(n_cells, _LOUDEST))
 
 
+UNIT = "1 is as far out as 3 benign images in 100"
+"""The unit of the score, in words."""
+
 _WORDS = (
     "the label falls far without these cells",
     "the label lacks much without these cells",
@@ -291,7 +294,7 @@ class OcclusionExplanation(Explanation):
         if not self.is_scaled:
             return f"{_WORDS[0]}: {self.score:.1f} nats"
         reasons = _reasons(tf.constant(self.scaled)[tf.newaxis])[0].numpy()
-        return f"{_WORDS[int(reasons.argmax())]}: {self.score:.2f}"
+        return f"{_WORDS[int(reasons.argmax())]}: {self.score:.2f}; {UNIT}"
 
     def _way(self) -> list[Panel]:
         return [(self.image, self._title(d), region) for d, region in enumerate(self.regions)]
@@ -303,5 +306,4 @@ class OcclusionExplanation(Explanation):
         return f"{where}: fall {fall:.1f},\nlack {lack:.1f}, stir {stir:.1f}, peak {peak:.1f}"
 
     def _fall(self) -> str:
-        unit = ", 1 = as far out as 3 benign images in 100" if self.is_scaled else ""
-        return f"{self.reason}{unit}; {self._ranks()}"
+        return f"{self.reason}; {self._ranks()}"

@@ -138,9 +138,10 @@ class Experiment:
 
         def make() -> Arrays:
             pixels = self.images[index].astype(np.float32)
-            results = spec.run(self.opened, pixels, target, self.seed, verbose=0)
+            wanted = spec.targets(target, self.answers[index], self.opened.n_classes, self.seed)
+            results = spec.run(self.opened, pixels, wanted, self.seed, verbose=0)
             images = np.concatenate([result.images for result in results])
-            return self._judged(Attacked(images, index, target))
+            return self._judged(Attacked(images, index, wanted))
 
         return store.keep(f"attacks/{name}", str(spec), make)
 

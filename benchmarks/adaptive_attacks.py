@@ -45,6 +45,7 @@ from tf_taintradar.detection.rules import Cover
 
 UNIVERSAL = "likely-universal"
 UNAWARE = ("plain", "likely", UNIVERSAL)  # of the detector
+REGIONS = ["soft", "fixed"]  # what gradients make of the regions
 KINDS = (*UNAWARE, "bpda", "away", "small")
 
 
@@ -101,6 +102,7 @@ def main(
     n_images: int = 50,
     steps: int = 200,
     learning_rate: Annotated[float, typer.Option(help="of Adam, in units of a pixel")] = 8.0,
+    regions: Annotated[list[str], typer.Option(help="of bpda; may be repeated")] = REGIONS,
     growth: Annotated[int, typer.Option(help="steps until the sigmoids' slope grows by 1")] = 10,
     diameter: Annotated[float, typer.Option(help="0.3 is 7 % of the image")] = 0.3,
     target: int = 859,
@@ -122,7 +124,7 @@ def main(
     for network in find_networks(model, preprocessor, images, labels):
         for which in variant:
             experiment = Experiment(network, which, target, target_fpr, n_images, seed)
-            for attack, lambda_, patch in experiment.attacks(kind, weight, common, bpda):
+            for attack, lambda_, patch in experiment.attacks(kind, weight, regions, common, bpda):
                 rows.append(experiment.row(attack, lambda_, patch))
                 print(" | ".join(_cells(rows[-1])), flush=True)
                 if output:
@@ -169,7 +171,12 @@ class Experiment:
         self.images: Pixels = others[(label == truth) & (label != target)][:n_images]
 
     def attacks(
-        self, kinds: list[str], weights: list[float], common: dict[str, Any], bpda: dict[str, Any]
+        self,
+        kinds: list[str],
+        weights: list[float],
+        regions: list[str],
+        common: dict[str, Any],
+        bpda: dict[str, Any],
     ) -> Iterator[tuple[str, float | None, AdversarialPatch]]:
         """Name, lambda and attack, made when their turn comes."""
         wanted: dict[str, Any] = {"target_class": self.target, **common}
@@ -179,7 +186,9 @@ class Experiment:
                 patch = AdversarialPatch(self.radar.opened, target_class=target, **common)
                 yield kind, None, patch
             elif kind == "bpda":
-                yield kind, None, AdaptivePatch(self.radar, **wanted, **bpda)
+                for how in regions:
+                    patch = AdaptivePatch(self.radar, regions=how, **wanted, **bpda)
+                    yield f"{kind}, {how}", None, patch
             else:
                 for weight in weights:
                     patch = MisleadingPatch(self.radar, aim=kind, weight=weight, **wanted, **bpda)

@@ -63,16 +63,25 @@ def test_adaptive_attacks(benchmark_script, arguments, tmp_path, capsys):
         output=tmp_path / "rows.json",
         plots=tmp_path / "plots",
     )
-    names = ["plain", "bpda", "away, 0", "away, 10", "small, 0", "small, 10", "likely"]
+    names = [
+        "plain",
+        "bpda, soft",
+        "bpda, fixed",
+        "away, 0",
+        "away, 10",
+        "small, 0",
+        "small, 10",
+        "likely",
+    ]
     assert [row.attack for row in rows] == [*names, "likely-universal"]
-    assert [row.weight for row in rows] == [None, None, 0, 10, 0, 10, None, None]
+    assert [row.weight for row in rows] == [None, None, None, 0, 10, 0, 10, None, None]
     assert (tmp_path / "plots" / "overlap-net.png").stat().st_size > 0
     for row in rows:
         assert row.robust >= 1 - row.succeeded
         assert 0 <= row.overlap <= 1
-    assert len(json.loads((tmp_path / "rows.json").read_text())["rows"]) == 8
+    assert len(json.loads((tmp_path / "rows.json").read_text())["rows"]) == 9
     out = capsys.readouterr().out
-    assert "| net, occlusion | bpda |" in out
+    assert "| net, occlusion | bpda, fixed |" in out
     assert len({line.count("|") for line in out.splitlines() if line.startswith("| ")}) == 1
 
 
@@ -81,6 +90,7 @@ def test_an_attacker_of_the_covering_windows(benchmark_script, arguments):
         **arguments,
         variant=["cover"],
         kind=["bpda"],
+        regions=["soft"],
         n_images=4,
         steps=2,
         target=4,

@@ -38,12 +38,12 @@ def paper():
     return build_small_classifier(), {"variant": "paper"}
 
 
-def witnesses():
-    return build_small_classifier(), {"variant": "witnesses"}
+def windows():
+    return build_small_classifier(), {"variant": "windows"}
 
 
 SLOW = [pytest.param(kind, marks=pytest.mark.slow) for kind in (nested, scaled, paper)]
-KINDS = [plain, witnesses, *SLOW]
+KINDS = [plain, windows, *SLOW]
 
 
 def rgb(image, file):

@@ -542,6 +542,22 @@ def test_a_saved_detector_comes_back_the_same(small_classifier, images, tmp_path
     assert len(again.weights) == len(radar.weights)
 
 
+def test_several_layers_by_name(small_classifier, images, tmp_path):
+    first = small_classifier.layers[2].name
+    radar = TaintRadarModel(small_classifier, feature_layer=(first, "last"))
+    assert [stage.layer for stage in radar.opened.stages] == [first, "last"]
+    np.testing.assert_array_equal(
+        radar.score(images), TaintRadarModel(small_classifier).score(images)
+    )
+    assert first in str(radar.diagnose(images))
+    alone = TaintRadarModel(small_classifier, feature_layer=["last"])
+    assert [stage.layer for stage in alone.opened.stages] == ["last"]
+    radar.save(tmp_path / "radar.keras")
+    again = keras.models.load_model(tmp_path / "radar.keras")
+    assert again.feature_layer == [first, "last"]
+    np.testing.assert_array_equal(again.score(images), radar.score(images))
+
+
 @pytest.mark.parametrize("name", ["radar.h5", "radar.weights.h5", "radar", "radar.zip"])
 @pytest.mark.parametrize("overwrite", [True, False])
 def test_other_files_than_keras_are_refused(radar, tmp_path, name, overwrite):

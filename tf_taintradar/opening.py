@@ -5,6 +5,7 @@ import json
 import os
 import textwrap
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ def load_detector(
     spec: str,
     *,
     preprocessor: str | None = None,
-    feature_layer: str | None = None,
+    feature_layer: str | Sequence[str] | None = None,
     input_size: int | tuple[int, int] | None = None,
     class_names: Any = None,
     variant: str | None = None,

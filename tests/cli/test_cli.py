@@ -247,6 +247,17 @@ def test_an_empty_folder_is_an_error(tmp_path):
 # calibrate, explain, diagnose
 
 
+def test_diagnose_says_which_maps_are_looked_at():
+    found = run("diagnose", "classifier.keras", "photos")
+    assert "this map alone" in found.stdout
+    found = run("diagnose", "radar.keras", "photos")
+    assert found.exit_code == 0
+    twice = ["--feature-layer", "last", "--feature-layer", "last"]
+    assert_one_line_error(
+        run("diagnose", "classifier.keras", "photos", *twice), "`feature_layer`", "order"
+    )
+
+
 @pytest.mark.parametrize("variant", ["paper", "occlusion", "bands", "cover"])
 def test_calibrate_then_detect(tmp_path, variant):
     (tmp_path / "names.txt").write_text("\n".join(NAMES))

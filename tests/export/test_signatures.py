@@ -30,16 +30,21 @@ EXPLANATION = {
     "cleaned_images": ("float32", (24, 16, 3)),
     "cleaned_logits": ("float32", (5,)),
 }
-OCCLUSIONS = {
+WINDOWS = {
     "windows": ("bool", (4, 6, 4)),
     "window_logits": ("float32", (4, 5)),
     "falls": ("float32", (4,)),
     "strength": ("float32", ()),
 }
 EVIDENCE = {
-    "occlusion": OCCLUSIONS,
+    "occlusion": {
+        "regions": ("bool", (2, 24, 16)),
+        "removed_logits": ("float32", (2, 5)),
+        **dict.fromkeys(("falls", "lacks", "stirs", "peaks"), ("float32", (2,))),
+        "scaled": ("float32", (4, 2)),
+    },
     "cover": {
-        **OCCLUSIONS,
+        **WINDOWS,
         "covered_logits": ("float32", (16, 5)),
         "lacks": ("float32", (16,)),
     },

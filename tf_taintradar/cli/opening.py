@@ -57,6 +57,7 @@ def _option(name: str) -> inspect.Parameter:
 def open_detector(
     model: str,
     *,
+    feature_layer: list[str] | None = None,
     class_names: Path | None = None,
     input_size: str | None = None,
     custom: list[str] | None = None,
@@ -66,6 +67,8 @@ def open_detector(
     import_tensorflow()
     from tf_taintradar.opening import load_detector, read_class_names
 
+    if feature_layer:
+        settings["feature_layer"] = feature_layer if len(feature_layer) > 1 else feature_layer[0]
     settings["class_names"] = None if class_names is None else read_class_names(class_names)
     settings["input_size"] = None if input_size is None else read_size(input_size)
     settings["custom_objects"] = import_custom(custom or [])

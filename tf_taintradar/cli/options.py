@@ -46,7 +46,11 @@ Preprocessor = Annotated[
     ),
 ]
 FeatureLayer = Annotated[
-    str | None, typer.Option(help="The classifier's layer to look at; by default found.")
+    list[str] | None,
+    typer.Option(
+        help="The classifier's layer to look at; by default found. Given several times: all layers "
+        "that variant occlusion looks at, first to last.",
+    ),
 ]
 _RULES = "; ".join(f"{rule.name} ({rule.purpose})" for rule in RULES.values())
 Variant = Annotated[

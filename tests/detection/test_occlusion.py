@@ -223,7 +223,7 @@ def test_the_picture_says_what_each_depth_saw(radar):
     explained = radar.explain(IMAGES[0])
     figure = explained.plot()
     titles = [axis.get_title() for axis in figure.axes]
-    for panel, depth, where in ((2, 0, "1 before it"), (3, 1, "last map")):
+    for panel, depth, where in ((2, 0, "1 map before"), (3, 1, "last map")):
         fall, lack, stir, peak = explained.scaled[:, depth]
         expected = f"{where}: fall {fall:.1f},\nlack {lack:.1f}, stir {stir:.1f}, peak {peak:.1f}"
         assert titles[panel] == expected

@@ -301,7 +301,7 @@ class OcclusionExplanation(Explanation):
 
     def _title(self, depth: int) -> str:
         n_before = len(self.regions) - 1 - depth
-        where = f"{n_before} before it" if n_before else "last map"
+        where = {0: "last map", 1: "1 map before"}.get(n_before, f"{n_before} maps before")
         fall, lack, stir, peak = self.scaled[:, depth]
         return f"{where}: fall {fall:.1f},\nlack {lack:.1f}, stir {stir:.1f}, peak {peak:.1f}"
 

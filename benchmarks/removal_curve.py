@@ -29,8 +29,8 @@ from report import setting, table
 
 from tf_taintradar import plot
 from tf_taintradar.classifier.opened import OpenedClassifier, open_classifier
+from tf_taintradar.detection.by_window import occlude
 from tf_taintradar.detection.critical import predict_with_critical_region
-from tf_taintradar.detection.occlusion import occlude
 from tf_taintradar.detection.ranks import rank_of
 from tf_taintradar.detection.windows import cells
 
@@ -45,7 +45,7 @@ class Curve(NamedTuple):
         images: name of the set.
         areas: (s,) the removed shares of the image.
         ranks: (n, s) int32, how many labels overtake the predicted one.
-        falls: (n, s) float32, in nats, see `Occlusions`.
+        falls: (n, s) float32, in nats, see `WindowFalls`.
     """
 
     network: str

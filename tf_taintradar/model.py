@@ -621,6 +621,8 @@ class TaintRadarModel(Untrainable):
         calibration = config.pop("calibration", None)
         for name in config.keys() & {"classifier", "preprocessor", "fill", "input_size"}:
             config[name] = keras.saving.deserialize_keras_object(copy.deepcopy(config[name]))
+        if "input_size" not in config and leaves_size_open(config["classifier"]):
+            config["input_size"] = _FORMER_SIZE
         if config.pop("format", 1) < _FORMAT:
             _bring_up_to_date(config)
         radar = cls(**config)
@@ -652,8 +654,6 @@ class TaintRadarModel(Untrainable):
 
 def _bring_up_to_date(config: dict[str, Any]) -> None:
     """Changes a config from before 0.2, so that its detector answers as it did."""
-    if "input_size" not in config and leaves_size_open(config["classifier"]):
-        config["input_size"] = _FORMER_SIZE
     if config.get("feature_layer") is None:
         config["feature_layer"] = former_feature_layer(
             config["classifier"], config.get("input_size")

@@ -11,19 +11,19 @@ from tf_taintradar.classifier.opened import open_classifier
 FAMILIES = {
     "VGG16": ("block5_conv3", (8, 8, 512)),
     "VGG19": ("block5_conv4", (8, 8, 512)),
-    "ResNet50": ("conv5_block3_out", (4, 4, 2048)),
-    "ResNet50V2": ("post_relu", (4, 4, 2048)),
+    "ResNet50": ("conv5_block3_out", (5, 5, 2048)),
+    "ResNet50V2": ("post_relu", (5, 5, 2048)),
     "InceptionV3": ("mixed10", (2, 2, 2048)),
     "InceptionResNetV2": ("conv_7b_ac", (2, 2, 1536)),
-    "Xception": ("block14_sepconv2_act", (4, 4, 2048)),
-    "MobileNet": ("conv_pw_13_relu", (4, 4, 1024)),
-    "MobileNetV2": ("out_relu", (4, 4, 1280)),
-    "MobileNetV3Small": ("activation_17", (4, 4, 576)),
-    "DenseNet121": ("relu", (4, 4, 1024)),
-    "NASNetMobile": ("activation_187", (4, 4, 1056)),
-    "EfficientNetB0": ("top_activation", (4, 4, 1280)),
-    "EfficientNetV2B0": ("top_activation", (4, 4, 1280)),
-    "ConvNeXtTiny": ("add_17", (4, 4, 768)),
+    "Xception": ("block14_sepconv2_act", (5, 5, 2048)),
+    "MobileNet": ("conv_pw_13_relu", (5, 5, 1024)),
+    "MobileNetV2": ("out_relu", (5, 5, 1280)),
+    "MobileNetV3Small": ("activation_17", (5, 5, 576)),
+    "DenseNet121": ("relu", (5, 5, 1024)),
+    "NASNetMobile": ("activation_187", (5, 5, 1056)),
+    "EfficientNetB0": ("top_activation", (5, 5, 1280)),
+    "EfficientNetV2B0": ("top_activation", (5, 5, 1280)),
+    "ConvNeXtTiny": ("add_17", (5, 5, 768)),
 }
 # The other networks of these families: the feature layer.
 VARIANTS = {
@@ -56,6 +56,11 @@ VARIANTS = {
 CLASSES = 7
 
 
+def side_of(name):
+    """A size at which the last map has five cells a side, and is not too coarse."""
+    return 224 if name.startswith("Inception") else 160
+
+
 def check(classifier, opened):
     x = np.random.default_rng(0).uniform(0, 255, (1, *opened.input_shape)).astype(np.float32)
     logits = opened.logits(x)
@@ -67,7 +72,7 @@ def check(classifier, opened):
 @pytest.mark.parametrize("name", FAMILIES)
 def test_one_network_of_every_family(name):
     network = getattr(keras.applications, name)
-    classifier = network(weights=None, classes=CLASSES, input_shape=(128, 128, 3))
+    classifier = network(weights=None, classes=CLASSES, input_shape=(side_of(name),) * 2 + (3,))
     opened = open_classifier(classifier)
     assert (opened.feature_layer, opened.feature_shape) == FAMILIES[name]
     check(classifier, opened)
@@ -77,7 +82,7 @@ def test_one_network_of_every_family(name):
 @pytest.mark.parametrize("name", VARIANTS)
 def test_every_other_network(name):
     network = getattr(keras.applications, name)
-    classifier = network(weights=None, classes=CLASSES, input_shape=(128, 128, 3))
+    classifier = network(weights=None, classes=CLASSES, input_shape=(side_of(name),) * 2 + (3,))
     opened = open_classifier(classifier)
     assert opened.feature_layer == VARIANTS[name]
     check(classifier, opened)

@@ -130,14 +130,15 @@ def shared_base():
     shared = base()
     inputs = keras.Input(SHAPE)
     both = layers.Concatenate()([shared(inputs), shared(255.0 - inputs)])
-    return keras.Model(inputs, head(layers.Conv2D(8, 3, name="fusion")(both)))
+    return keras.Model(inputs, head(layers.Conv2D(8, 3, padding="same", name="fusion")(both)))
 
 
 def nested_model_of_two_inputs(form):
     """The nested model takes its inputs in another order than that of their names."""
     first, second = keras.Input((6, 4, 8), name="b"), keras.Input((6, 4, 8), name="a")
     merged = layers.Subtract()([first, second * 2.0])
-    merge = keras.Model([first, second], layers.Conv2D(8, 3, name="last")(merged), name="merge")
+    last = layers.Conv2D(8, 3, padding="same", name="last")(merged)
+    merge = keras.Model([first, second], last, name="merge")
     inputs = keras.Input(SHAPE)
     x = convolutions(inputs / 255.0, name="trunk")
     y = layers.Conv2D(8, 1)(x)
@@ -234,7 +235,7 @@ OPENED = {
     two_classes: ("base/last", (6, 4, 8)),
     operations: ("relu", (6, 4, 8)),
     shared_layers: ("relu", (22, 14, 8)),
-    shared_base: ("fusion", (4, 2, 8)),
+    shared_base: ("fusion", (6, 4, 8)),
     layer_of_layers: ("block", (22, 14, 8)),
     training_mode_written_into_the_graph: ("batch_normalization", (22, 14, 8)),
     Named: ("last", (6, 4, 8)),

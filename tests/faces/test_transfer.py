@@ -163,7 +163,9 @@ def test_the_command_without_weights(people, tmp_path):
 
 def test_settings_are_checked_before_the_work(people, network, tmp_path):
     common = {"n_train": 6, "verbose": 0}
-    with pytest.raises(ValueError, match="`variant` must be .* occlusion, bands, cover, paper"):
+    with pytest.raises(
+        ValueError, match="`variant` must be .* occlusion, windows, bands, cover, paper"
+    ):
         train_face_detector(people, network, tmp_path / "out", variant="other", **common)
     with pytest.raises(ValueError, match='`calibrate_on` must be "test" or "folds"'):
         train_face_detector(people, network, tmp_path / "out", calibrate_on="all", **common)

@@ -56,7 +56,7 @@ def test_a_whole_model_file_as_weights_and_as_a_model(vgg16):
     compare(taken, "vggface", found)
     radar = TaintRadarModel(taken, preprocessor="vggface")
     assert radar.score(found["pixels"]).shape == (2,)
-    assert radar.diagnose(found["pixels"]).feature_layer == "conv5_3"
+    assert radar.diagnose(found["pixels"]).coarse_layer == "conv5_3"
 
 
 @pytest.mark.slow

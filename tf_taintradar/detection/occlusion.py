@@ -20,12 +20,14 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from tf_taintradar.calibration.record import Calibration
 from tf_taintradar.classifier.opened import OpenedClassifier, Stage
 from tf_taintradar.detection.critical import ActivationMaps, Prediction
 from tf_taintradar.detection.detection import Detection
 from tf_taintradar.detection.explanation import Explanation, Panel
 from tf_taintradar.detection.ranks import mean_of_largest, strength
 from tf_taintradar.detection.regions import Slope
+from tf_taintradar.detection.rule import Answers
 from tf_taintradar.detection.scaled import ScaledRule
 from tf_taintradar.detection.windows import cells, most_critical_cells, take_out, to_pixels
 from tf_taintradar.support.checks import check_fraction, check_integer
@@ -103,17 +105,6 @@ class Occlusion(ScaledRule):
         n_depths = len(median) // len(KINDS)
         return float(1 / np.mean((high - median)[:n_depths]))
 
-    def adapted_to(self, classifier: OpenedClassifier) -> "Occlusion":
-        """The rule itself; logs a warning if there is a single map where it wants several."""
-        if self.depths > 1 and len(classifier.stages) == 1:
-            _LOG.warning(
-                "Variant %r looks at the map of `%s` alone, and finds less there than at several: "
-                "the classifier has no earlier map of a like size. Name some as `feature_layer`, "
-                "first to last, or pass variant=rules.Occlusion(depths=1).",
-                *(self.name, classifier.feature_layer),
-            )
-        return self
-
     def stages(self, classifier: OpenedClassifier) -> Sequence[Stage]:
         """The last `depths` maps; see `Rule.stages`."""
         return classifier.stages[-self.depths :]
@@ -171,6 +162,17 @@ class Occlusion(ScaledRule):
         if self.scales is None:
             return mean_of_largest(by_kind[:, 0], _TWO)
         return combine(by_kind)
+
+    def calibrate(self, answers: Answers, target_fpr: float, n_classes: int) -> Calibration:
+        """See `ScaledRule.calibrate`; logs a warning if there is one map where it wants several."""
+        if self.depths > 1 and answers["numbers"].shape[1] == len(KINDS):
+            _LOG.warning(
+                "Variant %r looks at the last feature map alone, and finds less there than at "
+                "several: the classifier has no earlier one of a like size. Name the layers to "
+                "look at as `feature_layer`, first to last, or choose rules.Occlusion(depths=1).",
+                self.name,
+            )
+        return super().calibrate(answers, target_fpr, n_classes)
 
     def explain(self, detection: Detection, **about: Any) -> Explanation:
         """See `Rule.explain`; with what each depth says."""

@@ -49,6 +49,7 @@ def crc32(contents: tf.Tensor) -> tf.Tensor:
     """
     values = tf.cast(tf.io.decode_raw(contents, tf.uint8), tf.int32)
     values = tf.concat([255 - values[:4], values[4:]], axis=0)  # a register of ones at the start
+    shift = tf.constant(_shift_of_a_byte())
 
     def goes_on(bits: tf.Tensor, _: tf.Tensor) -> tf.Tensor:
         return tf.shape(bits)[0] > 1
@@ -57,14 +58,16 @@ def crc32(contents: tf.Tensor) -> tf.Tensor:
         bits = tf.pad(bits, [[tf.shape(bits)[0] % 2, 0], [0, 0]])
         return (bits[::2] @ shift + bits[1::2]) % 2, shift @ shift % 2
 
-    start = tf.gather(_remainders(np.arange(256)), values), _remainders(1 << np.arange(32))
+    bits = tf.cast(tf.bitwise.right_shift(values[:, None], tf.range(8)) % 2, tf.float32)
     any_shape = tf.TensorShape((None, 32)), tf.TensorShape((32, 32))
+    start = bits @ shift[:8] % 2, shift
     bits, _ = tf.while_loop(goes_on, step, start, shape_invariants=any_shape)
     return tf.reduce_sum(tf.cast(1 - bits[0], tf.int32) * tf.bitwise.left_shift(1, tf.range(32)))
 
 
-def _remainders(registers: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-    """(n, 32): the bits, low ones first, of the checksum's registers (n,) a byte further on."""
+def _shift_of_a_byte() -> npt.NDArray[np.float32]:
+    """(32, 32): what becomes of each bit of the checksum's register a byte further on, in bits."""
+    registers = 1 << np.arange(32)
     for _ in range(8):
         registers = (registers >> 1) ^ (registers & 1) * _CRC
     return (registers[:, None] >> np.arange(32) & 1).astype(np.float32)

@@ -182,7 +182,7 @@ def endless():
         (np.array([b"a.png"]), "as text"),
         (["a.png", np.zeros(SHAPE)], "paths and arrays"),
         ({"image": np.zeros((2, *SHAPE))}, "a dict of 'image'"),
-        (None, "NoneType"),
+        (None, "None"),
         (7, "rank 0"),
     ],
 )

@@ -193,9 +193,15 @@ def test_reports(radar, many, tmp_path):
         ({"defences": []}, "`defences` must be one defence or more"),
         ({"attacks": ["gloves"]}, "`attacks` must be among universal-corner-40"),
         ({"target_fprs": [1.5]}, "`target_fpr` must be a fraction"),
-        ({"target_fprs": []}, "`target_fprs` must be one rate or more"),
+        ({"target_fprs": []}, "`target_fprs` must be a list of one rate or more"),
         ({"target_class": 5}, "`target_class` must be an integer from 0 to 4"),
+        ({"target_fprs": 0.1}, "`target_fprs` must be a list of one rate or more"),
         ({"labels": [1, 2]}, r"`labels` must be of shape \(60,\)"),
+        ({"labels": [5] * 60}, r"`labels` must be integers from 0 to 4. Received: \[5, 5"),
+        ({"labels": ["cat"] * 60}, r"`labels` must be integers from 0 to 4. Received: \['cat'"),
+        ({"attacks": "feeble"}, "`attacks` must be among.* Received: 'feeble'"),
+        ({"defences": "nothing"}, "`defences` must be among.* Received: 'nothing'"),
+        ({"n_attacked": 0}, "`n_attacked` must be an integer of at least 1"),
     ],
 )
 def test_arguments_are_checked(radar, many, change, message):
@@ -282,7 +288,7 @@ def test_one_patch_for_several_images(radar, many):
         AttackSpec(0)
 
 
-# Kind of fault: part 9, "Errors that do not help"
+# Kind: errors that do not help
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,7 @@ def test_every_form_of_input_is_answered_as_by_the_detector(
 
 
 def test_each_row_names_its_file(detector, exported, tmp_path):
+    """Kinds: which row is which file; order of frames."""
     for name, image in zip(("10", "9", "a/1"), exported.images, strict=False):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         Image.fromarray(image).save(tmp_path / f"{name}.png")

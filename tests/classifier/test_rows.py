@@ -1,6 +1,6 @@
 """An image's answer depends on the image alone.
 
-Kind: shapes that are made to fit, and other wrong answers without a word.
+Kinds: shapes that are made to fit; an answer that other images change.
 """
 
 import keras

@@ -134,7 +134,7 @@ def test_every_batch_size_answers_as_predict(model, exported):
 
 
 def test_pixels_outside_by_rounding_are_clipped(model, exported):
-    """Kind of fault: part 9, "Rounding"."""
+    """Kind: rounding."""
     clean = exported.images[:3].astype("float32")
     clean[:, :2], clean[:, 2:4] = 255, 0
     shifted = clean + np.where(clean == 255, 6e-5, np.where(clean == 0, -5e-4, 0))

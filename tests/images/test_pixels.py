@@ -165,7 +165,7 @@ def test_the_right_shape_passes_also_before_the_batch_is_known(shape):
         check_shape(shape, (5, 4, 1), argument="photos")
 
 
-# Kind of fault: part 9, "Rounding". Within a thousandth of [0, 255] is inside, everywhere.
+# Kind: rounding. Within a thousandth of [0, 255] is inside, everywhere.
 
 
 def overshot(dtype="float32"):

@@ -1,6 +1,6 @@
 """Arrays, files, folders, datasets and generators as batches of raw pixels.
 
-Kind of fault: part 9, "Errors that do not help". What the `predict` of Keras takes is taken, and
+Kind: errors that do not help. What the `predict` of Keras takes is taken, and
 the rest is refused with what to do.
 """
 

@@ -1,4 +1,4 @@
-"""The names of classes. Kind: forms that people hold, each read right or refused."""
+"""Each form in which people hold names is read right or refused. Kind: class names."""
 
 import collections
 import json

@@ -18,7 +18,7 @@ from tf_taintradar.classifier.graph import Form, Step, finite_rows, inference, r
 from tf_taintradar.classifier.intake import PIXELS, InputSize, read_steps, trace
 from tf_taintradar.classifier.logits import split_logits
 from tf_taintradar.classifier.preprocessing import make_preprocessor, own_preprocessor
-from tf_taintradar.classifier.rows import why_dependent
+from tf_taintradar.classifier.rows import check_rows
 from tf_taintradar.errors import UnsupportedClassifierError
 from tf_taintradar.support.checks import require
 
@@ -172,7 +172,7 @@ def open_classifier(
         trunk=to_map(trunk),
     )
     _check_head(opened, _part(steps[cut.position :], cut.key, output, known))
-    _check_rows(opened)
+    check_rows(opened)
     return opened
 
 
@@ -249,23 +249,6 @@ def _count_classes(shape: tuple[int | None, ...]) -> int:
             "problem needs two outputs with a softmax: TaintRadar compares ranks of labels."
         )
     return shape[-1]
-
-
-def _check_rows(opened: OpenedClassifier) -> None:
-    """Runs the network on two images, to refuse one that does not answer each by itself."""
-
-    def answer(images: tf.Tensor) -> tf.Tensor:
-        features = opened.features(images)
-        return opened.head(features) if len(features) == len(images) else features
-
-    why = why_dependent(answer, opened.input_shape)
-    if why is not None:
-        raise UnsupportedClassifierError(
-            "`classifier` must answer each image by itself, and the same image always alike. "
-            f"Received: a network that gives {why}, at its feature layer `{opened.feature_layer}` "
-            "or behind it. Leave out what divides or joins the images of a batch, what adapts to "
-            "the batch, and what draws random numbers in inference, too."
-        )
 
 
 def _check_head(opened: OpenedClassifier, whole_head: Callable[[tf.Tensor], tf.Tensor]) -> None:

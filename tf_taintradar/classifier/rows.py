@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_taintradar.classifier.copying import probe_of
+from tf_taintradar.errors import UnsupportedClassifierError
 
 _ROUNDING = 0.03  # of the answers' range: half precision, too
 
@@ -31,3 +32,27 @@ def why_dependent(compute: Callable[[tf.Tensor], Any], shape: tuple[int, int, in
     if np.allclose(together, np.concatenate(apart), rtol=0, atol=tolerance, equal_nan=True):
         return None
     return "another answer to an image alone than to the same image beside another one"
+
+
+def check_rows(opened: Any) -> None:
+    """Runs the network on two images, to refuse one that does not answer each by itself.
+
+    Args:
+        opened: the network as an `OpenedClassifier`.
+
+    Raises:
+        UnsupportedClassifierError: another image, or chance, changes what it answers to an image.
+    """
+
+    def answer(images: tf.Tensor) -> tf.Tensor:
+        features = opened.features(images)
+        return opened.head(features) if len(features) == len(images) else features
+
+    why = why_dependent(answer, opened.input_shape)
+    if why is not None:
+        raise UnsupportedClassifierError(
+            "`classifier` must answer each image by itself, and the same image always alike. "
+            f"Received: a network that gives {why}, at its feature layer `{opened.feature_layer}` "
+            "or behind it. Leave out what divides or joins the images of a batch, what adapts to "
+            "the batch, and what draws random numbers in inference, too."
+        )

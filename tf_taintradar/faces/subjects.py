@@ -119,8 +119,9 @@ def find_subjects(folder: str | os.PathLike[str], input_shape: Shape) -> Subject
     """Finds the people whose photographs lie in the sub-folders of a folder, such as PubFig's.
 
     Every file is opened once. Unreadable files and copies of other files are left out, named in the
-    log and listed in the result. Photographs should show one face each, upright and filling the
-    frame; they are center-cropped and resized, not aligned.
+    log and listed in the result; files that are in no sub-folder are named in the log. Photographs
+    should show one face each, upright and filling the frame; they are center-cropped and resized,
+    not aligned.
 
     Args:
         folder: folder with one sub-folder of photographs for each subject.

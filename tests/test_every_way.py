@@ -1,4 +1,7 @@
-"""The same verdict on every way to a detector: files, arrays, graphs, loaded, exported, bytes."""
+"""The same verdict on every way to a detector: files, arrays, graphs, loaded, exported, bytes.
+
+Kinds: two decoders; copies of a network; guards in eager mode only.
+"""
 
 import io
 import itertools

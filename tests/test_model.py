@@ -85,7 +85,7 @@ def test_every_form_of_input_gives_the_same_answer(radar, images, tmp_path):
 
 
 def test_each_row_names_its_file(radar, images, tmp_path):
-    """Kinds of fault: part 9, "Which row is which file" and "Order of frames"."""
+    """Kinds: which row is which file; order of frames."""
     (tmp_path / "sub").mkdir()
     places = ["sub/b2.png", "a10.png", "sub/b10.png", "z.png", "a9.png", "a1.png", "a100.png"]
     for place, image in zip(places, images, strict=True):

@@ -129,8 +129,7 @@ def test_an_answer_that_is_not_finite_is_suspicious_on_every_way(first, settings
             assert values.dtype == tf.string or np.isfinite(values.numpy()).all(), (way, name)
         if way != "classify":
             assert answer["is_adversarial"].numpy().tolist() == list(flags["loaded"]), way
-        if "valid" in answer:
-            assert answer["valid"].numpy().tolist() == [not bad for bad in BAD], way
+        assert answer["valid"].numpy().tolist() == [not bad for bad in BAD], way
 
 
 def test_a_weight_that_is_nan_flags_everything(settings):

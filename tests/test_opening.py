@@ -1,4 +1,7 @@
-"""Detectors opened by the name of a file or of a network."""
+"""Detectors opened by the name of a file or of a network.
+
+Kinds: errors that do not help; open input size.
+"""
 
 import functools
 import json

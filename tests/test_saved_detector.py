@@ -27,6 +27,9 @@ def same(one, other):
     assert one.keys() == other.keys()
     for name in one:
         assert one[name].dtype == other[name].dtype, name
+        if name == "file":
+            assert one[name].tolist() == other[name].tolist()
+            continue
         np.testing.assert_allclose(one[name], other[name], rtol=0, atol=1e-6, err_msg=name)
 
 
@@ -42,6 +45,28 @@ def test_every_form_of_input_is_answered_as_by_the_detector(
         same(detector.predict(form), expected)
     same(detector.predict(images, batch_size=3), expected)
     assert capsys.readouterr().out == ""
+
+
+def test_each_row_names_its_file(detector, exported, tmp_path):
+    """Kinds: which row is which file; order of frames."""
+    for name, image in zip(("10", "9", "a/1"), exported.images, strict=False):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.fromarray(image).save(tmp_path / f"{name}.png")
+    found = detector.predict(tmp_path, return_files=True)
+    assert found["file"].tolist() == [f"{tmp_path}/{name}.png" for name in ("9", "10", "a/1")]
+    same(found, exported.radar.predict(tmp_path, verbose=0, return_files=True))
+    with pytest.raises(ValueError, match="`return_files`.*folder.*type ndarray"):
+        detector.predict(exported.images, return_files=True)
+
+
+def test_steps_end_what_never_ends(detector, exported, expected):
+    def batches():
+        while True:
+            yield exported.images[:3]
+            yield exported.images[3:5]
+
+    found = detector.predict(batches(), steps=2)
+    same(found, {name: values[:5] for name, values in expected.items()})
 
 
 def test_floats_are_not_rounded(detector, exported):

@@ -1,6 +1,6 @@
 """A copy of a network computes what the network computes.
 
-Kind: wrong answers without a word. Every layer whose answer is not given by its weights alone.
+Kind: copies of a network. Every layer whose answer is not given by its weights alone.
 """
 
 import keras

@@ -1,4 +1,7 @@
-"""Half precision: the classifier computes in it, weights, maps and answers stay float32."""
+"""Half precision: the classifier computes in it, weights, maps and answers stay float32.
+
+Kind: copies of a network.
+"""
 
 import json
 

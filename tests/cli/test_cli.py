@@ -118,7 +118,7 @@ def album(tmp_path):
 
 
 def test_every_file_of_a_folder_is_answered_or_counted(album):
-    """Kinds of fault: part 9, "Files nobody looked at" and "Order of frames"."""
+    """Kinds: files nobody looked at; order of frames."""
     result = run("detect", "radar.keras", album, "--json")
     assert result.exit_code == 0  # notes.txt is no image
     document = json.loads(result.stdout)
@@ -432,7 +432,7 @@ def test_as_a_process_without_a_network(tmp_path):
 
 
 def test_a_log_file_gets_a_line_now_and_then(monkeypatch):
-    """Kind of fault: part 9, "Progress bars in a log file"."""
+    """Kind: progress bars in a log file."""
     monkeypatch.setattr(quiet, "_PATIENCE", -1.0)
     lines = run("detect", "radar.keras", "photos", "--batch-size", 1).stderr.splitlines()
     assert lines == [f"{i}/20 files" for i in range(1, 21)]

@@ -194,9 +194,15 @@ def test_reports(radar, many, tmp_path):
         ({"defences": []}, "`defences` must be one defence or more"),
         ({"attacks": ["gloves"]}, "`attacks` must be among universal-corner-40"),
         ({"target_fprs": [1.5]}, "`target_fpr` must be a fraction"),
-        ({"target_fprs": []}, "`target_fprs` must be one rate or more"),
+        ({"target_fprs": []}, "`target_fprs` must be a list of one rate or more"),
         ({"target_class": 5}, "`target_class` must be an integer from 0 to 4"),
+        ({"target_fprs": 0.1}, "`target_fprs` must be a list of one rate or more"),
         ({"labels": [1, 2]}, r"`labels` must be of shape \(60,\)"),
+        ({"labels": [5] * 60}, r"`labels` must be integers from 0 to 4. Received: \[5, 5"),
+        ({"labels": ["cat"] * 60}, r"`labels` must be integers from 0 to 4. Received: \['cat'"),
+        ({"attacks": "feeble"}, "`attacks` must be among.* Received: 'feeble'"),
+        ({"defences": "nothing"}, "`defences` must be among.* Received: 'nothing'"),
+        ({"n_attacked": 0}, "`n_attacked` must be an integer of at least 1"),
     ],
 )
 def test_arguments_are_checked(radar, many, change, message):
@@ -211,13 +217,44 @@ def test_too_few_images_are_told_before_the_long_work(radar, many):
         evaluate(radar, many[:5], **SETTINGS)
 
 
-def test_a_defence_that_answers_nonsense_is_told(radar, many):
+@pytest.mark.parametrize(
+    ("answer", "error", "message"),
+    [
+        (lambda n: np.ones(n - 1), ValueError, r"for each of 30 images.*float64 of shape \(29,\)"),
+        (lambda n: ["high"] * n, ValueError, "one score, a number, for each of 30 images"),
+        (lambda n: np.full(n, np.nan), CalibrationError, "for 23 of 23 images"),
+    ],
+)
+def test_a_defence_that_answers_nonsense_is_told(radar, many, answer, error, message):
     class Nonsense(Brightness):
         def score(self, images):
-            return np.full(len(images), np.nan)
+            return answer(len(images))
 
-    with pytest.raises(ValueError, match="one finite score for each of 30 images"):
+    with pytest.raises(error, match=message):
         evaluate(radar, many, **SETTINGS, defences={"own": Nonsense()})
+
+
+@pytest.mark.parametrize("blinded", [np.nan, np.inf, -np.inf])
+def test_scores_that_are_not_finite_are_flagged(radar, many, blinded):
+    """Kind: NaN fails open."""
+
+    class Blinded(Brightness):
+        def score(self, images):
+            is_white = (images == 255).all(axis=(1, 2, 3))
+            return np.where(is_white, blinded, super().score(images))
+
+    labels = radar.predict_scores(many)["label"]
+    attacked = many[:4].copy()
+    attacked[:3] = 255
+    white = radar.predict_scores(attacked)["label"][0]
+    attacks = {"white": Attacked(attacked, np.flatnonzero(labels != white)[:4], int(white))}
+    found = evaluate(radar, many, **{**SETTINGS, "attacks": attacks}, defences={"own": Blinded()})
+    row = found.row("white", "own", 0.1)
+    assert row.flagged.hits == row.flagged.n == row.succeeded.hits == 3
+    assert row.auroc == 1
+    (listed,) = json.loads(found.to_json(), parse_constant=pytest.fail)["attack_scores"].values()
+    assert listed["own"] == [None] * 3
+    assert "white" in found.to_html()
 
 
 def test_the_paper_variant_is_made_of_the_detectors_settings(radar):
@@ -252,7 +289,7 @@ def test_one_patch_for_several_images(radar, many):
         AttackSpec(0)
 
 
-# Kind of fault: part 9, "Errors that do not help"
+# Kind: errors that do not help
 
 
 @pytest.mark.parametrize(

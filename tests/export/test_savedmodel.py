@@ -54,7 +54,7 @@ def test_a_larger_network_takes_the_place_of_its_weights(tmp_path):
     weights = sum(weight.numpy().nbytes for weight in classifier.weights)
     assert weights > 50_000_000
     assert len(entries(tmp_path / "large")) == len(classifier.weights)
-    assert size_of(tmp_path / "large") <= 1.02 * weights
+    assert size_of(tmp_path / "large") <= weights + 1_500_000  # of graphs, whatever the weights
     stored = metadata_of(tmp_path / "large")["weights"]
     assert (stored["tensors"], stored["bytes"]) == (len(classifier.weights), weights)
 
@@ -173,6 +173,6 @@ def test_every_warmup_request_runs(exported):
         n = len(answers["label"])
         assert all(len(value) == n for value in answers.values())
         assert (answers["label"].numpy() >= 0).all()
-        assert answers.get("valid", tf.constant(True)).numpy().all()
+        assert answers["valid"].numpy().all()
         seen.append((signature, n))
     assert sorted(seen) == [(name, n) for name in sorted(SERVED) for n in sorted(BATCH_SIZES)]

@@ -21,8 +21,10 @@ ANSWER = {
     "score": ("float32", ()),
     "recovered_label": ("int32", ()),
 }
+VALID = {"valid": ("bool", ())}
 EXPLANATION = {
     **ANSWER,
+    **VALID,
     "logits": ("float32", (5,)),
     "critical_map": ("float32", (6, 4)),
     "critical_region": ("bool", (24, 16)),
@@ -57,12 +59,12 @@ EVIDENCE = {
         "negative_regions": ("bool", (2, 24, 16)),
     },
 }
-VALID = {"valid": ("bool", ())}
+JUDGED = {**ANSWER, **VALID}
 SIGNATURES = {
-    "serving_default": ("images", "uint8", ANSWER),
-    "serve_float": ("images", "float32", {**ANSWER, **VALID}),
-    "serve_bytes": ("image_bytes", "string", {**ANSWER, **VALID}),
-    "classify": ("images", "uint8", {name: ANSWER[name] for name in ("predictions", "label")}),
+    "serving_default": ("images", "uint8", JUDGED),
+    "serve_float": ("images", "float32", JUDGED),
+    "serve_bytes": ("image_bytes", "string", JUDGED),
+    "classify": ("images", "uint8", {k: JUDGED[k] for k in ("predictions", "label", "valid")}),
     "explain": ("images", "uint8", EXPLANATION),
 }
 
@@ -137,7 +139,7 @@ def test_every_batch_size_answers_as_predict(model, exported):
 
 
 def test_pixels_outside_by_rounding_are_clipped(model, exported):
-    """Kind of fault: part 9, "Rounding"."""
+    """Kind: rounding."""
     clean = exported.images[:3].astype("float32")
     clean[:, :2], clean[:, 2:4] = 255, 0
     shifted = clean + np.where(clean == 255, 6e-5, np.where(clean == 0, -5e-4, 0))
@@ -167,7 +169,7 @@ def test_explain_is_that_of_the_detector(model, exported):
                 expected[name + "s"] = expected.pop(name)
         for name in ("image", "class_names", "covering_windows"):
             expected.pop(name, None)
-        assert expected.keys() | {"predictions"} == answers.keys()
+        assert expected.keys() | {"predictions", "valid"} == answers.keys()
         for name, value in expected.items():
             np.testing.assert_allclose(answers[name][i], value, atol=1e-5, err_msg=name)
 

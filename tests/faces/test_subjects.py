@@ -38,6 +38,19 @@ def test_broken_files_and_copies_are_named_and_left_out(people, caplog):
     assert found.counts() == {"subject0": 4, "subject1": 5, "subject2": 6}
     assert "broken.jpg" in caplog.text
     assert "copy.png" in caplog.text
+    counted = [record.unreadable for record in caplog.records if hasattr(record, "unreadable")]
+    assert counted == [1]  # the command's exit status is 1
+
+
+def test_photographs_beside_the_sub_folders_are_named(people, caplog):
+    """Kind: files nobody looked at."""
+    for name in ("b.png", "a.png"):
+        (people / name).write_bytes((people / "subject0" / "0.png").read_bytes())
+    with caplog.at_level(logging.WARNING):
+        found = find_subjects(people, SHAPE)
+    assert found.counts() == {"subject0": 4, "subject1": 5, "subject2": 6}
+    expected = f"left out 2 files that are in no sub-folder: {people}/a.png, {people}/b.png"
+    assert expected in caplog.text
 
 
 def test_the_division_depends_on_the_seed_alone(people):

@@ -1,6 +1,7 @@
 """A new last layer on frozen features, and the detector around it."""
 
 import json
+import shutil
 
 import keras
 import numpy as np
@@ -143,11 +144,14 @@ def test_the_command(people, tmp_path, published):
 
 def test_the_command_with_another_network(people, network, tmp_path):
     network.save(tmp_path / "network.keras")
-    command = ["vggface-train", people, "--network", tmp_path / "network.keras", "--kept", "pool5"]
+    copy = shutil.copytree(people, tmp_path / "people")
+    (copy / "subject0" / "broken.jpg").write_bytes(b"no picture")
+    command = ["vggface-train", copy, "--network", tmp_path / "network.keras", "--kept", "pool5"]
     command += ["--preprocessor", "unit", "--calibrate-on", "folds", "--output", tmp_path / "out"]
     command += ["--n-train", 6, "--epochs", 3, "--n-wearers", 1, "--steps", 2, "--target-fpr", 0.2]
     result = CliRunner().invoke(app, [*map(str, command)])
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == 1, result.output  # a photograph could not be read
+    assert "Warning: left out: Cannot read" in result.stderr
     assert "flagged of 24 other photographs" in result.stdout  # all that are held out
     radar = keras.models.load_model(tmp_path / "out" / "detector.keras")
     assert radar.calibration.n_images == 24

@@ -476,6 +476,22 @@ def other_files():
     return {kind: encoded(smooth(), kind) for kind in kinds}
 
 
+def damaged_files():
+    """Files with a fault outside of the pixels, and one GIF file with a code that means nothing."""
+    text = png(2, 8, before=[chunk(b"tEXt", b"Comment\0" + 5000 * b"no word")])
+    bitmap, six = bmp(24), webp(metadata=[(b"EXIF", exif(6))], flags=0x08)
+    return {
+        "PNG damaged text": text.replace(b"word", b"wood", 1),
+        "PNG damaged eXIf": png(2, 8, before=[chunk(b"eXIf", exif(6))]).replace(exif(6), exif(8)),
+        "BMP header of no length": bitmap[:14] + struct.pack("<I", 60) + bitmap[18:],
+        "BMP header beyond the end": bmp(24, header=124, data=b"")[:130],
+        "WebP chunks out of step": six.replace(b"EXIF", b"\0EXIF"),
+        "WebP chunk beyond the end": six.replace(b"EXIF", b"EXIF\0\1", 1)[: len(six)],
+        "WebP cut off": six[:-3],
+        "GIF damaged code": gif(grey=True).replace(b"\x83\x43\x51", b"\x83\xf4\x51"),
+    }
+
+
 FILES = {
     **png_files(),
     **bmp_files(),
@@ -483,4 +499,5 @@ FILES = {
     **jpeg_files(),
     **webp_files(),
     **other_files(),
+    **damaged_files(),
 }

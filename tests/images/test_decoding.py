@@ -1,4 +1,7 @@
-"""The decoder inside the graph answers what `read_image` answers, and survives what is no image."""
+"""The decoder inside the graph answers what `read_image` answers, and survives what is no image.
+
+Kind: two decoders.
+"""
 
 import io
 import resource

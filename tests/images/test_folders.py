@@ -1,6 +1,6 @@
 """The image files of folders: which are found, in which order, and what is said of the others.
 
-Kinds of fault: part 9, "Files nobody looked at" and "Order of frames".
+Kinds: files nobody looked at; order of frames.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Image files as raw pixels."""
+"""Image files as raw pixels. Kind: two decoders."""
 
 import struct
 import zlib

@@ -101,11 +101,14 @@ BROKEN = {
         r"4x5.*5x4.*tf\.image\.resize\(images, \(5, 4\).*folder",
     ),
     "ragged": ([np.zeros(SHAPE), np.zeros((6, 4, 3))], r"one size.*tf\.image\.resize"),
-    "ragged tensor": (tf.ragged.constant([[1.0], [2.0, 3.0]]), r"one size|dtype object"),
+    "ragged tensor": (tf.ragged.constant([[1.0], [2.0, 3.0]]), r"a RaggedTensor.*`to_tensor`"),
+    "sparse tensor": (tf.sparse.from_dense(np.eye(3)), r"a SparseTensor.*`tf\.sparse\.to_dense`"),
+    "masked": (np.ma.masked_greater(pixels(), 250), r"masked array.*filled\(0\)"),
     "text": (["a.jpg"], r"dtype <U5.*one list.*read_image"),
     "bytes": ([b"\xff\xd8\xff"], r"bytes.*as text"),
-    "object": (np.full((1, *SHAPE), None), r"dtype object of NoneType"),
-    "nothing": (None, r"dtype object of NoneType"),
+    "object": (np.full((1, *SHAPE), None), r"None\. Some readers"),
+    "nothing": (None, r"None\. Some readers"),
+    "no file": ([None, None], r"None\..*cv2\.imread.*missing file"),
     "a dict": ({"image": pixels(), "label": [0, 1]}, r"a dict of 'image', 'label'\. Pick"),
     "a set": ({1, 2}, r"dtype object of set"),
     "boolean": (np.zeros((1, *SHAPE), bool), r"dtype bool\. Multiply by 255"),
@@ -116,6 +119,7 @@ BROKEN = {
     "infinite": (with_value(np.inf), r"finite.*infinite"),
     "negative": (with_value(-103.5), r"from -103\.5 to 25\d.*`preprocessor`"),
     "too bright": (with_value(300), r"from \d to 300.*`preprocessor`"),
+    "16 bits": (pixels().astype(np.uint16) * 257, r"to 6\d+\. If they have 16 bits.* by 257"),
     "negative integers": (np.full((1, *SHAPE), -1), r"from -1 to -1"),
 }
 
@@ -161,7 +165,7 @@ def test_the_right_shape_passes_also_before_the_batch_is_known(shape):
         check_shape(shape, (5, 4, 1), argument="photos")
 
 
-# Kind of fault: part 9, "Rounding". Within a thousandth of [0, 255] is inside, everywhere.
+# Kind: rounding. Within a thousandth of [0, 255] is inside, everywhere.
 
 
 def overshot(dtype="float32"):

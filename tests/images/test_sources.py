@@ -1,6 +1,6 @@
 """Arrays, files, folders, datasets and generators as batches of raw pixels.
 
-Kind of fault: part 9, "Errors that do not help". What the `predict` of Keras takes is taken, and
+Kind: errors that do not help. What the `predict` of Keras takes is taken, and
 the rest is refused with what to do.
 """
 
@@ -182,7 +182,7 @@ def endless():
         (np.array([b"a.png"]), "as text"),
         (["a.png", np.zeros(SHAPE)], "paths and arrays"),
         ({"image": np.zeros((2, *SHAPE))}, "a dict of 'image'"),
-        (None, "NoneType"),
+        (None, "None"),
         (7, "rank 0"),
     ],
 )

@@ -1,6 +1,6 @@
 """Two decoders, one picture: a file as `predict` reads it and as `serve_bytes` decodes it.
 
-Kind of fault: part 9, "Two decoders". A row of `serve_bytes` shows what Pillow shows or is invalid.
+Kind: two decoders. A row of `serve_bytes` shows what Pillow shows, or is invalid.
 """
 
 import numpy as np
@@ -29,8 +29,11 @@ ONLY_PILLOW_READS = {
 }
 NOBODY_READS = {
     *("BMP of 300 colours", "BMP 32 masks swapped"),
-    *("JPEG junk before EXIF", "WebP wrong canvas"),
+    *("JPEG junk before EXIF", "WebP wrong canvas", "PNG damaged text", "PNG damaged eXIf"),
+    *("BMP header of no length", "BMP header beyond the end"),
+    *(f"WebP {fault}" for fault in ("chunks out of step", "chunk beyond the end", "cut off")),
 }
+ONLY_TENSORFLOW_READS = {"GIF damaged code"}
 
 
 def trace(channels):
@@ -68,9 +71,9 @@ def read(folder, content, channels):
 def test_both_ways_show_one_picture(name, channels, served, tmp_path):
     image, valid = served[channels, name]
     expected = read(tmp_path, FILES[name], channels)
-    assert (expected is None) == (name in NOBODY_READS)
+    assert (expected is None) == (name in NOBODY_READS | ONLY_TENSORFLOW_READS)
     assert valid == (name not in ONLY_PILLOW_READS | NOBODY_READS)
-    if valid:
+    if valid and expected is not None:
         np.testing.assert_array_equal(image, expected)
 
 
@@ -98,7 +101,7 @@ def mutations(n, seed):
 def test_mutated_files_show_one_picture_or_are_invalid(tmp_path):
     files = list(mutations(2000, seed=9))
     images, valid = trace(3)(tf.constant([content for _, content in files]))
-    n_same = 0
+    n_same = n_guessed = 0
     for (name, content), image, is_valid in zip(files, images.numpy(), valid.numpy(), strict=True):
         expected = read(tmp_path, content, 3)
         if is_valid and expected is not None:
@@ -106,4 +109,8 @@ def test_mutated_files_show_one_picture_or_are_invalid(tmp_path):
             # two builds of the JPEG decoder round nonsense differently
             assert error.max() <= (8 if name.startswith("JPEG") else 0), name
             n_same += 1
+        if is_valid and expected is None:
+            assert name.startswith(("GIF", "WebP")), name
+            n_guessed += 1
     assert n_same > 300
+    assert n_guessed < 20

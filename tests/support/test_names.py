@@ -1,4 +1,4 @@
-"""The names of classes. Kind: forms that people hold, each read right or refused."""
+"""Each form in which people hold names is read right or refused. Kind: class names."""
 
 import collections
 import json
@@ -36,6 +36,11 @@ def test_digits_are_names_if_the_dict_says_so():
     assert as_class_names({1: "3", 0: "8"}) == ["8", "3"]
 
 
+@pytest.mark.parametrize("names", [["1 euro", "2 euro"], ["0", "zero"], ["0-9", "A-Z"]])
+def test_names_may_begin_with_numbers(names):
+    assert as_class_names(names) == names
+
+
 NO_NAMES = {
     "text": "cat",
     "five letters": "abcde",
@@ -53,6 +58,10 @@ NO_NAMES = {
     "empty": [],
     "empty dict": {},
     "number": 5,
+    "set": set(NAMES),
+    "frozen set": frozenset(NAMES),
+    "numbered": [f"{i} {name}" for i, name in enumerate(NAMES)],
+    "digits": list("01234"),
     "too few": NAMES[:4],
     "too many": [*NAMES, "ant"],
     "too few in a dict": {0: "cat", 1: "dog"},
@@ -93,6 +102,9 @@ def test_every_file_gives_the_names_in_order(name, tmp_path):
         ("broken.json", b"{", "is not JSON"),
         ("number.json", b"5", "number.json"),
         ("text.json", b'"cat"', "text.json"),
+        ("table.txt", b"0,cat\n1,dog\n", "table.txt.*begin with their indices.*JSON"),
+        ("tabs.txt", b"0\tcat\n1\tdog\n", "begin with their indices"),
+        ("colons.txt", b"0: 'cat',\n1: 'dog',\n", "begin with their indices"),
     ],
 )
 def test_other_files_are_refused_by_name(name, content, why, tmp_path):

@@ -1,4 +1,4 @@
-"""Progress in a log file. Kind of fault: part 9, "Progress bars in a log file"."""
+"""Progress on a terminal and elsewhere. Kind: progress bars in a log file."""
 
 import io
 import os

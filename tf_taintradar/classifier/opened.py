@@ -18,6 +18,7 @@ from tf_taintradar.classifier.graph import Form, Step, finite_rows, inference, r
 from tf_taintradar.classifier.intake import PIXELS, InputSize, read_steps, trace
 from tf_taintradar.classifier.logits import split_logits
 from tf_taintradar.classifier.preprocessing import make_preprocessor, own_preprocessor
+from tf_taintradar.classifier.rows import check_rows
 from tf_taintradar.errors import UnsupportedClassifierError
 from tf_taintradar.support.checks import require
 
@@ -178,6 +179,7 @@ def open_classifier(
         trunk=to_map(trunk),
     )
     _check_head(opened, _part(steps[cut.position :], cut.key, output, known))
+    check_rows(opened)
     return opened
 
 

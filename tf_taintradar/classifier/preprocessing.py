@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_taintradar.classifier.graph import inference
+from tf_taintradar.classifier.rows import why_dependent
 from tf_taintradar.errors import UnsupportedClassifierError
 from tf_taintradar.images.pixels import Shape
 from tf_taintradar.support.checks import reason_of
@@ -169,9 +170,16 @@ def _check_shape(layer: keras.layers.Layer, input_shape: Shape) -> None:
             f"`preprocessor` must be {expected}. Received: {received} {remedy}"
         ) from error
     shapes = [tuple(one.shape) for one in keras.tree.flatten(answer)]
-    received = f"{layer.name}, which answers {' and '.join(map(str, shapes))}"
-    if shapes != [images.shape]:
+    kind = f"a {type(answer).__name__} of " if keras.tree.is_nested(answer) else ""
+    received = f"{layer.name}, which answers {kind}{' and '.join(map(str, shapes))}"
+    if kind or shapes != [images.shape]:
         raise ValueError(f"`preprocessor` must be {expected}. Received: {received}. {remedy}")
+    why = why_dependent(inference(layer), input_shape)
+    if why is not None:
+        raise ValueError(
+            "`preprocessor` must treat each image by itself, and the same image always alike. "
+            f"Received: {layer.name}, which gives {why}."
+        )
 
 
 def _not_a_layer(spec: Any) -> str:

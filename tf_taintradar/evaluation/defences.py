@@ -117,24 +117,27 @@ def known_scores(defence: Any) -> npt.NDArray[np.float64] | None:
 def ask(defence: Any, images: Any, batch_size: int) -> Arrays:
     """Asks a defence for `score` (n,) float and, if it cleans images, `recovered_label` (n,) int.
 
+    A score that is not finite becomes infinite: it is suspicious, whatever the threshold.
+
     Args:
         defence: a `Baseline`, a `TaintRadarModel` or anything with `score(images)`.
         images: (n, H, W, c) uint8 raw pixels.
         batch_size: number of images that are computed at once.
 
     Raises:
-        ValueError: the defence does not answer one finite score for each image.
+        ValueError: the defence does not answer one score for each image.
     """
     if isinstance(defence, TaintRadarModel | baselines.Baseline):
         found = defence.predict_scores(images, batch_size=batch_size)
     else:
-        found = {"score": np.asarray(defence.score(images))}
+        found = {"score": defence.score(images)}
     score = np.asarray(found["score"])
-    if score.shape != (len(images),) or not np.isfinite(score).all():
+    if score.shape != (len(images),) or score.dtype.kind not in "iuf":
         raise ValueError(
-            f"{defence!r} must answer one finite score for each of {len(images)} images; its "
-            f"scores have shape {score.shape}."
+            f"{defence!r} must answer one score, a number, for each of {len(images)} images. "
+            f"Received: {score.dtype} of shape {score.shape}."
         )
+    found = {**found, "score": np.where(np.isfinite(score), score, np.inf)}
     return {k: v for k, v in found.items() if k in ("score", "recovered_label")}
 
 

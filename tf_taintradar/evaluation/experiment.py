@@ -66,6 +66,9 @@ class Experiment:
         self.answers = self.labels_of(self.images)
         self.truth = self.answers if labels is None else np.asarray(labels)
         require(self.truth.shape == (n,), "labels", self.truth.shape, f"of shape ({n},)")
+        is_label = np.isin(self.truth, range(self.opened.n_classes))
+        expected = f"integers from 0 to {self.opened.n_classes - 1}"
+        require(bool(is_label.all()), "labels", self.truth[~is_label][:5].tolist(), expected)
         order = np.random.default_rng(seed).permutation(n)
         half, n_fit = n // 2, int(n // 2 * _FIT_SHARE)
         self.fit, self.calibration, self.benign = (

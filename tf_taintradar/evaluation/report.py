@@ -2,8 +2,11 @@
 
 import dataclasses
 import json
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+import numpy.typing as npt
 
 from tf_taintradar.evaluation.metrics import FEW, Rate
 from tf_taintradar.evaluation.record import Findings
@@ -56,15 +59,17 @@ def markdown_table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 
 def as_json(found: Findings) -> str:
-    """All numbers as JSON text; a rate has its hits, its n and its interval."""
+    """All numbers as JSON text; a rate has its hits, its n and its interval.
+
+    A score that was not finite, and is above every threshold, is null.
+    """
     document = {
         "setting": found.setting,
         "benign": [_plain(row) for row in found.benign],
         "rows": [_plain(row) for row in found.rows],
-        "benign_scores": {name: scores.tolist() for name, scores in found.benign_scores.items()},
+        "benign_scores": _listed(found.benign_scores),
         "attack_scores": {
-            attack: {name: scores.tolist() for name, scores in by_defence.items()}
-            for attack, by_defence in found.attack_scores.items()
+            attack: _listed(by_defence) for attack, by_defence in found.attack_scores.items()
         },
     }
     return json.dumps(document, indent=1) + "\n"
@@ -98,6 +103,13 @@ def _cell(value: Any) -> str:
     if value is None:
         return "-"
     return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+def _listed(scores: Mapping[str, npt.NDArray[Any]]) -> dict[str, list[float | None]]:
+    return {
+        name: [value if math.isfinite(value) else None for value in values.tolist()]
+        for name, values in scores.items()
+    }
 
 
 def _plain(row: Any) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from tf_taintradar.evaluation.experiment import Experiment
 from tf_taintradar.evaluation.rates import count
 from tf_taintradar.evaluation.result import Evaluation
 from tf_taintradar.model import TaintRadarModel
-from tf_taintradar.support.checks import require
+from tf_taintradar.support.checks import check_integer, require
 from tf_taintradar.support.progress import Progress
 from tf_taintradar.support.resumable import Store
 
@@ -73,16 +73,18 @@ def evaluate(
         ImageError: an image has the wrong shape, type or value range, or cannot be read; or a ready
             attack has no image.
     """
-    require(len(target_fprs) > 0, "target_fprs", target_fprs, "one rate or more")
+    several = np.ndim(target_fprs) == 1 and len(target_fprs) > 0
+    require(several, "target_fprs", target_fprs, "a list of one rate or more")
     for target_fpr in target_fprs:
         check_target(target_fpr)
+    check_integer("n_attacked", n_attacked, 1)
     experiment = Experiment(radar, images, labels, seed, batch_size)
     target = experiment.target(target_class)
     specs = experiment.checked(attacks if isinstance(attacks, Mapping) else _named(attacks))
     rivals = defences if isinstance(defences, Mapping) else {}
     if not rivals:
         n_fit = len(experiment.fit)
-        rivals = {name: make_defence(name, radar, n_fit) for name in defences}
+        rivals = {name: make_defence(name, radar, n_fit) for name in _listed(defences)}
     require(bool(rivals), "defences", defences, "one defence or more")
     about = experiment.about(specs, rivals, target, n_attacked)
     n_calibration = len(experiment.calibration)
@@ -101,6 +103,11 @@ def evaluate(
 
 
 def _named(names: Sequence[str]) -> dict[str, AttackSpec]:
-    for name in names:
+    for name in _listed(names):
         require(name in ATTACKS, "attacks", name, f"among {', '.join(ATTACKS)}")
-    return {name: ATTACKS[name] for name in names}
+    return {name: ATTACKS[name] for name in _listed(names)}
+
+
+def _listed(names: Any) -> Sequence[str]:
+    """The names; a single one is a list of one."""
+    return [names] if isinstance(names, str) else names

@@ -36,15 +36,17 @@ def signatures(
     """The functions of a SavedModel, each with the type of its only argument.
 
     b images (H, W, c), raw RGB pixels 0..255. The answers are those of `TaintRadarModel.predict`,
-    `predictions` as float32. Where the classifier's answer is not finite, they are `UNKNOWN`.
+    `predictions` as float32, and `valid` (b,) bool: false for a row to which the classifier's
+    answer is not finite, and which is answered with `UNKNOWN`.
 
     - `serving_default`: `images` (b, H, W, c) uint8.
-    - `serve_float`: `images` (b, H, W, c) float32; with `valid` (b,) bool, false for a row with
-      NaN, with values outside [0, 255] by more than rounding, or all within [0, 1], as of pixels
-      divided by 255, and for one to which the classifier's answer is not finite.
-    - `serve_bytes`: `image_bytes` (b,) string, see `decode_images`; with `valid` (b,) bool. Absent
-      if the classifier's images are neither grey nor RGB.
-    - `classify`: `images` (b, H, W, c) uint8; `predictions` and `label` alone, one forward pass.
+    - `serve_float`: `images` (b, H, W, c) float32; `valid` is false, too, for a row with NaN, with
+      values outside [0, 255] by more than rounding, or all within [0, 1], as of pixels divided by
+      255.
+    - `serve_bytes`: `image_bytes` (b,) string; `valid` is false, too, for what `decode_images`
+      cannot decode. Absent if the classifier's images are neither grey nor RGB.
+    - `classify`: `images` (b, H, W, c) uint8; `predictions`, `label` and
+      `valid` alone, one forward pass.
     - `explain`: `images` (b, H, W, c) uint8; the answers, and all other fields of
       `Detection` and its evidence but the images themselves.
 
@@ -56,13 +58,10 @@ def signatures(
     shape = pipeline.classifier.input_shape
 
     def answer(images: tf.Tensor) -> Tensors:
-        return _without_nan(decide(pipeline.answer(images, rule)))[0]
+        return _judged(decide(pipeline.answer(images, rule)))
 
     def guarded(images: tf.Tensor, valid: tf.Tensor) -> Tensors:
-        answer, is_finite = _without_nan(
-            _of_any_size(lambda images: decide(pipeline.answer(images, rule)))(images)
-        )
-        return {**_hide(answer, ~valid), "valid": valid & is_finite}
+        return _hide(_of_any_size(answer)(images), ~valid)
 
     def serve_float(images: tf.Tensor) -> Tensors:
         valid = is_raw(images)
@@ -72,10 +71,10 @@ def signatures(
         return guarded(*decode_images(image_bytes, shape))
 
     def classify(images: tf.Tensor) -> Tensors:
-        return _without_nan(pipeline.classify(images))[0]
+        return _judged(pipeline.classify(images))
 
     def explain(images: tf.Tensor) -> Tensors:
-        return _without_nan(decide(pipeline.explain(images, rule)))[0]
+        return _judged(decide(pipeline.explain(images, rule)))
 
     pixels = tf.TensorSpec((None, *shape), tf.uint8, "images")
     served: dict[str, Endpoint] = {
@@ -124,17 +123,17 @@ def _zeroed(images: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
     return tf.where(rows[:, None, None, None], tf.zeros((), images.dtype), images)
 
 
-def _without_nan(answer: Tensors) -> tuple[Tensors, tf.Tensor]:
-    """The answer with `UNKNOWN` where a number is not finite, and (b,) bool, where all are.
+def _judged(answer: Tensors) -> Tensors:
+    """The answer with `valid` (b,) bool, and `UNKNOWN` where it is false: a number is not finite.
 
     JSON has no NaN: a server that writes one writes what no parser reads.
     """
     is_finite = finite_rows(answer.values())
-    return _hide(answer, ~is_finite), is_finite
+    return {**_hide(answer, ~is_finite), "valid": is_finite}
 
 
 def _hide(answer: Tensors, rows: tf.Tensor) -> dict[str, Any]:
-    """The answer, with `UNKNOWN` in the given rows (b,), and zero for what is not in it."""
+    """The answer, with `UNKNOWN` in the given rows (b,), and zero or false for the rest."""
     hidden = {}
     for name, value in answer.items():
         spread = tf.reshape(rows, (-1, *[1] * (value.shape.rank - 1)))

@@ -119,8 +119,9 @@ def find_subjects(folder: str | os.PathLike[str], input_shape: Shape) -> Subject
     """Finds the people whose photographs lie in the sub-folders of a folder, such as PubFig's.
 
     Every file is opened once. Unreadable files and copies of other files are left out, named in the
-    log and listed in the result. Photographs should show one face each, upright and filling the
-    frame; they are center-cropped and resized, not aligned.
+    log and listed in the result; files that are in no sub-folder are named in the log. Photographs
+    should show one face each, upright and filling the frame; they are center-cropped and resized,
+    not aligned.
 
     Args:
         folder: folder with one sub-folder of photographs for each subject.
@@ -156,7 +157,7 @@ def find_subjects(folder: str | os.PathLike[str], input_shape: Shape) -> Subject
             try:
                 read_image(file, input_shape)
             except ImageError as error:
-                _LOG.warning("left out: %s", error)
+                _LOG.warning("left out: %s", error, extra={"unreadable": 1})
                 unreadable.append(file)
                 continue
             known.add(content)
@@ -165,12 +166,13 @@ def find_subjects(folder: str | os.PathLike[str], input_shape: Shape) -> Subject
             hashes.append(content)
         if len(files) == before:
             raise ImageError(f"{str(person)!r} holds no image that can be read.")
-    _report(duplicates)
+    _report("copies of other photographs", duplicates)
+    _report("files that are in no sub-folder", sorted(p for p in root.iterdir() if p.is_file()))
     photographs = Photographs(files, np.array(labels), hashes)
     return Subjects([person.name for person in people], photographs, unreadable, duplicates)
 
 
-def _report(duplicates: Sequence[Path]) -> None:
-    if duplicates:
-        shown = ", ".join(map(str, duplicates[:5]))
-        _LOG.warning("left out %d copies of other photographs: %s", len(duplicates), shown)
+def _report(what: str, files: Sequence[Path]) -> None:
+    if files:
+        shown = ", ".join(map(str, files[:5]))
+        _LOG.warning("left out %d %s: %s", len(files), what, shown)

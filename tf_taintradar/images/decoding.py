@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tf_taintradar.images.files import fit
 from tf_taintradar.images.graph_bytes import number, starts
-from tf_taintradar.images.layouts import check_size, decode_bmp, decode_gif
+from tf_taintradar.images.layouts import check_size, decode_bmp, decode_gif, decode_png
 from tf_taintradar.images.orientation import read_orientation
 from tf_taintradar.images.pixels import Shape
 
@@ -29,11 +29,15 @@ def decode_images(encoded: tf.Tensor, input_shape: Shape) -> tuple[tf.Tensor, tf
 
     Returns:
         Raw pixels (b, H, W, c) uint8, and (b,) bool: whether the row could be decoded. A row that
-        could not is black: no image, truncated, more than 89 million pixels, or a picture that
-        only `read_image` reads correctly. Those are BMP files of 1, 4 or 16 bits, compressed or of
-        OS/2; GIF files whose first frame does not fill the screen; WebP animations without an
+        could not is black: no image, truncated, damaged, more than 89 million pixels, or a picture
+        that only `read_image` reads correctly. Those are BMP files of 1, 4 or 16 bits, compressed
+        or of OS/2; GIF files whose first frame does not fill the screen; WebP animations without an
         alpha channel; CMYK JPEG files without an Adobe segment; and files whose orientation is
         stated in compressed text or as an unusual type.
+
+        What remains: damage to the pixels themselves. TensorFlow guesses at codes in GIF files that
+        mean nothing, and at a few of WebP, where `read_image` refuses the file; and the two decode
+        the damaged part of a JPEG file to values that can differ by a few levels.
     """
 
     def decode_row(row: tf.Tensor, contents: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -66,6 +70,7 @@ def _decode(contents: tf.Tensor) -> tf.Tensor:
 
     kinds = [
         (tf.io.is_jpeg(contents), decode_jpeg),
+        (starts(contents, b"\x89PNG"), lambda: decode_png(contents)),
         (starts(contents, b"BM"), lambda: decode_bmp(contents)),
         (starts(contents, b"GIF8"), lambda: decode_gif(contents)),
         (_is_webp_with_alpha(contents), lambda: decode(4)),

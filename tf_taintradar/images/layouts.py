@@ -1,11 +1,14 @@
-"""Which BMP and GIF files TensorFlow decodes as Pillow does, found inside the graph."""
+"""Which PNG, BMP and GIF files TensorFlow decodes as Pillow does, found inside the graph."""
 
 import tensorflow as tf
 
-from tf_taintradar.images.graph_bytes import joined, number, slice_of, starts, window
+from tf_taintradar.images.graph_bytes import crc32, joined, number, slice_of, starts, window
 
 MAX_PIXELS = 89_478_485  # where Pillow begins to suspect a decompression bomb
 _MAX_BLOCKS = 2**16  # of a GIF file, before its first frame
+_MAX_CHUNKS = 2**16  # of a PNG file
+_MAX_SUMMED = 2**20  # bytes of a PNG file's chunk
+_BMP_HEADERS = (40, 52, 56, 64, 108, 124)  # the lengths that Pillow knows
 _MASKS = (0xFF0000, 0xFF00, 0xFF)  # of R, G and B in four bytes, as they are without masks
 _BYTES = [bytes([value]) for value in range(256)]
 
@@ -37,6 +40,34 @@ def _check_pixels(size: tf.Tensor) -> tf.Operation:
     return tf.debugging.assert_less_equal(pixels, float(MAX_PIXELS))
 
 
+def decode_png(contents: tf.Tensor) -> tf.Tensor:
+    """(height, width, 3) uint8 of a PNG file; fails if a chunk before the pixels is damaged.
+
+    TensorFlow passes over damaged chunks that it has no use for, and checks the others itself.
+    """
+
+    def goes_on(at: tf.Tensor, is_sound: tf.Tensor) -> tf.Tensor:
+        return is_sound & ~starts(contents, b"IDAT", at + 4)
+
+    def step(at: tf.Tensor, is_sound: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        length = number(contents, at, 4)
+        is_optional = number(contents, at + 4, 1) >= ord("a")
+        end = at + 8 + length
+        summed = slice_of(contents, at + 4, length + 4)
+        is_inside = (length >= 0) & (end + 4 <= tf.strings.length(contents))
+        is_sound = tf.cond(
+            is_inside & is_optional & (length <= _MAX_SUMMED),
+            lambda: tf.equal(crc32(summed), number(contents, end, 4)),
+            lambda: is_inside,
+        )
+        return end + 4, is_sound
+
+    start = tf.constant(8), tf.constant(True)
+    _, is_sound = tf.while_loop(goes_on, step, start, maximum_iterations=_MAX_CHUNKS)
+    with tf.control_dependencies([tf.debugging.assert_equal(is_sound, True)]):
+        return tf.io.decode_png(tf.identity(contents), channels=3)
+
+
 def decode_bmp(contents: tf.Tensor) -> tf.Tensor:
     """(height, width, 3) uint8 of a BMP file with 8, 24 or 32 bits a pixel; fails on others.
 
@@ -46,7 +77,9 @@ def decode_bmp(contents: tf.Tensor) -> tf.Tensor:
     masks = tf.stack([number(contents, at, -4) for at in (54, 58, 62)])
     is_masked = (bits == 32) & (compression == 3) & tf.reduce_all(masks == _MASKS)
     is_plain = (compression == 0) & tf.reduce_any(bits == (8, 24, 32))
-    is_plain = (is_plain | is_masked) & (number(contents, 14, -4) >= 40)
+    length = number(contents, 14, -4)
+    is_plain = (is_plain | is_masked) & tf.reduce_any(length == _BMP_HEADERS)
+    is_plain &= 14 + length <= tf.strings.length(contents)
     with tf.control_dependencies([tf.debugging.assert_equal(is_plain, True)]):
         contents = tf.identity(contents)
     image = tf.io.decode_image(contents, channels=3, expand_animations=False)

@@ -124,24 +124,22 @@ def _of_chunks(contents: tf.Tensor) -> Metadata:
 
 def _of_webp(contents: tf.Tensor) -> Metadata:
     """From the first chunk of each kind that the header announces."""
-    announced = number(contents, 20, 1)
-    size = tf.where(announced // 4 % 4 == 0, 0, tf.strings.length(contents))
+    announced, end = number(contents, 20, 1), 8 + number(contents, 4, -4)
 
     def goes_on(at: tf.Tensor, *_: tf.Tensor) -> tf.Tensor:
-        return (at >= 0) & (at < size)
+        return (at >= 0) & (at < end)
 
     def step(at: tf.Tensor, exif: tf.Tensor, xmp: tf.Tensor) -> tuple[tf.Tensor, ...]:
         length = number(contents, at + 4, -4)
-        length = tf.where(length < 0, size, length)
-        text = slice_of(contents, at + 8, length)
+        text = slice_of(contents, at + 8, tf.maximum(length, 0))
         is_exif = (announced // 8 % 2 == 1) & starts(contents, b"EXIF", at) & tf.equal(exif, b"")
         is_xmp = (announced // 4 % 2 == 1) & starts(contents, b"XMP ", at) & tf.equal(xmp, b"")
-        at += 8 + length + length % 2
-        return at, tf.where(is_exif, text, exif), tf.where(is_xmp, text, xmp)
+        next_at = tf.where(length < 0, -1, at + 8 + length + length % 2)
+        return next_at, tf.where(is_exif, text, exif), tf.where(is_xmp, text, xmp)
 
     start = (tf.constant(12), tf.constant(b""), tf.constant(b""))
     at, exif, xmp = tf.while_loop(goes_on, step, start, maximum_iterations=_MAX_STEPS)
-    return Metadata(exif, xmp, at >= size)
+    return Metadata(exif, xmp, (at == end) & (end <= tf.strings.length(contents)))
 
 
 def _in_exif(exif: tf.Tensor) -> tf.Tensor:

@@ -118,6 +118,11 @@ def as_batch(images: Any, input_shape: Shape, *, argument: str = "images") -> np
         ImageError: `images` is not numeric, ragged, empty, or of another rank, size or number of
             channels.
     """
+    if np.ma.is_masked(images):
+        raise ImageError(
+            f"`{argument}` must be whole images. Received: a masked array, some of whose "
+            f"pixels have no value. Give them one, e.g. {argument}.filled(0)."
+        )
     try:
         array = np.asarray(images)
     except (ValueError, TypeError, RuntimeError) as error:
@@ -164,10 +169,11 @@ def _check_range(pixels: npt.NDArray[np.float32], argument: str) -> bool:
     if not np.isfinite([low, high]).all():
         raise ImageError(f"`{argument}` must be finite. Received: NaN or infinite values.")
     if low < -ROUNDING or high > 255 + ROUNDING:
+        depth = "If they have 16 bits, divide them by 257. " if high > 1023 else ""
         raise ImageError(
             f"`{argument}` must be raw pixels from 0 to 255. Received: values from {low:g} to "
-            f"{high:g}. If they are preprocessed, pass them raw: the `preprocessor` is applied "
-            f"inside. If a resize overshot, clip them: np.clip({argument}, 0, 255)."
+            f"{high:g}. {depth}If they are preprocessed, pass them raw: the `preprocessor` is "
+            f"applied inside. If a resize overshot, clip them: np.clip({argument}, 0, 255)."
         )
     return low >= 0 and high <= 255
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import tensorflow as tf
 
 _Shape = tuple[int, ...]
 
@@ -101,6 +102,9 @@ def for_type(images: Any, array: npt.NDArray[Any]) -> str:
     """
     if isinstance(images, Mapping):
         return f"a dict of {', '.join(map(repr, images))}. Pick its images first."
+    if isinstance(images, tf.RaggedTensor | tf.SparseTensor):
+        dense = "to_tensor" if isinstance(images, tf.RaggedTensor) else "tf.sparse.to_dense"
+        return f"a {type(images).__name__}. Make it dense first, with `{dense}`."
     if array.dtype.kind == "b":
         return "dtype bool. Multiply by 255 if True is white."
     kinds = {type(value) for value in array.ravel()[:100].tolist()}
@@ -111,6 +115,8 @@ def for_type(images: Any, array: npt.NDArray[Any]) -> str:
             f"text or paths, dtype {array.dtype}. `predict` and the like take paths as one list or "
             "one array with a single axis; what takes arrays alone needs read_image(path, shape)."
         )
+    if type(None) in kinds:
+        return "None. Some readers of images, cv2.imread among them, answer it for a missing file."
     names = ", ".join(sorted(kind.__name__ for kind in kinds))
     of_what = f" of {names}" if array.dtype.kind == "O" else ""
     return f"dtype {array.dtype}{of_what}. Convert them to integers or floats first."

@@ -11,6 +11,7 @@ import tensorflow as tf
 from tf_taintradar.detection.pipeline import Arrays, over_batches
 from tf_taintradar.errors import ServingError
 from tf_taintradar.export.savedmodel import METADATA_FILE, MODEL_FILE, versions_in
+from tf_taintradar.images.sources import require_files
 
 _NEEDED = {"serving_default", "serve_float"}
 
@@ -34,25 +35,43 @@ class SavedDetector:
         """A name for each label, None if the classes have no names."""
         return self.metadata["class_names"]
 
-    def predict(self, x: Any, batch_size: int = 32, verbose: Any = 0) -> Arrays:
+    def predict(
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: Any = 0,
+        steps: int | None = None,
+        *,
+        return_files: bool = False,
+    ) -> Arrays:
         """The classifier's predictions and the verdict on each image.
 
         Args:
-            x: n images: an array (n, H, W, c) of raw pixels 0..255, uint8 or float; a tf.data
-                dataset of such batches (labels beside them are ignored); a folder; or a list of
-                files. Files are resized to the classifier's input, arrays must have its size.
-            batch_size: how many images are computed at once. No image's answer depends on it.
+            x: n images in the forms of `TaintRadarModel.predict`.
+            batch_size: how many images are computed at once, 32 by default. No image's answer
+                depends on it.
             verbose: 0 for silence, 1 or "auto" for a progress bar.
+            steps: the number of batches after which to stop; by default all images are answered.
+            return_files: whether to add `file` (n,) str, the path of each row's file, in the order
+                of `TaintRadarModel.predict`.
 
         Returns:
-            The dict of arrays of `TaintRadarModel.predict`, `predictions` as float32.
+            The dict of arrays of `TaintRadarModel.predict`, `predictions` as float32. Where the
+            classifier's answers are not finite, `is_adversarial` is true, `score`, `rank_shift` and
+            the labels are -1, and `predictions` 0.
 
         Raises:
             ImageError: an image has the wrong shape, type or value range, or cannot be read.
-            ValueError: `batch_size` is less than 1.
+            ValueError: `batch_size` or `steps` is out of range, or `return_files` is true and `x`
+                names no files.
         """
+        x = require_files(x) if return_files else x
         shape = tuple(self.metadata["input_shape"])
-        return over_batches(self._ask, x, shape, batch_size=batch_size, verbose=verbose)
+        size = 32 if batch_size is None else batch_size
+        answers = over_batches(self._ask, x, shape, batch_size=size, verbose=verbose, steps=steps)
+        if return_files:
+            answers["file"] = np.array(list(map(str, x[: len(answers["label"])])))
+        return answers
 
     def _ask(self, pixels: Any) -> Arrays:
         """The answers for checked pixels (b, H, W, c) float32; whole numbers travel as bytes."""

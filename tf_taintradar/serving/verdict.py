@@ -31,9 +31,8 @@ class Verdict:
     Attributes:
         source: The file, or the row in the array or list that was passed.
         valid: Whether the server could decode the image, and the classifier's answer is finite. If
-            not, `label`, `recovered_label`,
-            `rank_shift` and `score` are -1, `predictions` are 0, and `is_adversarial` is true:
-            nobody saw the image, so nobody may trust it.
+            not, `label`, `recovered_label`, `rank_shift` and `score` are -1, `predictions` are 0,
+            and `is_adversarial` is true: nobody saw the image, so nobody may trust it.
         label: The predicted class.
         is_adversarial: Whether the detector flags the image.
         rank_shift: How many labels overtake the predicted one, 0 or more.
@@ -57,7 +56,8 @@ def to_verdicts(outputs: Mapping[str, Any], sources: Sequence[Source]) -> list[V
 
     Args:
         outputs: Arrays or lists by output name, the batch first; those that a verdict has no field
-            for are ignored. Without `valid` every row is valid.
+            for are ignored. Without `valid`, as exports of version 0.1 answer for arrays, rows with
+            a label are valid.
         sources: Where the rows came from.
 
     Returns:
@@ -68,8 +68,7 @@ def to_verdicts(outputs: Mapping[str, Any], sources: Sequence[Source]) -> list[V
     """
     n = len(sources)
     found = {name: _column(outputs, name, kinds, n) for name, kinds in _KINDS.items()}
-    judged = found["label"] >= 0  # of arrays, whose answer has no `valid`
-    valid = _column(outputs, "valid", "b", n) if "valid" in outputs else judged
+    valid = _column(outputs, "valid", "b", n) if "valid" in outputs else found["label"] >= 0
     predictions = found["predictions"].astype(np.float32, copy=False)
     return [
         Verdict(

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,11 @@ _FORMS = (
     "a list of names, {index: name}, {name: index} as Keras's `class_indices`, or the pathlib.Path "
     "of a text file of one name a line or of a JSON file"
 )
+
+_NO_LISTS = {
+    (str, bytes): " A text is no list: pass pathlib.Path(...) for a file.",
+    (set, frozenset): " A set has no order: sort it as the labels are.",
+}
 
 
 def as_class_names(value: Any, argument: str = "class_names") -> list[str]:
@@ -28,10 +34,11 @@ def as_class_names(value: Any, argument: str = "class_names") -> list[str]:
         return read_class_names(value)
     if isinstance(value, Mapping):
         return _in_order(value, argument)
-    is_text = isinstance(value, str | bytes)
-    names = [] if is_text or not isinstance(value, Iterable) else list(value)
-    if not names or not all(isinstance(name, str) and name for name in names):
-        remedy = " A text is no list: pass pathlib.Path(...) for a file." if is_text else ""
+    remedy = next((text for kind, text in _NO_LISTS.items() if isinstance(value, kind)), "")
+    names = [] if remedy or not isinstance(value, Iterable) else list(value)
+    if _are_numbered(names):
+        remedy = " Its names begin with their indices: take these off, or give a JSON file."
+    if remedy or not names or not all(isinstance(name, str) and name for name in names):
         raise ValueError(f"`{argument}` must be {_FORMS}. Received: {_shown(value)}.{remedy}")
     return [str(name) for name in names]
 
@@ -61,6 +68,13 @@ def read_class_names(path: str | os.PathLike[str]) -> list[str]:
 
 def _lines(text: str) -> list[str]:
     return [line.strip() for line in text.strip().splitlines()]
+
+
+def _are_numbered(names: list[Any]) -> bool:
+    """Whether these are lines such as "0,cat", "1,dog", an index before each name."""
+    return len(names) > 1 and all(
+        isinstance(name, str) and re.match(rf"{i}(\W+\w|$)", name) for i, name in enumerate(names)
+    )
 
 
 def _in_order(value: Mapping[Any, Any], argument: str) -> list[str]:

@@ -15,13 +15,13 @@ RULE = Cover()
 N_LABELS = 6
 
 
-def draw(rng, n):
+def draw(rng, n, *, is_lack_alone=False):
     """What one depth and the windows say of n images."""
     usual = np.linspace(-4, 4, N_LABELS)
-    numbers = rng.lognormal(size=(n, 7)).astype(np.float32)
+    numbers = rng.lognormal(size=(n, 7)).astype(np.float32) * (not is_lack_alone)
     label = rng.choice(N_LABELS, n, p=[0.5, 0.2, 0.1, 0.1, 0.05, 0.05])
     lacks = usual + rng.normal(size=(n, N_LABELS))
-    numbers[:, 4] = numbers[:, 5] = usual[label] + rng.normal(size=n)
+    numbers[:, 4] = numbers[:, 5] = usual[label] + rng.standard_t(2, size=n)
     return {"numbers": numbers, "label": label, "lacks": lacks}
 
 
@@ -52,9 +52,10 @@ def scores_of_all(answers):
 
 
 @pytest.mark.parametrize("n", [8, 20, 60, 150])
-def test_scores_lie_on_the_right_side_of_those_of_all_images_together(n):
+@pytest.mark.parametrize("is_lack_alone", [False, True])
+def test_scores_lie_on_the_right_side_of_those_of_all_images_together(n, is_lack_alone):
     rng = np.random.default_rng(n)
-    known, others = draw(rng, n), draw(rng, 60)
+    known, others = (draw(rng, size, is_lack_alone=is_lack_alone) for size in (n, 60))
     rule, scores = RULE.fitted(known)
     found, gaps = score(rule, others), []
     for i in range(60):

@@ -673,7 +673,8 @@ def _bring_up_to_date(config: dict[str, Any]) -> None:
     variant = config.get("variant", Paper.name)
     if variant != Paper.name:
         config.pop("fill", None)  # every detector had one
-    if variant == Cover.name:
+    name = variant.get("name") if isinstance(variant, dict) else variant
+    if name == Cover.name:
         thresholds = [config.pop(name, None) for name in ("score_threshold", "calibration")]
         if any(value is not None for value in thresholds):
             _LOG.warning(FORMER_COVER)

@@ -3,7 +3,8 @@
 The detector is calibrated on a random half of the images, patches are made for images of the other
 half that the classifier gets right; each image has its own patch, at a random place. *Robust* is
 the share of attacks that fail or are flagged, *certified* that of images on which no patch at that
-place can pass, whatever its pixels (variant "cover").
+place can pass, whatever its pixels (variant "cover"): for the attack's own target, for the clean
+image's second label, and for any label.
 """
 
 import dataclasses
@@ -35,7 +36,7 @@ from tf_taintradar.attacks import (
     AdversarialPatch,
     AttackResult,
     MisleadingPatch,
-    certify,
+    certainty,
     likely_target,
     likely_targets,
 )
@@ -63,7 +64,9 @@ class Row:
         flagged: share of those that the detector flags; None if there are none.
         robust: share of all that fail or are flagged.
         interval: its 95 % interval (Wilson).
-        certified: share of all that no patch can pass; None if that cannot be known.
+        certified: share of all that no patch can pass, None if that cannot be known.
+        runner_up: the same, if the target is the clean image's second label.
+        any_label: the same, whatever the target is.
         overlap: mean intersection over union of critical region and patch.
         steps: mean number of steps.
     """
@@ -78,6 +81,8 @@ class Row:
     robust: float
     interval: tuple[float, float]
     certified: float | None
+    runner_up: float | None
+    any_label: float | None
     overlap: float
     steps: float
 
@@ -130,7 +135,8 @@ def main(
                 if output:
                     write_json(output, {"setting": setting(), "rows": [vars(row) for row in rows]})
     header = "network, variant|attack|n|succeeded|flagged of those|robust|95 % interval|certified"
-    print(f"\n{setting()}\n\n{table(f'{header}|overlap|steps'.split('|'), map(_cells, rows))}")
+    header += "|runner-up|any label|overlap|steps"
+    print(f"\n{setting()}\n\n{table(header.split('|'), map(_cells, rows))}")
     if plots:
         draw(rows, plots)
     return rows
@@ -218,16 +224,21 @@ class Experiment:
             flagged=float(flagged[fooled].mean()) if fooled.any() else None,
             robust=n_robust / len(fooled),
             interval=wilson_interval(n_robust, len(fooled)),
-            certified=self._certified(patch, result),
+            **self._certified(patch, result),
             overlap=float(np.mean(self._overlaps(result.images, result.painted))),
             steps=float(result.steps.mean()),
         )
 
-    def _certified(self, patch: AdversarialPatch, result: AttackResult) -> float | None:
+    def _certified(self, patch: AdversarialPatch, result: AttackResult) -> dict[str, float | None]:
         if self.variant != Cover.name:
-            return None
-        certain = certify(self.radar, self.images, result.painted, patch.target_class)
-        return float(certain.mean())
+            return dict.fromkeys(("certified", "runner_up", "any_label"))
+        found = certainty(self.radar, self.images, result.painted, patch.target_class)
+        certified = found.any_label if found.target is None else found.target
+        return {
+            "certified": certified,
+            "runner_up": found.runner_up,
+            "any_label": found.any_label,
+        }
 
     def _overlaps(self, images: Pixels, painted: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:
         regions = [self.radar.explain(image).critical_region for image in images]
@@ -244,7 +255,10 @@ def _cells(row: Row) -> list[str]:
         "-" if row.flagged is None else f"{row.flagged:.0%}",
         f"{row.robust:.0%}",
         f"{low:.0%} to {high:.0%}",
-        "-" if row.certified is None else f"{row.certified:.0%}",
+        *(
+            "-" if share is None else f"{share:.0%}"
+            for share in (row.certified, row.runner_up, row.any_label)
+        ),
         f"{row.overlap:.2f}",
         f"{row.steps:.0f}",
     ]

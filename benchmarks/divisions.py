@@ -5,7 +5,6 @@ four networks tells the true positive rate. The numbers of all images are comput
 """
 
 import functools
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -18,9 +17,9 @@ from report import setting, table, write_json
 
 from tf_taintradar import rules
 from tf_taintradar.calibration.by_score import smallest_threshold
-from tf_taintradar.calibration.scaling import find_bounds, scale
 from tf_taintradar.classifier import open_classifier
 from tf_taintradar.detection.pipeline import Pipeline
+from tf_taintradar.detection.rule import Answers
 from tf_taintradar.detection.scaled import ScaledRule
 
 TARGETS = [0.06, 0.03, 0.01]
@@ -30,7 +29,7 @@ NETWORKS = {
     "efficientnet_lite0": ("lite", "imagenet_dev"),
     "vgg16_caltech101_fc": ("caffe", "caltech101"),
 }
-Numbers = npt.NDArray[np.float32]
+Scores = npt.NDArray[np.float32]
 
 
 class Line(NamedTuple):
@@ -63,8 +62,8 @@ def main(
     lines: list[Line] = []
     rule = rules.make_rule(variant, depths=depths, share=share)
     for name in network:
-        numbers = collect(name, rule, batch_size, limit)
-        own = judge(name, rule, numbers, divisions, seed)
+        answers = collect(name, rule, batch_size, limit)
+        own = judge(name, rule, answers, divisions, seed)
         rates = np.array([line.flagged for line in own[1:]])
         n = sum(line.n for line in own[1:])
         own.append(Line(name, "mean of the attacks", n, rates.mean(axis=0).tolist()))
@@ -78,8 +77,8 @@ def main(
     return lines
 
 
-def collect(name: str, rule: rules.Rule, batch_size: int, limit: int | None) -> dict[str, Numbers]:
-    """What the rule sees, benign images first: numbers (n, m), or scores (n,) of rules without."""
+def collect(name: str, rule: rules.Rule, batch_size: int, limit: int | None) -> dict[str, Answers]:
+    """What the rule sees of each set, benign images first; see `Rule.benign_answers`."""
     preprocessor, photographs = NETWORKS[name]
     data = SHARED / "data"
     model, labels = SHARED / "models" / f"{name}.keras", data / f"{photographs}.csv"
@@ -91,39 +90,46 @@ def collect(name: str, rule: rules.Rule, batch_size: int, limit: int | None) -> 
     step = functools.partial(pipeline.benign_answers, rule=rule)
     bar = {"batch_size": batch_size, "verbose": 1}
     return {
-        key: answers.get("numbers", answers.get("score"))
-        for key, images in sets.items()
-        for answers in [pipeline.over_batches(step, np.asarray(images), **bar)]
+        key: pipeline.over_batches(step, np.asarray(images), **bar) for key, images in sets.items()
     }
 
 
 def judge(
-    name: str, rule: rules.Rule, numbers: dict[str, Numbers], divisions: int, seed: int
+    name: str, rule: rules.Rule, answers: dict[str, Answers], divisions: int, seed: int
 ) -> list[Line]:
     """A line for each set; that of the benign images is of the half not calibrated on."""
-    benign, rng = numbers["benign"], np.random.default_rng(seed)
-    flagged: dict[str, list[list[float]]] = {key: [] for key in numbers}
+    benign, rng = answers["benign"], np.random.default_rng(seed)
+    sizes = {key: len(next(iter(found.values()))) for key, found in answers.items()}
+    flagged: dict[str, list[list[float]]] = {key: [] for key in answers}
     for _ in range(divisions):
-        known, others = np.array_split(benign[rng.permutation(len(benign))], 2)
-        scores, score = calibrate(rule, known)
+        order = rng.permutation(sizes["benign"])
+        known, others = (take(benign, half) for half in np.array_split(order, 2))
+        own, scores = calibrate(rule, known)
         thresholds = [smallest_threshold(scores, target) for target in TARGETS]
-        for key, values in {**numbers, "benign": others}.items():
-            found = score(values)
-            flagged[key].append([float((found > t).mean()) for t in thresholds])
+        for key, found in {**answers, "benign": others}.items():
+            judged = score(own, found)
+            flagged[key].append([float((judged > t).mean()) for t in thresholds])
     return [
-        Line(name, key, len(numbers[key]), np.mean(rates, axis=0).tolist())
+        Line(name, key, sizes[key], np.mean(rates, axis=0).tolist())
         for key, rates in flagged.items()
     ]
 
 
-def calibrate(rule: rules.Rule, known: Numbers) -> tuple[Numbers, Callable[[Numbers], Numbers]]:
-    """The scores (n,) to choose the threshold from, and the function that scores other images."""
+def take(answers: Answers, index: npt.NDArray[np.integer]) -> Answers:
+    """The answers to some of the images."""
+    return {name: values[index] for name, values in answers.items()}
+
+
+def calibrate(rule: rules.Rule, known: Answers) -> tuple[rules.Rule, Scores]:
+    """The rule with what it finds in these images, and the scores (n,) to choose a threshold of."""
+    return rule.fitted(known) if isinstance(rule, ScaledRule) else (rule, known["score"])
+
+
+def score(rule: rules.Rule, answers: Answers) -> Scores:
+    """The scores (n,) of other images."""
     if not isinstance(rule, ScaledRule):
-        return known, lambda values: values
-    bounds = find_bounds(known)
-    own, scales = rule.with_scales(bounds), tf.constant(bounds, tf.float32)
-    scores = own.benign_scores({"numbers": known})
-    return scores, lambda values: own.judge(scale(tf.constant(values), scales)).numpy()
+        return answers["score"]
+    return rule.judge(rule.scaled(tf.constant(answers["numbers"]), answers["label"])).numpy()
 
 
 if __name__ == "__main__":

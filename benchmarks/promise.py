@@ -7,15 +7,12 @@ the same images without the bounds of `calibration.scaling`, and breaks it.
 """
 
 import functools
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
-import tensorflow as tf
 import typer
-from divisions import NETWORKS, calibrate
+from divisions import NETWORKS, calibrate, score, take
 from patch_sets import ATTACKS, SHARED, Network
 from report import setting, table, write_json
 
@@ -24,10 +21,10 @@ from tf_taintradar.calibration.by_score import smallest_threshold
 from tf_taintradar.calibration.scaling import QUANTILE
 from tf_taintradar.classifier import open_classifier
 from tf_taintradar.detection.pipeline import Pipeline
-from tf_taintradar.detection.scaled import ScaledRule
+from tf_taintradar.detection.rule import Answers
+from tf_taintradar.detection.scaled import ScaledRule, Scores
 
 CASES = [(200, 0.03), (1000, 0.01)]  # images of a calibration, target
-Numbers = npt.NDArray[np.float32]
 
 
 class Line(NamedTuple):
@@ -73,7 +70,7 @@ def main(
         lines += [
             simulate(name, rule, pool, n, target, calibrations, seed)
             for n, target in CASES
-            if n < len(pool)
+            if n < len(pool["label"])
         ]
     header = "network|images|target|promised|realised|90 % of them|plain"
     print(f"\n{setting()}; {calibrations} calibrations\n")
@@ -83,8 +80,8 @@ def main(
     return lines
 
 
-def collect(name: str, rule: rules.Rule, batch_size: int, limit: int | None) -> Numbers:
-    """The rule's numbers (n, m) of the images of both folders of `shared`, also mirrored."""
+def collect(name: str, rule: rules.Rule, batch_size: int, limit: int | None) -> Answers:
+    """What the rule sees of the images of both folders of `shared`, also mirrored."""
     data = SHARED / "data"
     model = SHARED / "models" / f"{name}.keras"
     found = []
@@ -100,28 +97,27 @@ def collect(name: str, rule: rules.Rule, batch_size: int, limit: int | None) -> 
         crops = network.crops[:limit]
         for images in (crops, crops[:, :, ::-1]):
             bar = {"batch_size": batch_size, "verbose": 1}
-            found.append(pipeline.over_batches(step, images, **bar)["numbers"])
-    return np.concatenate(found)
+            found.append(pipeline.over_batches(step, images, **bar))
+    return {key: np.concatenate([part[key] for part in found]) for key in found[0]}
 
 
 def simulate(
     name: str,
     rule: ScaledRule,
-    pool: Numbers,
+    pool: Answers,
     n: int,
     target: float,
     calibrations: int,
     seed: int,
 ) -> Line:
-    """The rates of calibrations of n images each, drawn from a pool (more than n, m)."""
+    """The rates of calibrations of n images each, drawn from a pool of more than n."""
     rng = np.random.default_rng(seed)
     rates = np.empty((calibrations, 2))
     for row in rates:
-        order = rng.permutation(len(pool))
-        known, others = pool[order[:n]], pool[order[n:]]
-        for i, found in enumerate((calibrate(rule, known), plainly(rule, known))):
-            scores, score = found
-            row[i] = (score(others) > smallest_threshold(scores, target)).mean()
+        order = rng.permutation(len(pool["label"]))
+        known, others = take(pool, order[:n]), take(pool, order[n:])
+        for i, (own, scores) in enumerate((calibrate(rule, known), plainly(rule, known))):
+            row[i] = (score(own, others) > smallest_threshold(scores, target)).mean()
     (rate, plain), spread = rates.mean(axis=0), rates.std(axis=0, ddof=1)
     half, plain_half = 1.96 * spread / np.sqrt(calibrations)
     low, high = np.quantile(rates[:, 0], (0.05, 0.95)).tolist()
@@ -129,16 +125,12 @@ def simulate(
     return Line(name, n, target, float(bound), rate, half, (low, high), (plain, plain_half))
 
 
-def plainly(rule: ScaledRule, known: Numbers) -> tuple[Numbers, Callable[[Numbers], Numbers]]:
+def plainly(rule: ScaledRule, known: Answers) -> tuple[ScaledRule, Scores]:
     """`calibrate` without the bounds: median and quantile of the known images are the scales."""
-    median, high = np.median(known, axis=0), np.quantile(known, QUANTILE, axis=0)
-    own = rule.with_scales(np.stack([median, median, high, high]))
-
-    def score(values: Numbers) -> Numbers:
-        scaled = (values - median) / np.maximum(high - median, 1e-6)
-        return own.judge(tf.constant(scaled, tf.float32)).numpy()
-
-    return score(known), score
+    numbers = known["numbers"]
+    median, high = np.median(numbers, axis=0), np.quantile(numbers, QUANTILE, axis=0)
+    own = rule.replaced(scales=[median, median, high, high])
+    return own, score(own, known)
 
 
 def cells(line: Line) -> list[str]:

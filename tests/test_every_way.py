@@ -45,7 +45,11 @@ def windows():
     return build_small_classifier(), {"variant": "windows"}
 
 
-SLOW = [pytest.param(kind, marks=pytest.mark.slow) for kind in (nested, scaled, paper)]
+def cover():
+    return build_small_classifier(), {"variant": "cover"}
+
+
+SLOW = [pytest.param(kind, marks=pytest.mark.slow) for kind in (nested, scaled, paper, cover)]
 KINDS = [plain, windows, *SLOW]
 
 

@@ -13,6 +13,7 @@ from PIL import Image
 
 from tf_taintradar import TaintRadarModel, fills, rules
 from tf_taintradar.calibration.by_rank import RankCalibration
+from tf_taintradar.calibration.record import Calibration
 from tf_taintradar.errors import (
     BlindDetectorError,
     CalibrationError,
@@ -196,7 +197,7 @@ def test_each_part_is_judged_by_the_detector_beside_it(small_classifier, variant
     assert mixed.n_images == 40
     assert radar.calibration is mixed
     assert apart.threshold is None
-    if variant == "occlusion":  # scored at the worst of all scales they may get
+    if variant in ("occlusion", "cover"):  # scored at the worst of all scales they may get
         twins = [TaintRadarModel(one.classifier, variant=radar.rule) for one in (radar, apart)]
         scores = np.concatenate([twins[0].score(benign[:10]), twins[1].score(benign[10:])])
         assert (mixed.scores >= np.sort(scores)[::-1] - 1e-4).all()
@@ -501,6 +502,29 @@ def test_a_config_from_before_several_depths(small_classifier, images, sides):
     assert (again.rule, again.feature_layer) == (rule, "coarse")
     same(again.predict(images, verbose=0), radar.predict(images, verbose=0))
     assert TaintRadarModel(classifier).opened.feature_layer != "coarse"
+
+
+def test_a_former_detector_of_variant_cover_says_what_to_do(small_classifier, images, caplog):
+    radar = TaintRadarModel(small_classifier, variant="cover")
+    new = radar.calibrate(images, 0.2, verbose=0)
+    record = {**json.loads(new.to_json()), "scales": None, "settings": None}
+    del record["centre"]
+    config = {
+        **radar.get_config(),
+        "variant": "cover",
+        "score_threshold": record["score_threshold"],
+    }
+    del config["format"]
+    again = TaintRadarModel.from_config({**config, "calibration": json.dumps(record)})
+    assert (again.threshold, again.calibration) == (None, None)
+    assert "is from before 0.2, when its score was another one" in caplog.text
+    with pytest.raises(NotCalibratedError):
+        again.predict(images, verbose=0)
+    with pytest.raises(ValueError, match="one with scales: calibrate variant 'cover' anew"):
+        again.calibration = Calibration.from_json(json.dumps(record))
+    caplog.clear()
+    TaintRadarModel.from_config({**config, "calibration": None, "score_threshold": None})
+    assert "before 0.2" not in caplog.text
 
 
 def test_the_former_name_of_predict_scores(radar, images):

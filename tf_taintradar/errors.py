@@ -13,6 +13,11 @@ BLIND = (
     "`diagnose(images)` shows what a layer sees."
 )
 
+FORMER_COVER = (
+    "This detector of variant 'cover' is from before 0.2, when its score was another one: its "
+    "threshold means nothing now and is left out. Call `calibrate(benign_images)` anew and save it."
+)
+
 
 class TaintRadarError(Exception):
     """Base of every error of this package that a caller can mend."""

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import logging
 import os
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -26,6 +27,7 @@ from tf_taintradar.detection.pipeline import Arrays, Pipeline, Tensors
 from tf_taintradar.detection.rule import Rule
 from tf_taintradar.detection.rules import (
     DEFAULT,
+    Cover,
     Occlusion,
     Paper,
     Windows,
@@ -33,7 +35,13 @@ from tf_taintradar.detection.rules import (
     serialize_rule,
     why_foreign,
 )
-from tf_taintradar.errors import BLIND, NO_THRESHOLD, BlindDetectorError, NotCalibratedError
+from tf_taintradar.errors import (
+    BLIND,
+    FORMER_COVER,
+    NO_THRESHOLD,
+    BlindDetectorError,
+    NotCalibratedError,
+)
 from tf_taintradar.export.savedmodel import check_replaceable, write_savedmodel
 from tf_taintradar.export.signatures import answer_raw, signatures
 from tf_taintradar.images.files import read_image
@@ -44,6 +52,7 @@ from tf_taintradar.support.files import replacing
 from tf_taintradar.support.names import as_class_names
 from tf_taintradar.support.untrainable import Untrainable
 
+_LOG = logging.getLogger(__name__)
 _OPENED = ("classifier", "preprocessor", "feature_layer", "input_size")
 _BOUND = (*_OPENED, "temperature", "map_threshold")
 _FORMER_SIZE = 224  # of classifiers that take any size, in files from before `input_size`
@@ -618,13 +627,13 @@ class TaintRadarModel(Untrainable):
     def from_config(cls, config: dict[str, Any]) -> "TaintRadarModel":
         """The detector that `get_config` described; its classifier's weights are new."""
         config = dict(config)
-        calibration = config.pop("calibration", None)
         for name in config.keys() & {"classifier", "preprocessor", "fill", "input_size"}:
             config[name] = keras.saving.deserialize_keras_object(copy.deepcopy(config[name]))
         if "input_size" not in config and leaves_size_open(config["classifier"]):
             config["input_size"] = _FORMER_SIZE
         if config.pop("format", 1) < _FORMAT:
             _bring_up_to_date(config)
+        calibration = config.pop("calibration", None)
         radar = cls(**config)
         if calibration is not None:
             radar.calibration = Calibration.from_json(calibration)
@@ -653,7 +662,10 @@ class TaintRadarModel(Untrainable):
 
 
 def _bring_up_to_date(config: dict[str, Any]) -> None:
-    """Changes a config from before 0.2, so that its detector answers as it did."""
+    """Changes a config from before 0.2, so that its detector answers as it did.
+
+    One of variant "cover" cannot: its score is another now, and the threshold is left out.
+    """
     if config.get("feature_layer") is None:
         config["feature_layer"] = former_feature_layer(
             config["classifier"], config.get("input_size")
@@ -661,6 +673,11 @@ def _bring_up_to_date(config: dict[str, Any]) -> None:
     variant = config.get("variant", Paper.name)
     if variant != Paper.name:
         config.pop("fill", None)  # every detector had one
+    name = variant.get("name") if isinstance(variant, dict) else variant
+    if name == Cover.name:
+        thresholds = [config.pop(name, None) for name in ("score_threshold", "calibration")]
+        if any(value is not None for value in thresholds):
+            _LOG.warning(FORMER_COVER)
     if variant == Occlusion.name:
         config["variant"] = Windows.name
     elif isinstance(variant, dict) and "sides" in variant.get("config", {}):

@@ -6,15 +6,21 @@ import pytest
 from tf_taintradar import rules
 
 
-def test_rates_of_numbers_made_up(benchmark_script):
+@pytest.mark.parametrize("rule", [rules.Occlusion(), rules.Cover()], ids=["occlusion", "cover"])
+def test_rates_of_numbers_made_up(benchmark_script, rule):
     divisions = benchmark_script("divisions")
     rng = np.random.default_rng(0)
-    numbers = {
-        "benign": rng.normal(size=(400, 8)).astype(np.float32),
-        "loud": rng.normal(size=(30, 8)).astype(np.float32) + 9,
-        "alike": rng.normal(size=(300, 8)).astype(np.float32),
+    sets = {"benign": (400, 0), "loud": (30, 9), "alike": (300, 0)}
+    answers = {
+        key: {
+            "numbers": rng.normal(size=(n, 11 if rule.name == "cover" else 8)).astype(np.float32)
+            + more,
+            "label": rng.integers(0, 5, n),
+            "lacks": rng.normal(size=(n, 5)),
+        }
+        for key, (n, more) in sets.items()
     }
-    benign, loud, alike = divisions.judge("net", rules.Occlusion(), numbers, divisions=10, seed=0)
+    benign, loud, alike = divisions.judge("net", rule, answers, divisions=10, seed=0)
     assert (benign.network, benign.images, benign.n) == ("net", "benign", 400)
     assert loud.flagged == [1.0] * 3
     for line in (benign, alike):
@@ -25,8 +31,9 @@ def test_rates_of_numbers_made_up(benchmark_script):
 def test_scores_need_no_scales(benchmark_script):
     divisions = benchmark_script("divisions")
     rng = np.random.default_rng(0)
-    numbers = {"benign": rng.normal(size=300), "far": rng.normal(size=20) + 9}
-    _, far = divisions.judge("net", rules.Windows(), numbers, divisions=3, seed=0)
+    scores = {"benign": rng.normal(size=300), "far": rng.normal(size=20) + 9}
+    answers = {key: {"score": values} for key, values in scores.items()}
+    _, far = divisions.judge("net", rules.Windows(), answers, divisions=3, seed=0)
     assert far.flagged == [1.0] * 3
 
 

@@ -8,7 +8,8 @@ from tf_taintradar import rules
 
 def test_the_promise_is_kept_and_the_plain_way_breaks_it(benchmark_script):
     promise = benchmark_script("promise")
-    pool = np.random.default_rng(0).lognormal(size=(2000, 8)).astype(np.float32)
+    numbers = np.random.default_rng(0).lognormal(size=(2000, 8)).astype(np.float32)
+    pool = {"numbers": numbers, "label": np.zeros(2000, np.int32)}
     line = promise.simulate("net", rules.Occlusion(), pool, 50, 0.06, calibrations=60, seed=0)
     assert (line.network, line.n, line.target) == ("net", 50, 0.06)
     assert line.bound == pytest.approx(3 / 51)

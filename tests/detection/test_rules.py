@@ -224,8 +224,8 @@ def test_settings_change_what_is_found():
         detect(opened, pixels, variant=rule).evidence
         for rule in (rules.Cover(), rules.Cover(largest_patch=0.2, per_side=3))
     )
-    assert plain.lacks.shape == (40, 16)
-    assert other.lacks.shape == (40, 9)
+    assert plain.covered_lacks.shape == (40, 16)
+    assert other.covered_lacks.shape == (40, 9)
     one = detect(opened, pixels, variant=rules.Windows(sides=[0.5]))
     assert one.evidence.windows.shape[:2] == (40, 1)
     np.testing.assert_array_equal(one.evidence.falls[:, 0], one.score)

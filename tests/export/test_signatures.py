@@ -32,23 +32,20 @@ EXPLANATION = {
     "cleaned_images": ("float32", (24, 16, 3)),
     "cleaned_logits": ("float32", (5,)),
 }
-WINDOWS = {
-    "windows": ("bool", (4, 6, 4)),
-    "window_logits": ("float32", (4, 5)),
-    "falls": ("float32", (4,)),
-    "strength": ("float32", ()),
+OCCLUSION = {
+    "regions": ("bool", (2, 24, 16)),
+    "removed_logits": ("float32", (2, 5)),
+    **dict.fromkeys(("falls", "lacks", "stirs", "peaks"), ("float32", (2,))),
+    "scaled": ("float32", (4, 2)),
 }
 EVIDENCE = {
-    "occlusion": {
-        "regions": ("bool", (2, 24, 16)),
-        "removed_logits": ("float32", (2, 5)),
-        **dict.fromkeys(("falls", "lacks", "stirs", "peaks"), ("float32", (2,))),
-        "scaled": ("float32", (4, 2)),
-    },
+    "occlusion": OCCLUSION,
     "cover": {
-        **WINDOWS,
+        **OCCLUSION,
         "covered_logits": ("float32", (16, 5)),
-        "lacks": ("float32", (16,)),
+        "covered_lacks": ("float32", (16,)),
+        "covered_others": ("float32", (16,)),
+        "parts": ("float32", (3,)),
     },
     "paper": {
         "filled_images": ("float32", (24, 16, 3)),
@@ -167,7 +164,7 @@ def test_explain_is_that_of_the_detector(model, exported):
         for name in ("filled_image", "cleaned_image"):
             if name in expected:
                 expected[name + "s"] = expected.pop(name)
-        for name in ("image", "class_names", "covering_windows"):
+        for name in ("image", "class_names", "covering_windows", "is_scaled"):
             expected.pop(name, None)
         assert expected.keys() | {"predictions", "valid"} == answers.keys()
         for name, value in expected.items():

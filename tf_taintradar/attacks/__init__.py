@@ -1,14 +1,15 @@
 """Localized attacks: patches that make a classifier predict the label an attacker wants.
 
 `AdversarialPatch` is the printable patch of Brown et al., `EyeglassesAttack` the glasses of Sharif
-et al.; `AdaptivePatch` and `MisleadingPatch` know the detector, and `certify` tells where no attack
-can succeed. Every attack is a `PatchAttack`: one loop of gradient descent and a few hooks. All
-return an `AttackResult`, which `save_attack` writes as pictures that can be printed.
+et al.; `AdaptivePatch` and `MisleadingPatch` know the detector; `certify` tells where no attack can
+succeed, `certainty` on how many images. Every attack is a `PatchAttack`: one loop of gradient
+descent and a few hooks. All return an `AttackResult`, which `save_attack` writes as pictures that
+can be printed.
 """
 
 from tf_taintradar.attacks.adaptive import AdaptivePatch, MisleadingPatch
 from tf_taintradar.attacks.base import PatchAttack
-from tf_taintradar.attacks.certificate import certify
+from tf_taintradar.attacks.certificate import Certainty, certainty, certify
 from tf_taintradar.attacks.eyeglasses import EyeglassesAttack
 from tf_taintradar.attacks.pasting import Transformations
 from tf_taintradar.attacks.patch import AdversarialPatch
@@ -22,12 +23,14 @@ __all__ = [
     "AdaptivePatch",
     "AdversarialPatch",
     "AttackResult",
+    "Certainty",
     "EyeglassesAttack",
     "MisleadingPatch",
     "PatchAttack",
     "Penalties",
     "ScatteredPatch",
     "Transformations",
+    "certainty",
     "certify",
     "likely_target",
     "likely_targets",

@@ -1,37 +1,55 @@
-"""What no patch can do to a detector of variant "cover", whatever its pixels."""
+"""What no patch can do to a detector of variant "cover", whatever its pixels.
 
-from typing import Any, cast
+n images (H, W, c), k labels, v windows.
+"""
+
+from typing import Any, NamedTuple, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from tf_taintradar.attacks.goal import check_target_class, wanted_labels
-from tf_taintradar.detection.cover import CoverExplanation
-from tf_taintradar.detection.ranks import strength
+from tf_taintradar.attacks.goal import Target, check_target_class, wanted_labels
+from tf_taintradar.classifier.graph import compiled
+from tf_taintradar.detection.cover import Cover
+from tf_taintradar.detection.covering import logits_under
+from tf_taintradar.detection.pipeline import over_batches
 from tf_taintradar.errors import NO_THRESHOLD, NotCalibratedError
 from tf_taintradar.images.pixels import as_pixels
 from tf_taintradar.model import TaintRadarModel
 
+RUNNER_UP = "runner-up"
+"""As a target: the label that comes second on each clean image."""
+
+_Goal: TypeAlias = "Target | str"
 _ROUNDING = 1e-3  # nats by which the same image may score differently in another batch
+_BATCH = 32
 
 
 def certify(
-    radar: TaintRadarModel, images: npt.ArrayLike, painted: npt.ArrayLike, target_class: Any = None
+    radar: TaintRadarModel,
+    images: npt.ArrayLike,
+    painted: npt.ArrayLike | None = None,
+    target_class: Any = None,
+    batch_size: int = _BATCH,
 ) -> npt.NDArray[np.bool_]:
-    """On which images every patch at a given place fails or is flagged.
+    """On which images every patch fails or is flagged.
 
     A window that covers the patch leaves nothing of it: the classifier then answers what it answers
-    for the clean image under that window, where the attacker's label may lack so much that no
-    pixels of the patch can bring the score below the threshold. This holds against attackers who
-    know everything; it says nothing of other places and other targets.
+    for the clean image under that window. No pixels of the patch change what the attacker's label
+    lacks there, nor how strong another label is. If either puts the score above the threshold,
+    whatever else the patch does, nothing passes. This holds against attackers who know everything.
 
     Args:
         radar: a detector of variant "cover", with a threshold.
         images: (n, H, W, c) raw RGB pixels, 0..255, clean.
         painted: (n, H, W) where the attacker may paint, not 0, as `AttackResult.painted` has it.
-        target_class: the label that the attacker wants, or one for each image; None: any but the
-            clean image's.
+            None: any one place of the attacker's choice, for a patch that is not larger than the
+            rule's `largest_patch`, down and across. It lies within one window, but nobody knows
+            which, so each of them must stop it.
+        target_class: the label that the attacker wants, or one for each image; "runner-up": the
+            second label of each clean image; None: whatever label but the clean image's.
+        batch_size: how many images are computed at once.
 
     Returns:
         (n,) bool. False where no window covers all that is painted.
@@ -44,7 +62,88 @@ def certify(
     Source: certified detection, as in Xiang et al., "PatchCleanser", USENIX Security 2022, with
     a calibrated score in place of a change of the label.
     """
-    windows = radar.rule.covering_windows(radar.opened.input_shape[:2])
+    target = _check_target(target_class, radar)
+    return _look(radar, images, painted, batch_size).against(target)
+
+
+class Certainty(NamedTuple):
+    """On what share of images every patch fails or is flagged; see `certainty`.
+
+    Attributes:
+        n_images: number of images.
+        target: share of them, for the `target_class`; None without one.
+        runner_up: the same, for the second label of each clean image.
+        any_label: the same, whatever label the attacker wants.
+    """
+
+    n_images: int
+    target: float | None
+    runner_up: float
+    any_label: float
+
+    def __str__(self) -> str:
+        """The shares in words."""
+        target = "" if self.target is None else f"{self.target:.0%} for the target, "
+        return (
+            f"no patch passes on {target}{self.runner_up:.0%} for the runner-up and "
+            f"{self.any_label:.0%} for any label, of {self.n_images} images"
+        )
+
+
+def certainty(
+    radar: TaintRadarModel,
+    images: npt.ArrayLike,
+    painted: npt.ArrayLike | None = None,
+    target_class: Any = None,
+    batch_size: int = _BATCH,
+) -> Certainty:
+    """On how many images every patch fails or is flagged, for three kinds of goal at once.
+
+    Arguments and errors are those of `certify`. Take benign images that the detector was not
+    calibrated on and that the classifier gets right.
+    """
+    target = _check_target(target_class, radar)
+    found = _look(radar, images, painted, batch_size)
+    return Certainty(
+        n_images=len(found.clean_logits),
+        target=None if target is None else float(found.against(target).mean()),
+        runner_up=float(found.against(RUNNER_UP).mean()),
+        any_label=float(found.against(None).mean()),
+    )
+
+
+class _Certain(NamedTuple):
+    """For which labels nothing passes.
+
+    Attributes:
+        clean_logits: (n, k) float32, of the clean images.
+        is_certain: (n, k) bool, whether every attack for that label is stopped.
+    """
+
+    clean_logits: npt.NDArray[np.float32]
+    is_certain: npt.NDArray[np.bool_]
+
+    def against(self, target: _Goal) -> npt.NDArray[np.bool_]:
+        """Whether nothing passes (n,) bool; see `target_class` of `certify`."""
+        order = np.argsort(-self.clean_logits, axis=1, kind="stable")
+        rows = np.arange(len(order))
+        if target is None:
+            is_clean = np.arange(order.shape[1]) == order[:, :1]
+            return (self.is_certain | is_clean).all(axis=1)
+        if isinstance(target, str):
+            return self.is_certain[rows, order[:, 1]]
+        return self.is_certain[rows, wanted_labels(target, order[:, 0].astype(np.int32))]
+
+
+def _check_target(target_class: Any, radar: TaintRadarModel) -> _Goal:
+    is_runner_up = isinstance(target_class, str) and target_class == RUNNER_UP
+    return RUNNER_UP if is_runner_up else check_target_class(target_class, radar.opened.n_classes)
+
+
+def _look(radar: TaintRadarModel, images: Any, painted: Any, batch_size: int) -> _Certain:
+    """What can be said of these images for certain; the arguments are those of `certify`."""
+    classifier, shape = radar.opened, radar.opened.input_shape
+    windows = radar.rule.covering_windows(shape[:2])
     if windows is None:
         raise ValueError(
             "`radar` must have a rule with covering windows, such as variant 'cover'. Received: "
@@ -52,30 +151,31 @@ def certify(
         )
     if radar.threshold is None:
         raise NotCalibratedError(NO_THRESHOLD)
-    pixels = as_pixels(images, radar.opened.input_shape)
+    pixels = as_pixels(images, shape)
+    covered = None if painted is None else _covered(painted, pixels.shape[:3], windows)
+    rule = cast(Cover, radar.rule)
+    level = radar.threshold + _ROUNDING * rule.nat
+
+    def step(images: tf.Tensor) -> dict[str, tf.Tensor]:
+        under = logits_under(classifier, images, rule.sides(shape[:2]))
+        is_certain = rule.least_scores(under) > level  # (b, v, k)
+        return {"logits": classifier.logits(images), "is_certain": is_certain}
+
+    bar = {"batch_size": batch_size, "verbose": 0}
+    found = over_batches(compiled(step, shape), pixels, shape, **bar)
+    is_certain = found["is_certain"]
+    if covered is None:
+        return _Certain(found["logits"], np.all(is_certain, axis=1))
+    return _Certain(found["logits"], np.any(is_certain & covered[..., None], axis=1))
+
+
+def _covered(
+    painted: Any, shape: tuple[int, ...], windows: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.bool_]:
+    """Which windows (v, H, W) cover all that is painted (n, H, W): (n, v) bool."""
     places = np.asarray(painted) != 0
-    if places.shape != pixels.shape[:3]:
+    if places.shape != shape:
         raise ValueError(
-            f"`painted` must have shape {pixels.shape[:3]}, as the images. Received: "
-            f"{places.shape}."
+            f"`painted` must have shape {shape}, as the images. Received: {places.shape}."
         )
-    found = [cast(CoverExplanation, radar.explain(image)) for image in pixels]
-    clean = np.array([one.label for one in found], np.int32)
-    target = check_target_class(target_class, radar.opened.n_classes)
-    wanted = wanted_labels(target, clean)
-    is_covered = ~(places[:, None] & ~windows).any(axis=(2, 3))
-    lacks = np.stack([_lacks(one.covered_logits) for one in found])  # (n, windows, labels)
-    surest = np.where(is_covered[..., None], lacks, -np.inf).max(axis=1)
-    is_certain = surest > radar.threshold + _ROUNDING
-    rows = np.arange(len(found))
-    if target is not None:
-        return is_certain[rows, wanted]
-    is_certain[rows, clean] = True
-    return is_certain.all(axis=1)
-
-
-def _lacks(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """What each label lacks (windows, labels) under each window, of logits of that shape."""
-    labels = tf.range(logits.shape[-1])
-    every = tf.repeat(tf.constant(logits)[tf.newaxis], len(labels), axis=0)
-    return -strength(every, labels).numpy().T
+    return np.stack([~(place & ~windows).any(axis=(1, 2)) for place in places])

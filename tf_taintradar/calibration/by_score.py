@@ -34,6 +34,8 @@ class ScoreCalibration(Calibration):
         variant: the name of the rule whose scores these are.
         scales: (4, m) float64, the bounds of `scaling.find_bounds` for rules that scale what they
             see; None for others.
+        centre: (k,) float64, what each of k labels lacks in benign images at large, in nats, of
+            variant "cover"; None for others.
         settings: the settings of that rule, ready for JSON; None in records of before 0.2.
     """
 
@@ -44,6 +46,7 @@ class ScoreCalibration(Calibration):
     variant: str = "windows"  # of records that do not name it
     settings: dict[str, Any] | None = None
     scales: npt.NDArray[np.float64] | None = None
+    centre: npt.NDArray[np.float64] | None = None
 
     @classmethod
     def of_values(cls, values: dict[str, Any]) -> "ScoreCalibration":

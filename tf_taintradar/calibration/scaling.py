@@ -46,8 +46,28 @@ def find_bounds(numbers: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
     return ordered[[middle - 1, middle, high - 1, high]]
 
 
+def find_usual(
+    values: npt.NDArray[np.floating], own: npt.NDArray[np.integer]
+) -> npt.NDArray[np.float64]:
+    """The bounds of what each label has in n + 1 benign images, n of which are known.
+
+    That is the median over the images. In each image the mean over all labels takes the place of
+    its own label's value: labels that are frequent among the images would seem to have more.
+
+    Args:
+        values: (n, k) floats, what each of k labels has in each image.
+        own: (n,) ints, the label of each image.
+
+    Returns:
+        (2, k) float64: the lowest and the highest median.
+    """
+    others = np.array(values, np.float64)
+    others[np.arange(len(own)), own] = others.mean(axis=1)
+    return find_bounds(others)[:2]
+
+
 def scale(numbers: tf.Tensor, bounds: tf.Tensor) -> tf.Tensor:
-    """The numbers (b, m) float32 on the scale of `find_bounds`, each image counted in itself."""
+    """The numbers (..., m) float32 on the scale of `find_bounds`, each image counted in itself."""
     median = tf.clip_by_value(numbers, bounds[0], bounds[1])
     high = tf.clip_by_value(numbers, bounds[2], bounds[3])
     return (numbers - median) / tf.maximum(high - median, _SMALLEST)

@@ -3,75 +3,71 @@
 An attacker who knows the detector draws the critical map elsewhere, and moves the evidence into
 cells that stay. Nobody can do so here: the windows' places are fixed, one of them covers any
 patch, and what is painted over is gone from the pixels. Under that window the classifier answers
-what it would answer without any patch, so what the attacker's label has there can be computed
-without attacking; see `attacks.certify`.
+what it would answer without any patch. So what the attacker's label lacks there, and how strong
+another one is, can be computed without attacking; see `attacks.certify`.
 
-b images (H, W, c), n labels, v windows.
+A label that benign images never show lacks more than a common one, whatever the image. What each
+label lacks in benign images at large is therefore taken off, see `calibration.scaling.find_usual`.
+
+b images (H, W, c), n labels, v windows, d depths.
 """
 
 import dataclasses
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
+from typing_extensions import Self
 
-from tf_taintradar.classifier.opened import OpenedClassifier
-from tf_taintradar.detection.by_window import (
-    WindowFalls,
-    Windows,
-    WindowsExplanation,
-    deepest,
-    worst_falls,
+from tf_taintradar.calibration.scaling import find_bounds, find_usual, highest_scaled, scale
+from tf_taintradar.classifier.opened import OpenedClassifier, Stage
+from tf_taintradar.detection.cover_explanation import CoverExplanation
+from tf_taintradar.detection.covering import (
+    Covers,
+    Sides,
+    covering_sides,
+    decisive,
+    lacks_and_others,
+    logits_under,
 )
 from tf_taintradar.detection.critical import ActivationMaps, Prediction
 from tf_taintradar.detection.detection import Detection
-from tf_taintradar.detection.explanation import Explanation, Panel
-from tf_taintradar.detection.ranks import strength
-from tf_taintradar.detection.regions import Slope, fill_region
-from tf_taintradar.detection.rule import Rule
-from tf_taintradar.detection.windows import average_outside, grid, stretches
-from tf_taintradar.support.checks import check_integer, require
+from tf_taintradar.detection.explanation import Explanation
+from tf_taintradar.detection.occlusion import Occlusion
+from tf_taintradar.detection.ranks import largest_of_others, strengths
+from tf_taintradar.detection.regions import Slope
+from tf_taintradar.detection.rule import Answers
+from tf_taintradar.detection.scaled import ScaledRule, Scores
+from tf_taintradar.support.checks import check_fraction, check_integer, require
 
-Sides = tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]
-"""The rows (v, H) and the columns (v, W) of v windows."""
-
-
-class Covers(NamedTuple):
-    """What happens to the label without windows of cells, and under windows of pixels.
-
-    Attributes:
-        windows, window_logits, falls, strength: see `WindowFalls`.
-        covered_logits: (b, v, n) float32, the logits with each window painted over.
-        lacks: (b, v) float32, what the label lacks then of being certain, in nats: the negative
-            `strength`.
-    """
-
-    windows: tf.Tensor
-    window_logits: tf.Tensor
-    falls: tf.Tensor
-    strength: tf.Tensor
-    covered_logits: tf.Tensor
-    lacks: tf.Tensor
-
-    @property
-    def occlusions(self) -> WindowFalls:
-        """What happens without the windows of cells."""
-        return WindowFalls(self.windows, self.window_logits, self.falls, self.strength)
+_COVERED = 3  # numbers of the windows, after those of `Occlusion`
+_REMOVED_AT, _POWER = 1.5, 4  # the score of `Occlusion` that counts as 1, and how steeply
+_HIGHEST = 1e6  # of that score, whose power float32 holds
+_OTHER = 0.6  # weight of the other label
 
 
 @dataclasses.dataclass(frozen=True)
-class Cover(Rule):
+class Cover(ScaledRule):
     """Paints over windows of pixels at fixed positions, one of which covers any patch.
 
-    It does what `Windows` does as well. The score is the larger of that rule's and what the label
-    lacks under the worst window, see `covered_score`. One more forward pass for each window.
+    It does what `Occlusion` does as well. The score is the largest of three parts: how far out is
+    what the label lacks under the worst window, beyond what it lacks in benign images at large; 0.6
+    times how far out another label's strength is under the window where that is strongest; and
+    (w / 1.5) to the fourth, w being the score of `Occlusion`. So it is 1 for an image as far out as
+    3 benign ones in 100 by the first, 1 in 100 by the last. Before a calibration it is, in nats,
+    the larger of what the label lacks under the worst window and the score of `Occlusion`. One more
+    forward pass for each window.
 
     Args:
         largest_patch: the side of the largest patch that is covered for certain, as a fraction of
             the image's sides, in (0, 1).
         per_side: how many windows lie side by side, down and across, at least 1. More of them are
             smaller, and cost more.
+        scales: what `calibrate` finds: (4, 4 d + 3) floats.
+        centre: what `calibrate` finds: what each label lacks in benign images at large, n floats,
+            in nats.
 
     Raises:
         ValueError: an argument is out of range.
@@ -79,14 +75,38 @@ class Cover(Rule):
 
     name = "cover"
     purpose = "for attackers who know the detector; 16 more forward passes"
+    finds = ("scales", "centre")
 
     largest_patch: float = 0.3
     per_side: int = 4
+    centre: tuple[float, ...] | None = dataclasses.field(default=None, kw_only=True, repr=False)
 
     def __post_init__(self) -> None:
-        fits = isinstance(self.largest_patch, int | float) and 0 < self.largest_patch < 1
-        require(fits, "largest_patch", self.largest_patch, "a fraction in (0, 1)")
+        super().__post_init__()
+        check_fraction("largest_patch", self.largest_patch, is_one_allowed=False)
         object.__setattr__(self, "per_side", check_integer("per_side", self.per_side, 1))
+        if self.centre is not None:
+            object.__setattr__(self, "centre", tuple(np.asarray(self.centre, float).tolist()))
+
+    @property
+    def nat(self) -> float:
+        """About what a nat of a lack is in the unit of the score."""
+        if self.scales is None:
+            return 1.0
+        lack = np.asarray(self.scales)[:, -_COVERED]
+        return float(1 / (lack[2] - lack[1]))
+
+    def adapted_to(self, classifier: OpenedClassifier) -> "Cover":
+        """The rule itself; ValueError if its `centre` is of another number of labels."""
+        n_known, n_labels = len(self.centre or ()), classifier.n_classes
+        fits = self.centre is None or n_known == n_labels
+        expected = f"of {n_labels} labels, as this classifier's: calibrate it anew"
+        require(fits, "centre", f"{n_known} labels", expected)
+        return self
+
+    def stages(self, classifier: OpenedClassifier) -> Sequence[Stage]:
+        """Those of `Occlusion`; see `Rule.stages`."""
+        return self._occlusion.stages(classifier)
 
     def detect(
         self,
@@ -97,47 +117,127 @@ class Cover(Rule):
         slope: Slope = None,
     ) -> Detection:
         """Steps 3 to 8; see `Rule.detect`."""
-        # 3, 4, 5  what the label loses without windows of cells, and lacks under windows of pixels
-        occlusions = Windows().detect(classifier, prediction, maps, slope=slope).evidence
-        size = classifier.input_shape[:2]
-        sides = self.sides(size)
+        # 3, 4, 5  what is left of the label without cells, and under windows of pixels
+        found = self.evidence(classifier, prediction, maps, slope)
+        # 6, 7, 8  what makes the score, the image without it, how far out it is
+        without = decisive(found, self.sides(classifier.input_shape[:2]))
+        return Detection.without(prediction, *without, found, tf.reduce_max(found.parts, axis=-1))
+
+    def evidence(
+        self,
+        classifier: OpenedClassifier,
+        prediction: Prediction,
+        maps: ActivationMaps,
+        slope: Slope = None,
+    ) -> Covers:
+        """What happens without cells and under windows; see `ScaledRule`."""
+        testimony = self._occlusion.evidence(classifier, prediction, maps, slope)
         images, label = prediction.images, prediction.label
-        found = cover(classifier, images, label, occlusions, sides, slope)
-        # 6, 7, 8  the window that makes the score, the image without it, how far the label falls
-        return Detection.without(
-            prediction, *decisive(found, sides, size), found, covered_score(found)
+        sides = self.sides(classifier.input_shape[:2])
+        logits = logits_under(classifier, images, sides, label, slope)
+        found = Covers(*testimony, logits, *lacks_and_others(logits, label), tf.zeros(()))
+        return found._replace(parts=self._parts(self.scaled(self.numbers(found), label)))
+
+    def numbers(self, evidence: Covers) -> tf.Tensor:
+        """Those of `Occlusion`, the lack twice, the other: (b, 4 d + 3); see `ScaledRule`."""
+        covered = _numbers(
+            tf.reduce_max(evidence.covered_lacks, axis=-1),
+            tf.reduce_max(evidence.covered_others, axis=-1),
         )
+        return tf.concat([self._occlusion.numbers(evidence.testimony), covered], axis=-1)
 
-    def explain(self, detection: Detection, **about: Any) -> Explanation:
-        """See `Rule.explain`; with the windows of both kinds."""
-        windows = self.covering_windows(detection.prediction.images.shape[1:3])
-        return CoverExplanation.of(detection, covering_windows=windows, **about)
+    def scaled(self, numbers: tf.Tensor, label: tf.Tensor) -> tf.Tensor:
+        """Without what the label lacks at large, and scaled; see `ScaledRule`."""
+        return super().scaled(_centred(numbers, self._usual(label)), label)
 
-    def covering_windows(self, size: tuple[int, int]) -> npt.NDArray[np.bool_]:
-        """The windows, so placed that each patch of `largest_patch` lies within one of them.
+    def judge(self, numbers: tf.Tensor) -> tf.Tensor:
+        """The score, the largest of the three parts; see `ScaledRule`."""
+        return tf.reduce_max(self._parts(numbers), axis=-1)
+
+    def least_scores(self, logits: tf.Tensor) -> tf.Tensor:
+        """The least score that an image may get, whatever its pixels under a window.
 
         Args:
-            size: (H, W) of the images.
+            logits: (b, v, n) float32, what the classifier answers under each window.
 
         Returns:
-            (v, H, W) bool, rectangles of pixels, row by row; v is `per_side` squared, fewer on an
-            image of a few pixels.
-
-        Source: the covering masks of Xiang et al., "PatchCleanser", USENIX Security 2022.
+            (b, v, n) float32, for each label that the image may be classified as.
         """
+        every = strengths(logits)
+        numbers = _centred(_numbers(-every, largest_of_others(every)), self._usual())
+        if self.scales is not None:
+            numbers = scale(numbers, tf.constant(self.scales, tf.float32)[:, -_COVERED:])
+        return tf.reduce_max(self._covered_parts(numbers), axis=-1)
+
+    def benign_answers(
+        self, classifier: OpenedClassifier, prediction: Prediction, maps: ActivationMaps
+    ) -> dict[str, tf.Tensor]:
+        """`numbers`, `label`, `is_blind`, and `lacks` (b, n): of every label, mean of windows."""
+        found = self.evidence(classifier, prediction, maps)
+        return {
+            "numbers": self.numbers(found),
+            "label": prediction.label,
+            "lacks": -tf.reduce_mean(strengths(found.covered_logits), axis=1),
+            "is_blind": self.is_blind(classifier, prediction, maps),
+        }
+
+    def fitted(self, answers: Answers) -> tuple[Self, Scores]:
+        """See `ScaledRule.fitted`.
+
+        A further image changes what labels lack at large, too, between two bounds. The calibration
+        images are judged as if it were as little as it can be, the further one as if as much, each
+        on the worst of the scales that follow. Those of the further image are two, of which the
+        smaller counts: that of the highest median up to the quantile, of the lowest beyond.
+        """
+        numbers, label = answers["numbers"], answers["label"]
+        little, much = find_usual(answers["lacks"], label)
+        most, least = (_centred(numbers, usual[label]) for usual in (little, much))
+        high, low = find_bounds(most), find_bounds(least)
+        scales = high.copy()
+        scales[:2, -2] = low[:2, -2]  # the second of the two lacks
+        rule = self.replaced(scales=scales, centre=much)
+        worst = np.stack([low[0], np.minimum(high[1], low[2]), low[2], high[3]])
+        return rule, rule.judge(tf.constant(highest_scaled(most, worst), tf.float32)).numpy()
+
+    def explain(self, detection: Detection, **about: Any) -> Explanation:
+        """See `Rule.explain`; with what each depth and each window says."""
+        windows = self.covering_windows(detection.prediction.images.shape[1:3])
+        about = {"covering_windows": windows, "is_scaled": self.scales is not None, **about}
+        return CoverExplanation.of(detection, **about)
+
+    def covering_windows(self, size: tuple[int, int]) -> npt.NDArray[np.bool_]:
+        """The windows (v, H, W) bool on images (H, W), see `covering.covering_sides`."""
         rows, columns = self.sides(size)
         return rows[:, :, None] & columns[:, None]
 
     def sides(self, size: tuple[int, int]) -> Sides:
-        """The rows and the columns of each window on images (H, W), see `covering_windows`."""
-        return grid(*(self._stretches(length) for length in size))
+        """The rows and the columns of each window on images (H, W)."""
+        return covering_sides(size, self.largest_patch, self.per_side)
 
-    def _stretches(self, length: int) -> npt.NDArray[np.bool_]:
-        """The rows or columns (k, length) of the windows, along one axis."""
-        patch = max(1, round(self.largest_patch * length))
-        side = patch + -(-(length - patch) // self.per_side)
-        starts = np.linspace(0, length - side, self.per_side).round().astype(int)
-        return stretches(length, side, np.unique(starts))
+    @property
+    def _occlusion(self) -> Occlusion:
+        scales = self.scales
+        return Occlusion(scales=scales and tuple(row[:-_COVERED] for row in scales))
+
+    def _usual(self, label: tf.Tensor | None = None) -> tf.Tensor:
+        """What each label (n,), or that of each image (b,), lacks at large."""
+        if self.centre is None:
+            return tf.zeros(())
+        usual = tf.constant(self.centre, tf.float32)
+        return usual if label is None else tf.gather(usual, label)
+
+    def _parts(self, numbers: tf.Tensor) -> tf.Tensor:
+        """The three parts (b, 3) of numbers (b, m) as `judge` takes them; see `Covers`."""
+        removed = self._occlusion.judge(numbers[:, :-_COVERED])
+        if self.scales is not None:
+            removed = (tf.clip_by_value(removed, 0, _HIGHEST) / _REMOVED_AT) ** _POWER
+        covered = self._covered_parts(numbers[:, -_COVERED:])
+        return tf.concat([removed[:, tf.newaxis], covered], axis=-1)
+
+    def _covered_parts(self, numbers: tf.Tensor) -> tf.Tensor:
+        """The two parts (..., 2) of numbers of windows (..., 3)."""
+        lack = tf.minimum(numbers[..., 0], numbers[..., 1])
+        return tf.stack([lack, (1.0 if self.scales is None else _OTHER) * numbers[..., 2]], axis=-1)
 
 
 def covering_windows(size: tuple[int, int]) -> npt.NDArray[np.bool_]:
@@ -145,108 +245,13 @@ def covering_windows(size: tuple[int, int]) -> npt.NDArray[np.bool_]:
     return Cover().covering_windows(size)
 
 
-def cover(
-    classifier: OpenedClassifier,
-    images: tf.Tensor,
-    label: tf.Tensor,
-    found: WindowFalls,
-    sides: Sides,
-    slope: Slope = None,
-) -> Covers:
-    """Paints over each of the windows in turn, and asks the classifier again.
-
-    Args:
-        classifier: see `open_classifier`.
-        images: (b, H, W, c) float32, raw pixels 0..255.
-        label: (b,) int32, the predicted labels.
-        found: what the windows of the feature map say.
-        sides: the windows.
-        slope: for attackers: with one, gradients pass the window under which the label lacks most.
-            The score needs no others, and they would cost as many backward passes.
-
-    Returns:
-        That, and what the label lacks under each window. The mean colour outside a window takes
-        its place: it holds nothing of what is under it.
-    """
-    windows = tuple(map(tf.constant, sides))
-
-    def under(window: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
-        region = _region(*window)  # of all images, or of each its own
-        return classifier.logits(fill_region(images, region, average_outside(images, region)))
-
-    # one window at a time: all of them at once would take as many times the memory
-    of_window = tf.TensorSpec((None, classifier.n_classes), tf.float32)
-    logits = tf.map_fn(under, windows, parallel_iterations=1, fn_output_signature=of_window)
-    logits = tf.transpose(logits, (1, 0, 2))
-    if slope is not None:
-        logits = tf.stop_gradient(logits)
-        worst = tf.argmax(-strength(logits, label), axis=-1)
-        again = under(tuple(tf.gather(side, worst) for side in sides))
-        is_worst = tf.one_hot(worst, logits.shape[1], True, False, dtype=tf.bool)
-        logits = tf.where(is_worst[..., tf.newaxis], again[:, tf.newaxis], logits)
-    return Covers(*found, covered_logits=logits, lacks=-strength(logits, label))
+def _numbers(lack: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
+    """The numbers (..., 3) of windows; the lack is there twice, for its two scales."""
+    return tf.stack([lack, lack, other], axis=-1)
 
 
-def covered_score(found: Covers) -> tf.Tensor:
-    """The score of `Cover`, in nats: the larger of two.
-
-    What the label lacks under the window where it lacks most, which no attacker can lower; and the
-    score of variant "windows", which finds patches that no window covers, too. Unlike a fall,
-    what a label lacks does not grow with what it had: benign images that the classifier is sure of
-    may lose much of it and still lead.
-
-    Args:
-        found: of b images.
-
-    Returns:
-        (b,) float32.
-    """
-    return tf.maximum(worst_falls(found.falls), tf.reduce_max(found.lacks, axis=-1))
-
-
-def decisive(found: Covers, sides: Sides, size: tuple[int, int]) -> tuple[tf.Tensor, tf.Tensor]:
-    """The window that makes the score, of pixels or of cells.
-
-    Args:
-        found: of b images.
-        sides: the windows of pixels.
-        size: (H, W) of the images.
-
-    Returns:
-        (b, H, W) bool, the part of the image that belongs to it, and the logits (b, n) without it.
-    """
-    worst = tf.argmax(found.lacks, axis=-1, output_type=tf.int32)
-    is_covered = tf.reduce_max(found.lacks, axis=-1) >= covered_score(found)
-    region, logits = deepest(found.occlusions, size)
-    covered = _region(*(tf.gather(side, worst) for side in sides))
-    covered_logits = tf.gather(found.covered_logits, worst, batch_dims=1)
-    return (
-        tf.where(is_covered[:, None, None], covered, region),
-        tf.where(is_covered[:, None], covered_logits, logits),
-    )
-
-
-def _region(rows: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
-    """The windows (b, H, W) bool of rows (b, H) and columns (b, W); of a single pair b is 1."""
-    region = rows[..., :, tf.newaxis] & columns[..., tf.newaxis, :]
-    return tf.reshape(region, (-1, *region.shape[-2:]))
-
-
-@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
-class CoverExplanation(WindowsExplanation):
-    """Every intermediate result of variant "cover" for one image: those of "windows", and more.
-
-    Attributes:
-        covering_windows: (v, H, W) bool, see `Cover.covering_windows`.
-        covered_logits: (v, n) float32, the logits with each of them painted over.
-        lacks: (v,) float32, what the label lacks then of being certain, in nats.
-    """
-
-    covering_windows: npt.NDArray[np.bool_]
-    covered_logits: npt.NDArray[np.float32]
-    lacks: npt.NDArray[np.float32]
-
-    def _way(self) -> list[Panel]:
-        worst = int(self.lacks.argmax())
-        covered = f"covered\nlacks {self.lacks[worst]:.1f} nats"
-        return [*super()._way(), (self.image, covered, self.covering_windows[worst])]
+def _centred(numbers: Any, usual: Any) -> Any:
+    """Numbers (..., m) with what is usual (...) taken off the two lacks."""
+    is_lack = np.zeros(numbers.shape[-1], np.float32)
+    is_lack[-_COVERED:-1] = 1
+    return numbers - usual[..., np.newaxis] * is_lack

@@ -121,9 +121,8 @@ class Occlusion(ScaledRule):
         # 3, 4, 5  what the classifier answers without the most critical cells of each depth
         found = self.evidence(classifier, prediction, maps, slope)
         # 6, 7, 8  the cells that decide, the image without them, how far out it is
-        return Detection.without(
-            prediction, *deciding(found), found, self.judge(self.scaled(found))
-        )
+        score = self.judge(self.scaled(self.numbers(found), prediction.label))
+        return Detection.without(prediction, *deciding(found), found, score)
 
     def evidence(
         self,
@@ -149,7 +148,8 @@ class Occlusion(ScaledRule):
             scaled=tf.zeros(()),
         )
         shape = (-1, len(KINDS), len(removed))
-        return found._replace(scaled=tf.reshape(self.scaled(found), shape))
+        scaled = self.scaled(self.numbers(found), prediction.label)
+        return found._replace(scaled=tf.reshape(scaled, shape))
 
     def numbers(self, evidence: Testimony) -> tf.Tensor:
         """All four of all depths (b, 4 d), kind by kind; see `ScaledRule`."""
@@ -296,7 +296,7 @@ class OcclusionExplanation(Explanation):
         if not self.is_scaled:
             return f"{_WORDS[0]}: {self.score:.1f} nats"
         reasons = _reasons(tf.constant(self.scaled)[tf.newaxis])[0].numpy()
-        return f"{_WORDS[int(reasons.argmax())]}: {self.score:.2f}; {UNIT}"
+        return f"{_WORDS[int(reasons.argmax())]}: {reasons.max():.2f}; {UNIT}"
 
     def _way(self) -> list[Panel]:
         return [(self.image, self._title(d), region) for d, region in enumerate(self.regions)]

@@ -72,6 +72,18 @@ def strength(logits: tf.Tensor, label: tf.Tensor) -> tf.Tensor:
     return 2 * own - tf.reduce_logsumexp(logits, axis=-1) - tf.reduce_max(others, axis=-1)
 
 
+def strengths(logits: tf.Tensor) -> tf.Tensor:
+    """The `strength` (..., n) of every label, in nats, of logits (..., n) float32; n >= 2."""
+    lse = tf.reduce_logsumexp(logits, axis=-1, keepdims=True)
+    return 2 * logits - lse - largest_of_others(logits)
+
+
+def largest_of_others(values: tf.Tensor) -> tf.Tensor:
+    """For each place the largest of the other values (..., n) float32: (..., n); n >= 2."""
+    first, second = tf.split(tf.math.top_k(values, 2).values, 2, axis=-1)
+    return tf.where(values == first, second, first)
+
+
 def mean_of_largest(values: tf.Tensor, n: int) -> tf.Tensor:
     """The mean of the n largest values (..., m) float32, of all if there are fewer: (...)."""
     n_largest = min(n, values.shape[-1])

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
+from typing_extensions import Self
 
 from tf_taintradar.calibration.by_score import choose_threshold
 from tf_taintradar.calibration.record import Calibration
@@ -90,7 +91,7 @@ class Rule(abc.ABC):
         """The rule with the settings that depend on the classifier; ValueError if it cannot be."""
         return self
 
-    def replaced(self, **settings: Any) -> "Rule":
+    def replaced(self, **settings: Any) -> Self:
         """The rule with other settings."""
         return dataclasses.replace(self, **settings)
 

@@ -7,12 +7,14 @@ b images, m numbers of each.
 
 import abc
 import dataclasses
-from typing import Any, TypeVar, cast
+from typing import Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
+from typing_extensions import Self
 
-from tf_taintradar.calibration.by_score import ScoreCalibration, choose_threshold
+from tf_taintradar.calibration.by_score import choose_threshold
 from tf_taintradar.calibration.record import Calibration
 from tf_taintradar.calibration.scaling import find_bounds, highest_scaled, scale
 from tf_taintradar.classifier.opened import OpenedClassifier
@@ -24,7 +26,7 @@ from tf_taintradar.support.checks import require
 Scales = tuple[tuple[float, ...], ...]
 """Four rows of m numbers, see `calibration.scaling.find_bounds`."""
 
-S = TypeVar("S", bound="ScaledRule")
+Scores = npt.NDArray[np.float32]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,12 +36,17 @@ class ScaledRule(Rule):
     A subclass says the numbers in `numbers` and the score in `judge`. As long as there are no
     scales, numbers of different units cannot be compared, and `judge` says what it can.
 
+    Attributes:
+        finds: the names of the fields that `calibrate` finds, which a `ScoreCalibration` has, too.
+
     Args:
         scales: what `calibrate` finds; None before.
 
     Raises:
         ValueError: `scales` have not four rows.
     """
+
+    finds: ClassVar[tuple[str, ...]] = ("scales",)
 
     scales: Scales | None = dataclasses.field(default=None, kw_only=True)
 
@@ -71,9 +78,13 @@ class ScaledRule(Rule):
         They are scaled if the rule has `scales`, in their own units if not.
         """
 
-    def scaled(self, evidence: Any) -> tf.Tensor:
-        """`numbers` as multiples of what benign images show; as they are without `scales`."""
-        numbers = self.numbers(evidence)
+    def scaled(self, numbers: tf.Tensor, label: tf.Tensor) -> tf.Tensor:
+        """Numbers as multiples of what benign images show; as they are without `scales`.
+
+        Args:
+            numbers: (b, m) float32, see `numbers`.
+            label: (b,) int32, the predicted labels.
+        """
         if self.scales is None:
             return numbers
         n_known, n_found = len(self.scales[0]), numbers.shape[-1]
@@ -84,9 +95,10 @@ class ScaledRule(Rule):
     def benign_answers(
         self, classifier: OpenedClassifier, prediction: Prediction, maps: ActivationMaps
     ) -> dict[str, tf.Tensor]:
-        """`numbers` (b, m) of each image, in their own units, and `is_blind`."""
+        """`numbers` (b, m) of each image, in their own units, its `label`, and `is_blind`."""
         return {
             "numbers": self.numbers(self.evidence(classifier, prediction, maps)),
+            "label": prediction.label,
             "is_blind": self.is_blind(classifier, prediction, maps),
         }
 
@@ -96,28 +108,34 @@ class ScaledRule(Rule):
         Raises:
             CalibrationError: too few images for the target.
         """
-        bounds = find_bounds(answers["numbers"])
-        settings = self._unscaled().get_config()
-        scores = self.with_scales(bounds).benign_scores(answers)
-        found = choose_threshold(scores, target_fpr, variant=self.name, settings=settings)
-        return dataclasses.replace(found, scales=bounds)
+        rule, scores = self.fitted(answers)
+        settings = self._unfitted().get_config()
+        calibration = choose_threshold(scores, target_fpr, variant=self.name, settings=settings)
+        found: dict[str, Any] = {name: np.array(getattr(rule, name)) for name in self.finds}
+        return dataclasses.replace(calibration, **found)
 
-    def benign_scores(self, answers: Answers) -> np.ndarray[Any, np.dtype[np.float32]]:
-        """The scores (n,) of calibration images at the worst of all scales they may get."""
-        highest = highest_scaled(answers["numbers"], np.asarray(self.scales))
-        return self.judge(tf.constant(highest, tf.float32)).numpy()
+    def fitted(self, answers: Answers) -> tuple[Self, Scores]:
+        """The rule with what it finds in benign images, and their scores (n,).
 
-    def calibrated(self, calibration: Calibration) -> Rule:
-        """The rule with the scales that a calibration found."""
-        scales = cast(ScoreCalibration, calibration).scales
-        expected = f"one with scales: calibrate variant {self.name!r} anew"
-        require(scales is not None, "calibration", f"a record of {calibration.variant}", expected)
-        calibration.check_settings(self._unscaled().get_config())
-        return self.with_scales(scales)
+        The scores are the largest that these images may get; see `calibration.scaling`.
 
-    def with_scales(self: S, scales: Any) -> S:
-        """The rule with other scales."""
-        return dataclasses.replace(self, scales=scales)
+        Args:
+            answers: the `benign_answers` to n images, joined.
+        """
+        numbers = answers["numbers"]
+        bounds = find_bounds(numbers)
+        rule = self.replaced(scales=bounds)
+        return rule, rule.judge(tf.constant(highest_scaled(numbers, bounds), tf.float32)).numpy()
 
-    def _unscaled(self) -> Rule:
-        return self.replaced(scales=None)
+    def calibrated(self, calibration: Calibration) -> Self:
+        """The rule with what a calibration found."""
+        found = {name: getattr(calibration, name, None) for name in self.finds}
+        for name, value in found.items():
+            expected = f"one with {name}: calibrate variant {self.name!r} anew"
+            record = f"a record of {calibration.variant}"
+            require(value is not None, "calibration", record, expected)
+        calibration.check_settings(self._unfitted().get_config())
+        return self.replaced(**found)
+
+    def _unfitted(self) -> Self:
+        return self.replaced(**dict.fromkeys(self.finds))

@@ -11,6 +11,7 @@ from tf_taintradar.detection.rules import (
     Cover,
     Occlusion,
     Paper,
+    Windows,
     make_rule,
     register_rule,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "Occlusion",
     "Paper",
     "Rule",
+    "Windows",
     "detect",
     "make_rule",
     "register_rule",

@@ -81,6 +81,14 @@ def settings(request):
     return RULES[request.param]
 
 
+ALWAYS = ("occlusion", "paper")  # exports of all rules take gigabytes that TensorFlow keeps
+some_rules = pytest.mark.parametrize(
+    "settings",
+    [pytest.param(name, marks=[] if name in ALWAYS else pytest.mark.slow) for name in RULES],
+    indirect=True,
+)
+
+
 def files_of(folder, images):
     folder.mkdir()
     for i, image in enumerate(images):
@@ -88,6 +96,7 @@ def files_of(folder, images):
     return folder
 
 
+@some_rules
 @pytest.mark.parametrize("first", [Standardise, Overflow])
 def test_an_answer_that_is_not_finite_is_suspicious_on_every_way(first, settings, tmp_path):
     radar = TaintRadarModel(standardised(first), **settings)
@@ -213,6 +222,7 @@ SPOILED = {
 }
 
 
+@some_rules
 @pytest.mark.parametrize("spoil", SPOILED.values(), ids=SPOILED)
 def test_a_graph_answers_a_bad_row_as_serve_float_does(spoil, settings, tmp_path):
     radar = TaintRadarModel(build_small_classifier(), **settings)

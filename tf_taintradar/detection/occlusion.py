@@ -121,8 +121,7 @@ class Occlusion(ScaledRule):
         # 3, 4, 5  what the classifier answers without the most critical cells of each depth
         found = self.evidence(classifier, prediction, maps, slope)
         # 6, 7, 8  the cells that decide, the image without them, how far out it is
-        score = self.judge(self.scaled(self.numbers(found), prediction.label))
-        return Detection.without(prediction, *deciding(found), found, score)
+        return Detection.without(prediction, *deciding(found), found, self._score(found.scaled))
 
     def evidence(
         self,
@@ -158,10 +157,8 @@ class Occlusion(ScaledRule):
 
     def judge(self, numbers: tf.Tensor) -> tf.Tensor:
         """The score; see `combine` and `ScaledRule`."""
-        by_kind = tf.reshape(numbers, (-1, len(KINDS), numbers.shape[-1] // len(KINDS)))
-        if self.scales is None:
-            return mean_of_largest(by_kind[:, 0], _TWO)
-        return combine(by_kind)
+        n_depths = numbers.shape[-1] // len(KINDS)
+        return self._score(tf.reshape(numbers, (-1, len(KINDS), n_depths)))
 
     def calibrate(self, answers: Answers, target_fpr: float, n_classes: int) -> Calibration:
         """See `ScaledRule.calibrate`; logs a warning if there is one map where it wants several."""
@@ -177,6 +174,12 @@ class Occlusion(ScaledRule):
     def explain(self, detection: Detection, **about: Any) -> Explanation:
         """See `Rule.explain`; with what each depth says."""
         return OcclusionExplanation.of(detection, is_scaled=self.scales is not None, **about)
+
+    def _score(self, scaled: tf.Tensor) -> tf.Tensor:
+        """The score (b,) of what each depth says (b, 4, d), see `Testimony`."""
+        if self.scales is None:
+            return mean_of_largest(scaled[:, 0], _TWO)
+        return combine(scaled)
 
     def _cells(self, prediction: Prediction, maps: ActivationMaps, slope: Slope) -> list[tf.Tensor]:
         """The most critical cells (b, h, w) of each depth, see `regions`, deepest last.

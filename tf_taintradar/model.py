@@ -46,7 +46,7 @@ from tf_taintradar.export.savedmodel import check_replaceable, write_savedmodel
 from tf_taintradar.export.signatures import answer_raw, signatures
 from tf_taintradar.images.files import read_image
 from tf_taintradar.images.pixels import as_pixels, check_shape, clip_rounding
-from tf_taintradar.images.sources import count_images, files_of, require_files
+from tf_taintradar.images.sources import count_images, files_of, names_of, require_files
 from tf_taintradar.support.checks import require
 from tf_taintradar.support.files import replacing
 from tf_taintradar.support.names import as_class_names
@@ -360,7 +360,7 @@ class TaintRadarModel(Untrainable):
             self._answer, x, batch_size, verbose, steps=steps, callbacks=listening
         )
         if return_files:
-            answers["file"] = np.array(list(map(str, x[: len(answers["label"])])))
+            answers["file"] = names_of(x, len(answers["label"]))
         return answers
 
     def predict_on_batch(self, x: Any) -> Arrays:

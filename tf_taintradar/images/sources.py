@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +116,11 @@ def require_files(source: Any) -> list[Path]:
     if files is None:
         raise ValueError(f"`return_files` must be {expected}. Received: {received}.")
     return files
+
+
+def names_of(files: Sequence[Path], n: int) -> npt.NDArray[np.str_]:
+    """The paths of the first n files as text (n,), for answers with `return_files`."""
+    return np.array(list(map(str, files[:n])))
 
 
 def _text_of(source: Any) -> list[Any]:

@@ -11,7 +11,7 @@ import tensorflow as tf
 from tf_taintradar.detection.pipeline import Arrays, over_batches
 from tf_taintradar.errors import ServingError
 from tf_taintradar.export.savedmodel import METADATA_FILE, MODEL_FILE, versions_in
-from tf_taintradar.images.sources import require_files
+from tf_taintradar.images.sources import names_of, require_files
 
 _NEEDED = {"serving_default", "serve_float"}
 
@@ -70,7 +70,7 @@ class SavedDetector:
         size = 32 if batch_size is None else batch_size
         answers = over_batches(self._ask, x, shape, batch_size=size, verbose=verbose, steps=steps)
         if return_files:
-            answers["file"] = np.array(list(map(str, x[: len(answers["label"])])))
+            answers["file"] = names_of(x, len(answers["label"]))
         return answers
 
     def _ask(self, pixels: Any) -> Arrays:

@@ -3,7 +3,6 @@
 Kind: two decoders.
 """
 
-import io
 import resource
 import struct
 import zlib
@@ -11,6 +10,7 @@ import zlib
 import numpy as np
 import pytest
 import tensorflow as tf
+from image_formats import encoded
 from PIL import Image
 
 from tf_taintradar.errors import ImageError
@@ -32,12 +32,6 @@ def with_alpha(mode="RGBA"):
     image = picture("RGBA")
     image.putalpha(picture("L", seed=1))
     return image.convert(mode)
-
-
-def encoded(image, kind, **options):
-    file = io.BytesIO()
-    image.save(file, kind, **options)
-    return file.getvalue()
 
 
 def jpeg(**options):

@@ -1,4 +1,4 @@
-"""What no patch can do to a detector of variant "cover", whatever its pixels.
+"""What no patch can do to a detector of variant "cover", no matter which pixels it has.
 
 n images (H, W, c), k labels, v windows.
 """

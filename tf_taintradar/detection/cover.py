@@ -155,7 +155,7 @@ class Cover(ScaledRule):
         return tf.reduce_max(self._parts(numbers), axis=-1)
 
     def least_scores(self, logits: tf.Tensor) -> tf.Tensor:
-        """The least score that an image may get, whatever its pixels under a window.
+        """The least score that an image may get, no matter which pixels it has under a window.
 
         Args:
             logits: (b, v, n) float32, what the classifier answers under each window.

@@ -18,7 +18,7 @@ from tf_taintradar import TaintRadarModel, rules
 from tf_taintradar.calibration.record import Calibration
 from tf_taintradar.classifier.opened import open_classifier
 from tf_taintradar.detection import detect
-from tf_taintradar.detection.occlusion import combine
+from tf_taintradar.detection.testimony import combine
 from tf_taintradar.detection.windows import most_critical_cells
 
 IMAGES = draw_images(60)

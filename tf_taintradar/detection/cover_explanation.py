@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tf_taintradar.detection.explanation import Panel
-from tf_taintradar.detection.occlusion import UNIT, OcclusionExplanation
+from tf_taintradar.detection.occlusion_explanation import UNIT, OcclusionExplanation
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)

@@ -10,9 +10,9 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from tf_taintradar.classifier.opened import OpenedClassifier
-from tf_taintradar.detection.occlusion import Testimony, deciding
 from tf_taintradar.detection.ranks import largest_of_others, strengths
 from tf_taintradar.detection.regions import Slope, fill_region
+from tf_taintradar.detection.testimony import Testimony, deciding
 from tf_taintradar.detection.windows import average_outside, grid, stretches
 
 Sides: TypeAlias = tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]

@@ -14,56 +14,28 @@ b images, n labels, d depths.
 import dataclasses
 import logging
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
 from tf_taintradar.calibration.record import Calibration
 from tf_taintradar.classifier.opened import OpenedClassifier, Stage
 from tf_taintradar.detection.critical import ActivationMaps, Prediction
 from tf_taintradar.detection.detection import Detection
-from tf_taintradar.detection.explanation import Explanation, Panel
+from tf_taintradar.detection.explanation import Explanation
+from tf_taintradar.detection.occlusion_explanation import OcclusionExplanation
 from tf_taintradar.detection.ranks import mean_of_largest, strength
 from tf_taintradar.detection.regions import Slope
 from tf_taintradar.detection.rule import Answers
 from tf_taintradar.detection.scaled import ScaledRule
+from tf_taintradar.detection.testimony import KINDS, Testimony, combine, deciding, kind_of
 from tf_taintradar.detection.windows import cells, most_critical_cells, take_out, to_pixels
 from tf_taintradar.support.checks import check_fraction, check_integer
 
 _LOG = logging.getLogger(__name__)
 
-KINDS = ("fall", "lack", "stir", "peak")
-"""What a depth says; see `Testimony`."""
-
 _LOUDEST = 0.05  # share of the cells whose norm makes the peak
-_WEIGHT = 0.9  # of stirs and peaks, which attackers can keep quiet
-_TWO = 2  # depths that make a kind: one of three may be blind
-
-
-class Testimony(NamedTuple):
-    """What happens without the most critical cells of each depth, deepest last.
-
-    Attributes:
-        regions: (b, d, H, W) bool, the parts of the image that the removed cells belong to.
-        removed_logits: (b, d, n) float32, the logits without them.
-        falls: (b, d) float32, what the label loses of its `strength`, in nats.
-        lacks: (b, d) float32, what it is short of then: minus its strength, in nats.
-        stirs: (b, d) float32, how much the whole answer moves: the standard deviation over all
-            labels of what their logits gain.
-        peaks: (b, d) float32, the mean norm over the channels of the loudest cells.
-        scaled: (b, 4, d) float32, these four as multiples of what benign images show; their own
-            units before a calibration.
-    """
-
-    regions: tf.Tensor
-    removed_logits: tf.Tensor
-    falls: tf.Tensor
-    lacks: tf.Tensor
-    stirs: tf.Tensor
-    peaks: tf.Tensor
-    scaled: tf.Tensor
 
 
 @dataclasses.dataclass(frozen=True)
@@ -178,7 +150,7 @@ class Occlusion(ScaledRule):
     def _score(self, scaled: tf.Tensor) -> tf.Tensor:
         """The score (b,) of what each depth says (b, 4, d), see `Testimony`."""
         if self.scales is None:
-            return mean_of_largest(scaled[:, 0], _TWO)
+            return kind_of(scaled[:, 0])
         return combine(scaled)
 
     def _cells(self, prediction: Prediction, maps: ActivationMaps, slope: Slope) -> list[tf.Tensor]:
@@ -220,95 +192,8 @@ def go_on(
     return tf.transpose(by_depth, (1, 0, 2))
 
 
-def combine(scaled: tf.Tensor) -> tf.Tensor:
-    """The score: the strongest of three kinds of evidence, or half of all together.
-
-    A kind is the mean of its two largest depths; the label's is the larger of fall and lack. What
-    attackers can keep quiet, the stir and the peak, counts a little less.
-
-    Args:
-        scaled: (b, 4, d) float32, see `Testimony`.
-
-    Returns:
-        (b,) float32.
-    """
-    return tf.reduce_max(_reasons(scaled), axis=-1)
-
-
-def deciding(found: Testimony) -> tuple[tf.Tensor, tf.Tensor]:
-    """The removal whose fall or lack is furthest out: its region (b, H, W) and logits (b, n)."""
-    furthest = tf.reduce_max(found.scaled[:, :2], axis=1)
-    depth = tf.argmax(furthest, axis=-1, output_type=tf.int32)
-    region = tf.gather(found.regions, depth, batch_dims=1)
-    return region, tf.gather(found.removed_logits, depth, batch_dims=1)
-
-
-def _reasons(scaled: tf.Tensor) -> tf.Tensor:
-    """What the score is the largest of (b, 5): fall, lack, stir, peak, all; see `combine`."""
-    fall, lack, stir, peak = tf.unstack(mean_of_largest(scaled, _TWO), axis=1)
-    every = (tf.maximum(fall, lack) + stir + peak) / 2
-    return tf.stack([fall, lack, _WEIGHT * stir, _WEIGHT * peak, _WEIGHT * every], axis=-1)
-
-
 def _peak(features: tf.Tensor) -> tf.Tensor:
     """The mean norm (b,) of the loudest cells of maps (b, h, w, channels)."""
     n_cells = features.shape[1] * features.shape[2]
     norms = tf.reshape(tf.norm(features, axis=-1), (-1, n_cells))
     return mean_of_largest(norms, cells(n_cells, _LOUDEST))
-
-
-UNIT = "1 is as far out as 3 benign images in 100"
-"""The unit of the score, in words."""
-
-_WORDS = (
-    "the label falls far without these cells",
-    "the label lacks much without these cells",
-    "the whole answer moves without these cells",
-    "the loudest cells are louder than in benign images",
-    "the label, the whole answer and the loudest cells together",
-)
-"""What each of `_reasons` means."""
-
-
-@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
-class OcclusionExplanation(Explanation):
-    """Every intermediate result of variant "occlusion" for one image; see `Testimony`.
-
-    Attributes:
-        regions: (d, H, W) bool, the parts of the image that are taken out, deepest last.
-        removed_logits: (d, n) float32, the logits without each.
-        falls, lacks: (d,) float32, in nats.
-        stirs, peaks: (d,) float32.
-        scaled: (4, d) float32, falls, lacks, stirs and peaks; 1 is as far out as 3 benign images
-            in 100. In their own units without a calibration.
-        is_scaled: whether there is a calibration.
-    """
-
-    regions: npt.NDArray[np.bool_]
-    removed_logits: npt.NDArray[np.float32]
-    falls: npt.NDArray[np.float32]
-    lacks: npt.NDArray[np.float32]
-    stirs: npt.NDArray[np.float32]
-    peaks: npt.NDArray[np.float32]
-    scaled: npt.NDArray[np.float32]
-    is_scaled: bool
-
-    @property
-    def reason(self) -> str:
-        """What makes the score, in words."""
-        if not self.is_scaled:
-            return f"{_WORDS[0]}: {self.score:.1f} nats"
-        reasons = _reasons(tf.constant(self.scaled)[tf.newaxis])[0].numpy()
-        return f"{_WORDS[int(reasons.argmax())]}: {reasons.max():.2f}; {UNIT}"
-
-    def _way(self) -> list[Panel]:
-        return [(self.image, self._title(d), region) for d, region in enumerate(self.regions)]
-
-    def _title(self, depth: int) -> str:
-        n_before = len(self.regions) - 1 - depth
-        where = {0: "last map", 1: "1 map before"}.get(n_before, f"{n_before} maps before")
-        fall, lack, stir, peak = self.scaled[:, depth]
-        return f"{where}: fall {fall:.1f},\nlack {lack:.1f}, stir {stir:.1f}, peak {peak:.1f}"
-
-    def _fall(self) -> str:
-        return f"{self.reason}; {self._ranks()}"

@@ -7,14 +7,14 @@ import tensorflow as tf
 
 from tf_taintradar.classifier.opened import open_classifier
 
-# One network of every family on 128x128 images: feature layer and shape of the feature map.
+# One network of every family on images of `side_of`: feature layer, shape of the feature map.
 FAMILIES = {
-    "VGG16": ("block5_conv3", (8, 8, 512)),
-    "VGG19": ("block5_conv4", (8, 8, 512)),
+    "VGG16": ("block5_conv3", (10, 10, 512)),
+    "VGG19": ("block5_conv4", (10, 10, 512)),
     "ResNet50": ("conv5_block3_out", (5, 5, 2048)),
     "ResNet50V2": ("post_relu", (5, 5, 2048)),
-    "InceptionV3": ("mixed10", (2, 2, 2048)),
-    "InceptionResNetV2": ("conv_7b_ac", (2, 2, 1536)),
+    "InceptionV3": ("mixed10", (5, 5, 2048)),
+    "InceptionResNetV2": ("conv_7b_ac", (5, 5, 1536)),
     "Xception": ("block14_sepconv2_act", (5, 5, 2048)),
     "MobileNet": ("conv_pw_13_relu", (5, 5, 1024)),
     "MobileNetV2": ("out_relu", (5, 5, 1280)),

@@ -33,7 +33,7 @@ def test_the_seed_decides_and_the_photographs_stay():
 
 
 def test_floats_are_rounded():
-    images = draw_images(3).astype(np.float32)
+    images = draw_images(3).clip(1, 254)
     np.testing.assert_array_equal(plain_glasses(images + 0.25), plain_glasses(images))
 
 

@@ -29,7 +29,14 @@ from tf_taintradar.detection.ranks import mean_of_largest, strength
 from tf_taintradar.detection.regions import Slope
 from tf_taintradar.detection.rule import Answers
 from tf_taintradar.detection.scaled import ScaledRule
-from tf_taintradar.detection.testimony import KINDS, Testimony, combine, deciding, kind_of
+from tf_taintradar.detection.testimony import (
+    KINDS,
+    Testimony,
+    all_numbers,
+    combine,
+    deciding,
+    kind_of,
+)
 from tf_taintradar.detection.windows import cells, most_critical_cells, take_out, to_pixels
 from tf_taintradar.support.checks import check_fraction, check_integer
 
@@ -124,8 +131,7 @@ class Occlusion(ScaledRule):
 
     def numbers(self, evidence: Testimony) -> tf.Tensor:
         """All four of all depths (b, 4 d), kind by kind; see `ScaledRule`."""
-        four = (evidence.falls, evidence.lacks, evidence.stirs, evidence.peaks)
-        return tf.concat(four, axis=1)
+        return all_numbers(evidence)
 
     def judge(self, numbers: tf.Tensor) -> tf.Tensor:
         """The score; see `combine` and `ScaledRule`."""

@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from tf_taintradar.calibration.by_score import smallest_threshold
+from tf_taintradar.calibration.groups import as_groups, of_groups
 from tf_taintradar.calibration.record import Calibration, check_finite, check_target
 from tf_taintradar.classifier.intake import InputSize, leaves_size_open
 from tf_taintradar.classifier.opened import (
@@ -27,6 +29,7 @@ from tf_taintradar.detection.pipeline import Arrays, Pipeline, Tensors
 from tf_taintradar.detection.rule import Rule
 from tf_taintradar.detection.rules import (
     DEFAULT,
+    Bands,
     Cover,
     Occlusion,
     Paper,
@@ -37,7 +40,7 @@ from tf_taintradar.detection.rules import (
 )
 from tf_taintradar.errors import (
     BLIND,
-    FORMER_COVER,
+    FORMER_RULE,
     NO_THRESHOLD,
     BlindDetectorError,
     NotCalibratedError,
@@ -56,7 +59,8 @@ _LOG = logging.getLogger(__name__)
 _OPENED = ("classifier", "preprocessor", "feature_layer", "input_size")
 _BOUND = (*_OPENED, "temperature", "map_threshold")
 _FORMER_SIZE = 224  # of classifiers that take any size, in files from before `input_size`
-_FORMAT = 2  # of a config; those without one are from before 0.2
+_FORMAT = 3  # of a config; those without one are from before 0.2
+_RESCORED = {Cover.name: 2, Bands.name: 3}  # rules whose score is another since that format
 _FIXED = (*_BOUND, "variant", "fill")
 SETTINGS = (*_FIXED, "score_threshold", "top_k", "rank_threshold", "class_names")
 """The constructor's arguments, which are the detector's attributes and its config's keys, too."""
@@ -453,6 +457,7 @@ class TaintRadarModel(Untrainable):
         x: Any,
         target_fpr: float = 0.06,
         *,
+        groups: Any = None,
         k_max: int | None = None,
         batch_size: int | None = None,
         verbose: Any = "auto",
@@ -464,6 +469,9 @@ class TaintRadarModel(Untrainable):
                 right or not, but none that it was trained on: it is surer of those. Forms as in
                 `predict`.
             target_fpr: the largest share of them that may be flagged, in (0, 1).
+            groups: a label for each image, such as "with glasses" and "without", "day" and "night",
+                or a camera: then the target holds for each group by itself, and the record has
+                each group's rate. Every group needs as many images as a calibration without groups.
             k_max: the largest K that variant "paper" tries, 20 by default; at most the number of
                 labels takes part. K is chosen by one sweep, see `choose_thresholds`.
             batch_size: how many images are computed at once, 32 by default.
@@ -473,23 +481,26 @@ class TaintRadarModel(Untrainable):
             The calibration, also kept as `calibration` and saved with the model.
 
         Raises:
-            ValueError: `target_fpr` or `k_max` is out of range, or `k_max` belongs to another
-                variant.
+            ValueError: `target_fpr` or `k_max` is out of range, `k_max` belongs to another variant,
+                or `groups` are not one label for each image.
             BlindDetectorError: nearly all maps are empty.
-            CalibrationError: too few images for the target, no setting meets it, or the classifier
-                answers an image with numbers that are not finite.
+            CalibrationError: too few images for the target, of a group if there are groups; or no
+                setting meets it, or the classifier's answer to an image is not finite.
             ImageError: an image has the wrong shape, type or value range, or cannot be read.
 
         Source: section VI-B.
         """
         settings: dict[str, Any] = {"k_max": k_max, "batch_size": batch_size, "verbose": verbose}
-        return self.calibrate_across([(self, x)], target_fpr, **settings)
+        if groups is not None:
+            groups = as_groups(groups, count_images(x))  # before the long work
+        return self.calibrate_across([(self, x)], target_fpr, groups=groups, **settings)
 
     def calibrate_across(
         self,
         parts: Iterable[tuple["TaintRadarModel", Any]],
         target_fpr: float = 0.06,
         *,
+        groups: Any = None,
         k_max: int | None = None,
         batch_size: int | None = None,
         verbose: Any = "auto",
@@ -504,6 +515,7 @@ class TaintRadarModel(Untrainable):
                 and benign images that it was not trained on, in the forms of `predict`. Taken one
                 after the other.
             target_fpr: the largest share of all images that may be flagged, in (0, 1).
+            groups: a label for each image of all parts, in their order; see `calibrate`.
             k_max: the largest K that variant "paper" tries, 20 by default.
             batch_size: how many images are computed at once, 32 by default.
             verbose: 0 for silence, 1 or "auto" for a progress bar.
@@ -520,6 +532,9 @@ class TaintRadarModel(Untrainable):
         """
         check_target(target_fpr)
         self._rule.widened(k_max)  # refuses what is out of range before the long work
+        names = None if groups is None else as_groups(groups)
+        if names is not None:
+            of_groups(smallest_threshold, np.zeros(len(names)), names, target_fpr)
         answers: list[Arrays] = []
         sources: list[Any] = []
         for radar, x in parts:
@@ -529,13 +544,14 @@ class TaintRadarModel(Untrainable):
         require(len(answers) > 0, "parts", answers, "one pair of detector and images or more")
         seen = {name: np.concatenate([part[name] for part in answers]) for name in answers[0]}
         if not seen["is_finite"].all():  # a folder is read again only to name its images
-            names: list[Any] = []
+            images: list[Any] = []
             for x, part in zip(sources, answers, strict=True):
-                names += files_of(x) or range(len(names), len(names) + len(part["is_finite"]))
-            check_finite(seen["is_finite"], names)
+                images += files_of(x) or range(len(images), len(images) + len(part["is_finite"]))
+            check_finite(seen["is_finite"], images)
         if seen["is_blind"].mean() > BLIND_SHARE:
             raise BlindDetectorError(BLIND.format(self.opened.feature_layer))
-        found = self._rule.calibrate(seen, target_fpr, self.opened.n_classes)
+        own = {} if names is None else {"groups": as_groups(names, len(seen["is_finite"]))}
+        found = self._rule.calibrate(seen, target_fpr, self.opened.n_classes, **own)
         self.calibration = found
         return found
 
@@ -631,8 +647,7 @@ class TaintRadarModel(Untrainable):
             config[name] = keras.saving.deserialize_keras_object(copy.deepcopy(config[name]))
         if "input_size" not in config and leaves_size_open(config["classifier"]):
             config["input_size"] = _FORMER_SIZE
-        if config.pop("format", 1) < _FORMAT:
-            _bring_up_to_date(config)
+        _bring_up_to_date(config, config.pop("format", 1))
         calibration = config.pop("calibration", None)
         radar = cls(**config)
         if calibration is not None:
@@ -661,23 +676,31 @@ class TaintRadarModel(Untrainable):
         }
 
 
-def _bring_up_to_date(config: dict[str, Any]) -> None:
-    """Changes a config from before 0.2, so that its detector answers as it did.
+def _bring_up_to_date(config: dict[str, Any], written: int) -> None:
+    """Changes a config of an earlier format, so that its detector answers as it did.
 
-    One of variant "cover" cannot: its score is another now, and the threshold is left out.
+    One of a rule that has another score now cannot: the threshold is left out.
     """
+    variant = config.get("variant", Paper.name)
+    name = str(variant.get("name") if isinstance(variant, dict) else variant)
+    if written < _RESCORED.get(name, 0):
+        thresholds = [config.pop(known, None) for known in ("score_threshold", "calibration")]
+        if any(value is not None for value in thresholds):
+            _LOG.warning(FORMER_RULE.format(name))
+        if name == Bands.name:
+            config["variant"] = name  # its settings were of the feature map
+    if written < 2:
+        _bring_up_to_0_2(config, variant)
+
+
+def _bring_up_to_0_2(config: dict[str, Any], variant: Any) -> None:
+    """Changes a config of before 0.2: its feature layer, its fill, the name of its rule."""
     if config.get("feature_layer") is None:
         config["feature_layer"] = former_feature_layer(
             config["classifier"], config.get("input_size")
         )
-    variant = config.get("variant", Paper.name)
     if variant != Paper.name:
         config.pop("fill", None)  # every detector had one
-    name = variant.get("name") if isinstance(variant, dict) else variant
-    if name == Cover.name:
-        thresholds = [config.pop(name, None) for name in ("score_threshold", "calibration")]
-        if any(value is not None for value in thresholds):
-            _LOG.warning(FORMER_COVER)
     if variant == Occlusion.name:
         config["variant"] = Windows.name
     elif isinstance(variant, dict) and "sides" in variant.get("config", {}):

@@ -25,6 +25,7 @@ from tf_taintradar.calibration.scaling import find_bounds, find_usual, highest_s
 from tf_taintradar.classifier.opened import OpenedClassifier, Stage
 from tf_taintradar.detection.cover_explanation import CoverExplanation
 from tf_taintradar.detection.covering import (
+    CoveringRule,
     Covers,
     Sides,
     covering_sides,
@@ -39,7 +40,7 @@ from tf_taintradar.detection.occlusion import Occlusion
 from tf_taintradar.detection.ranks import largest_of_others, strengths
 from tf_taintradar.detection.regions import Slope
 from tf_taintradar.detection.rule import Answers
-from tf_taintradar.detection.scaled import ScaledRule, Scores
+from tf_taintradar.detection.scaled import Scores
 from tf_taintradar.support.checks import check_fraction, check_integer, require
 
 _COVERED = 3  # numbers of the windows, after those of `Occlusion`
@@ -49,7 +50,7 @@ _OTHER = 0.6  # weight of the other label
 
 
 @dataclasses.dataclass(frozen=True)
-class Cover(ScaledRule):
+class Cover(CoveringRule):
     """Paints over windows of pixels at fixed positions, one of which covers any patch.
 
     It does what `Occlusion` does as well. The score is the largest of three parts: how far out is
@@ -87,14 +88,6 @@ class Cover(ScaledRule):
         object.__setattr__(self, "per_side", check_integer("per_side", self.per_side, 1))
         if self.centre is not None:
             object.__setattr__(self, "centre", tuple(np.asarray(self.centre, float).tolist()))
-
-    @property
-    def nat(self) -> float:
-        """About what a nat of a lack is in the unit of the score."""
-        if self.scales is None:
-            return 1.0
-        lack = np.asarray(self.scales)[:, -_COVERED]
-        return float(1 / (lack[2] - lack[1]))
 
     def adapted_to(self, classifier: OpenedClassifier) -> "Cover":
         """The rule itself; ValueError if its `centre` is of another number of labels."""
@@ -155,14 +148,7 @@ class Cover(ScaledRule):
         return tf.reduce_max(self._parts(numbers), axis=-1)
 
     def least_scores(self, logits: tf.Tensor) -> tf.Tensor:
-        """The least score that an image may get, no matter which pixels it has under a window.
-
-        Args:
-            logits: (b, v, n) float32, what the classifier answers under each window.
-
-        Returns:
-            (b, v, n) float32, for each label that the image may be classified as.
-        """
+        """The larger of the two parts of windows; see `CoveringRule`."""
         every = strengths(logits)
         numbers = _centred(_numbers(-every, largest_of_others(every)), self._usual())
         if self.scales is not None:
@@ -205,14 +191,13 @@ class Cover(ScaledRule):
         about = {"covering_windows": windows, "is_scaled": self.scales is not None, **about}
         return CoverExplanation.of(detection, **about)
 
-    def covering_windows(self, size: tuple[int, int]) -> npt.NDArray[np.bool_]:
-        """The windows (v, H, W) bool on images (H, W), see `covering.covering_sides`."""
-        rows, columns = self.sides(size)
-        return rows[:, :, None] & columns[:, None]
-
     def sides(self, size: tuple[int, int]) -> Sides:
         """The rows and the columns of each window on images (H, W)."""
         return covering_sides(size, self.largest_patch, self.per_side)
+
+    def lack_bounds(self) -> npt.NDArray[np.float64]:
+        """See `CoveringRule.lack_bounds`."""
+        return np.asarray(self.scales, np.float64)[:, [-_COVERED]]
 
     @property
     def _occlusion(self) -> Occlusion:

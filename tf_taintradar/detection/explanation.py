@@ -114,9 +114,8 @@ class Explanation:
 
     def _answer(self, logits: npt.NDArray[np.float32]) -> str:
         """The label of these logits with its probability, and the rank of the predicted one."""
-        odds = np.exp(logits - logits.max())
         first = int(logits.argmax())
-        answer = f"{self.name_of(first)} {odds[first] / odds.sum():.2f}"
+        answer = f"{self.name_of(first)} {probability(logits, first):.2f}"
         if first == self.label:
             return answer
         rank = int((logits > logits[self.label]).sum())
@@ -132,6 +131,12 @@ class Explanation:
 
     def _ranks(self) -> str:
         return f"falls by {self.rank_shift} of {len(self.logits) - 1} ranks"
+
+
+def probability(logits: npt.NDArray[np.float32], label: int) -> float:
+    """The probability of a label, of logits (n,) float32."""
+    odds = np.exp(logits - logits.max())
+    return float(odds[label] / odds.sum())
 
 
 def _first(tensor: tf.Tensor) -> Any:

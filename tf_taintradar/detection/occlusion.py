@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tf_taintradar.calibration.groups import Groups
 from tf_taintradar.calibration.record import Calibration
 from tf_taintradar.classifier.opened import OpenedClassifier, Stage
 from tf_taintradar.detection.critical import ActivationMaps, Prediction
@@ -132,7 +133,9 @@ class Occlusion(ScaledRule):
         n_depths = numbers.shape[-1] // len(KINDS)
         return self._score(tf.reshape(numbers, (-1, len(KINDS), n_depths)))
 
-    def calibrate(self, answers: Answers, target_fpr: float, n_classes: int) -> Calibration:
+    def calibrate(
+        self, answers: Answers, target_fpr: float, n_classes: int, groups: Groups | None = None
+    ) -> Calibration:
         """See `ScaledRule.calibrate`; logs a warning if there is one map where it wants several."""
         if self.depths > 1 and answers["numbers"].shape[1] == len(KINDS):
             _LOG.warning(
@@ -141,7 +144,7 @@ class Occlusion(ScaledRule):
                 "look at as `feature_layer`, first to last, or choose rules.Occlusion(depths=1).",
                 self.name,
             )
-        return super().calibrate(answers, target_fpr, n_classes)
+        return super().calibrate(answers, target_fpr, n_classes, groups)
 
     def explain(self, detection: Detection, **about: Any) -> Explanation:
         """See `Rule.explain`; with what each depth says."""

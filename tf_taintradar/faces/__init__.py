@@ -7,8 +7,9 @@ photographs, for a calibration that holds for wearers, too.
 """
 
 from tf_taintradar.faces.average import average_face
-from tf_taintradar.faces.detector import FaceDetector, train_face_detector
+from tf_taintradar.faces.detector import train_face_detector
 from tf_taintradar.faces.plain import plain_glasses
+from tf_taintradar.faces.report import FaceDetector
 from tf_taintradar.faces.subjects import Photographs, Subjects, find_subjects
 from tf_taintradar.faces.transfer import Transfer, teach, transfer
 from tf_taintradar.faces.tuning import fine_tune

@@ -9,6 +9,7 @@ from tf_taintradar.cli import options, tables
 from tf_taintradar.cli.program import app
 from tf_taintradar.cli.quiet import import_tensorflow, progress_on_stderr
 from tf_taintradar.detection.rules import Bands
+from tf_taintradar.support.files import replacing
 
 
 @app.command(name="vggface-train", help="The former name of faces-train.")
@@ -47,6 +48,15 @@ def faces_train(
     strangers: Annotated[
         Path | None, typer.Option(help="A folder of people who are none of the subjects.")
     ] = None,
+    align: Annotated[
+        bool,
+        typer.Option(
+            "--align",
+            help="Find the face in each photograph and align it first; photographs without one "
+            "clear face are left out. By default they must be aligned: one upright face that "
+            "fills the frame.",
+        ),
+    ] = False,
     kept: Annotated[
         str | None,
         typer.Option(
@@ -92,8 +102,10 @@ def faces_train(
     import_tensorflow()
     import tensorflow as tf
 
+    from tf_taintradar.faces.align import ALIGNED_EYE_LINE
     from tf_taintradar.faces.detector import train_face_detector
     from tf_taintradar.opening import load_network
+    from tf_taintradar.faces.glasses import EYE_LINE
     from tf_taintradar.vggface import VGGFace
 
     with progress_on_stderr() as verbose:
@@ -103,12 +115,18 @@ def faces_train(
             scaling: Any = preprocessor or "vggface"
         else:
             model, scaling = load_network(network, preprocessor=preprocessor)
+        sources: list[Path | None] = [folder, held_out, strangers]
+        line = EYE_LINE
+        if align:
+            size = max(model.input_shape[1:3])
+            sources, line = _aligned(sources, output, size, verbose), ALIGNED_EYE_LINE
         made = train_face_detector(
-            folder,
+            sources[0],
             model,
             output,
-            held_out=held_out,
-            strangers=strangers,
+            held_out=sources[1],
+            strangers=sources[2],
+            eye_line=line,
             preprocessor=scaling,
             head=head,
             kept=kept,
@@ -128,3 +146,19 @@ def faces_train(
         )
     tables.print_faces(made)
     typer.echo(f"written: {output}")
+
+
+def _aligned(
+    sources: list[Path | None], output: Path, size: int, verbose: int
+) -> list[Path | None]:
+    """The folders of the aligned faces of some folders, written anew into `output`."""
+    from tf_taintradar.faces.align import align
+
+    found: list[Path | None] = []
+    for name, source in zip(("people", "held_out", "strangers"), sources, strict=True):
+        target = None if source is None else output / "aligned" / name
+        found.append(target)
+        if source is not None and target is not None:
+            with replacing(target) as partial:
+                align(source, partial, size=size, cache=output / "landmarks", verbose=verbose)
+    return found

@@ -6,6 +6,7 @@ their photographs), `fine_tune` continues from there; `average_face` is the pape
 photographs, for a calibration that holds for wearers, too.
 """
 
+from tf_taintradar.faces.align import align
 from tf_taintradar.faces.average import average_face
 from tf_taintradar.faces.detector import train_face_detector
 from tf_taintradar.faces.plain import plain_glasses
@@ -19,6 +20,7 @@ __all__ = [
     "Photographs",
     "Subjects",
     "Transfer",
+    "align",
     "average_face",
     "find_subjects",
     "fine_tune",

@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import math
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,13 +11,15 @@ import numpy as np
 import numpy.typing as npt
 
 from tf_taintradar.errors import ImageError
-from tf_taintradar.images.files import read_image
+from tf_taintradar.images.files import read_upright
 from tf_taintradar.images.folders import existing_folder, find_images
 from tf_taintradar.images.pixels import Shape
 from tf_taintradar.support.checks import check_integer
 from tf_taintradar.support.files import sha256_of
 
 _LOG = logging.getLogger(__name__)
+
+_ENLARGED = 1 / 4  # of the network's input: smaller photographs hold too little of a face
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -69,7 +72,7 @@ class Subjects:
     Attributes:
         names: names of their sub-folders, sorted.
         photographs: all readable photographs, without duplicates.
-        unreadable: files that were left out because they cannot be read.
+        unreadable: files that were left out because they cannot be read or are too small.
         duplicates: files that were left out because an earlier file has the same content.
     """
 
@@ -180,10 +183,10 @@ class Subjects:
 def find_subjects(folder: str | os.PathLike[str], input_shape: Shape) -> Subjects:
     """Finds the people whose photographs lie in the sub-folders of a folder, such as PubFig's.
 
-    Every file is opened once. Unreadable files and copies of other files are left out, named in the
-    log and listed in the result; files that are in no sub-folder are named in the log. Photographs
-    should show one face each, upright and filling the frame; they are center-cropped and resized,
-    not aligned: see `align`.
+    Every file is opened once. Unreadable files, copies of other files and photographs of less than
+    a quarter of the network's input are left out, named in the log and listed in the result; files
+    that are in no sub-folder are named in the log. Photographs should show one face each, upright
+    and filling the frame; they are center-cropped and resized, not aligned: see `align`.
 
     Args:
         folder: folder with one sub-folder of photographs for each subject.
@@ -239,7 +242,7 @@ def _read(people: Sequence[Path], labels: Sequence[int], input_shape: Shape) -> 
                 duplicates.append(file)
                 continue
             try:
-                read_image(file, input_shape)
+                _check_size(file, input_shape)
             except ImageError as error:
                 _LOG.warning("left out: %s", error, extra={"unreadable": 1})
                 unreadable.append(file)
@@ -251,6 +254,17 @@ def _read(people: Sequence[Path], labels: Sequence[int], input_shape: Shape) -> 
     numbers = np.array([label for _, label in files.values()], np.int64)
     photographs = Photographs([file for file, _ in files.values()], numbers, list(files))
     return Subjects([person.name for person in people], photographs, unreadable, duplicates)
+
+
+def _check_size(file: Path, input_shape: Shape) -> None:
+    """Refuses a photograph that cannot be read, or is far smaller than what the network takes."""
+    height, width = read_upright(file).shape[:2]
+    least = math.ceil(_ENLARGED * min(input_shape[:2]))
+    if min(height, width) < least:
+        raise ImageError(
+            f"{str(file)!r} has {width} x {height} pixels, too few for a network that takes "
+            f"{input_shape[1]} x {input_shape[0]}: at least {least} a side are needed."
+        )
 
 
 def _report(what: str, files: Sequence[Path]) -> None:

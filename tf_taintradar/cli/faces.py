@@ -104,8 +104,8 @@ def faces_train(
 
     from tf_taintradar.faces.align import ALIGNED_EYE_LINE
     from tf_taintradar.faces.detector import train_face_detector
-    from tf_taintradar.opening import load_network
     from tf_taintradar.faces.glasses import EYE_LINE
+    from tf_taintradar.opening import load_network
     from tf_taintradar.vggface import VGGFace
 
     with progress_on_stderr() as verbose:
@@ -115,18 +115,18 @@ def faces_train(
             scaling: Any = preprocessor or "vggface"
         else:
             model, scaling = load_network(network, preprocessor=preprocessor)
-        sources: list[Path | None] = [folder, held_out, strangers]
-        line = EYE_LINE
         if align:
-            size = max(model.input_shape[1:3])
-            sources, line = _aligned(sources, output, size, verbose), ALIGNED_EYE_LINE
+            given = {"size": max(model.input_shape[1:3]), "verbose": verbose}
+            folder = _aligned(folder, output, "people", **given)
+            held_out = held_out and _aligned(held_out, output, "held_out", **given)
+            strangers = strangers and _aligned(strangers, output, "strangers", **given)
         made = train_face_detector(
-            sources[0],
+            folder,
             model,
             output,
-            held_out=sources[1],
-            strangers=sources[2],
-            eye_line=line,
+            held_out=held_out,
+            strangers=strangers,
+            eye_line=ALIGNED_EYE_LINE if align else EYE_LINE,
             preprocessor=scaling,
             head=head,
             kept=kept,
@@ -148,17 +148,11 @@ def faces_train(
     typer.echo(f"written: {output}")
 
 
-def _aligned(
-    sources: list[Path | None], output: Path, size: int, verbose: int
-) -> list[Path | None]:
-    """The folders of the aligned faces of some folders, written anew into `output`."""
+def _aligned(source: Path, output: Path, name: str, **settings: Any) -> Path:
+    """The folder of the aligned faces of another folder, written anew."""
     from tf_taintradar.faces.align import align
 
-    found: list[Path | None] = []
-    for name, source in zip(("people", "held_out", "strangers"), sources, strict=True):
-        target = None if source is None else output / "aligned" / name
-        found.append(target)
-        if source is not None and target is not None:
-            with replacing(target) as partial:
-                align(source, partial, size=size, cache=output / "landmarks", verbose=verbose)
-    return found
+    target = output / "aligned" / name
+    with replacing(target) as partial:
+        align(source, partial, cache=output / "landmarks", **settings)
+    return target

@@ -14,6 +14,7 @@ from tf_taintradar.faces.report import FaceDetector
 from tf_taintradar.faces.subjects import Photographs, Subjects, find_subjects
 from tf_taintradar.faces.transfer import Transfer, teach, transfer
 from tf_taintradar.faces.tuning import fine_tune
+from tf_taintradar.faces.verify import verify
 
 __all__ = [
     "FaceDetector",
@@ -28,4 +29,5 @@ __all__ = [
     "teach",
     "train_face_detector",
     "transfer",
+    "verify",
 ]

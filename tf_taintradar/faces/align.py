@@ -82,7 +82,7 @@ def align(
         The refused photographs, and why.
 
     Raises:
-        ImageError: the folder does not exist or holds no photograph.
+        ImageError: the folder does not exist or holds no photograph of one clear face.
         FileExistsError: `output` is not empty.
         MissingExtraError: mtcnn is not installed.
     """
@@ -105,6 +105,11 @@ def align(
         target = Path(output) / file.relative_to(folder).with_suffix(f"{file.suffix}.png")
         target.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(face).save(target)
+    if len(refused) == len(photographs):
+        raise ImageError(
+            f"{os.fspath(folder)!r} must hold a photograph of one clear face. The first of "
+            f"{len(refused)}: {next(iter(refused.values()))}"
+        )
     return refused
 
 

@@ -19,7 +19,7 @@ from tf_taintradar.support.checks import reason_of
 from tf_taintradar.support.keras_files import why_unreadable
 from tf_taintradar.support.names import read_class_names
 
-__all__ = ["PREPROCESSORS", "SIZES", "load_detector", "read_class_names"]
+__all__ = ["PREPROCESSORS", "SIZES", "load_detector", "load_network", "read_class_names"]
 
 PREPROCESSORS: dict[str, str | None] = {
     network: preprocessor
@@ -121,6 +121,31 @@ def _read_closed(path: Path) -> keras.layers.Layer:
         raise UnsupportedClassifierError(
             f"Cannot read the SavedModel {str(path)!r}: {reason_of(error)}"
         ) from error
+
+
+def load_network(
+    spec: str, *, preprocessor: Any = None, custom_objects: dict[str, Any] | None = None
+) -> tuple[keras.Model, Any]:
+    """A network whose features are to be kept, classifier or not, and its preprocessor.
+
+    Args:
+        spec: a `.keras` file of a network, a classifier or a detector, or the name of a network of
+            `keras.applications`, see `load_detector`.
+        preprocessor: preprocessor of the network, see `TaintRadarModel`; None: that of the
+            detector or of `keras.applications`.
+        custom_objects: classes and functions of the file that are not registered with Keras, by
+            name.
+
+    Raises:
+        UnsupportedClassifierError: `spec` is none of them, or cannot be read or downloaded.
+    """
+    if not Path(spec).is_file():
+        found = load_detector(spec, preprocessor=preprocessor)
+        return found.classifier, found.preprocessor
+    model = _read(spec, custom_objects)
+    if isinstance(model, TaintRadarModel):
+        return model.classifier, model.preprocessor if preprocessor is None else preprocessor
+    return model, preprocessor
 
 
 def _as_detector(model: Any, settings: dict[str, Any], ranks: dict[str, Any]) -> TaintRadarModel:

@@ -135,7 +135,8 @@ def _check_single(what: str, model: keras.Model) -> None:
         raise UnsupportedClassifierError(
             f"{what} must have one input and one output. Received: {len(model.inputs)} inputs and "
             f"{len(model.outputs)} outputs. Make a keras.Model of the image input and the class "
-            "output alone."
+            "output alone. Of a face network that takes the labels, too, to train with a margin, "
+            "give the part up to the embedding to faces.transfer, head='prototypes'."
         )
 
 

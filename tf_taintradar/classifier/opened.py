@@ -294,3 +294,9 @@ def _check_head(opened: OpenedClassifier, whole_head: Callable[[tf.Tensor], tf.T
             "taken off (a Lambda or a subclassed head?). End it with a Dense layer and a "
             "keras.layers.Softmax, or without a softmax."
         )
+    if unsplit and np.allclose(np.linalg.norm(answer, axis=-1), 1, atol=1e-3):
+        raise UnsupportedClassifierError(
+            "`classifier` answers vectors of length 1: the embedding of a face network, which "
+            "names nobody. Give it and photographs of the people to faces.transfer, "
+            "head='prototypes', and its classifier to the detector."
+        )

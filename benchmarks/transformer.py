@@ -94,20 +94,21 @@ def main(
 
 
 def build_transformer(
-    classes: int = len(CLASS_NAMES), *, width: int = 96, blocks: int = 4, heads: int = 4
+    classes: int = len(CLASS_NAMES), *, width: int = 64, blocks: int = 4, heads: int = 4
 ) -> keras.Model:
     """An untrained vision transformer with a class token on images (96, 96, 3) in [-1, 1].
 
-    Three convolutions of stride 2 make its 12 x 12 tokens: with them it learns from few images.
+    Three convolutions make its 8 x 8 tokens: with them it learns from few images.
 
     Source: Dosovitskiy et al., "An Image is Worth 16x16 Words", ICLR 2021; the convolutions: Xiao
     et al., "Early Convolutions Help Transformers See Better", NeurIPS 2021.
     """
     images = keras.Input((96, 96, 3), name="images")
     x = images
-    for i, filters in enumerate((width // 4, width // 2, width), start=1):
-        x = layers.Conv2D(filters, 3, 2, "same", activation="relu", name=f"patches{i}")(x)
-    x = layers.Reshape((144, width), name="tokens")(x)
+    for i, (filters, stride) in enumerate(((width // 4, 3), (width // 2, 2), (width, 2)), start=1):
+        size = 2 * stride - 1
+        x = layers.Conv2D(filters, size, stride, "same", activation="relu", name=f"patches{i}")(x)
+    x = layers.Reshape((64, width), name="tokens")(x)
     x = ClassToken(name="class_token")(x)
     for i in range(1, blocks + 1):
         y = layers.LayerNormalization(name=f"block{i}_norm1")(x)

@@ -99,7 +99,7 @@ def cspnet():
         stackwise_strides=[2, 2, 2],
         stackwise_num_filters=[8, 16, 24],
         block_type="dark_block",
-        stage_type="csp",
+        stage_type="dark",
         image_shape=SHAPE,
     )
 
@@ -141,19 +141,13 @@ def deit():
     return hub.models.DeiTBackbone(SHAPE, 16, 3, 2, 16, 32)
 
 
-def swin():
-    return hub.models.SwinTransformerBackbone(
-        image_shape=SHAPE, embed_dim=8, depths=(2, 2), num_heads=(1, 2), window_size=6
-    )
-
-
 SQUEEZED = {"stackwise_squeeze_and_excite_ratios": [0.25] * 3}
 LITE = {"stackwise_squeeze_and_excite_ratios": [0] * 3, "activation": "relu6"}
 NEXT = {"depthwise_stride": 2, "depthwise_residual": False}
 FAMILIES = {
     "ResNet": (
         "ResNet",
-        lambda: resnet("basic_block", input_conv_filters=[8], input_conv_kernel_sizes=[7]),
+        lambda: resnet("basic_block", input_conv_filters=[64], input_conv_kernel_sizes=[7]),
     ),
     "ResNet-D": (
         "ResNet",
@@ -176,11 +170,11 @@ FAMILIES = {
         "DenseNet",
         lambda: hub.models.DenseNetBackbone([2, 2], image_shape=SHAPE, growth_rate=8),
     ),
-    "MobileNetV3": (
+    "MobileNet, squeezing": (
         "MobileNet",
         lambda: mobilenet(se=0.25, activation="hard_swish", last_layer_filter=32, **NEXT),
     ),
-    "MobileNetV4": (
+    "MobileNet": (
         "MobileNet",
         lambda: mobilenet(se=None, activation="relu6", last_layer_filter=32, **NEXT),
     ),
@@ -196,9 +190,25 @@ FAMILIES = {
     "HGNet": ("HGNetV2", hgnet),
     "ViT": ("ViT", vit),
     "DeiT": ("DeiT", deit),
-    "Swin": ("SwinTransformer", swin),
 }
-FOUND = {}
+FOUND = {
+    "ResNet": ("stack2_block0_out", (6, 6, 64)),
+    "ResNet-D": ("stack2_block0_out", (6, 6, 256)),
+    "VGG": ("fc2", (6, 6, 4096)),
+    "EfficientNet": ("top_activation", (12, 12, 32)),
+    "EfficientNet-Lite": ("top_activation", (12, 12, 32)),
+    "DenseNet": ("relu", (12, 12, 56)),
+    "MobileNet, squeezing": ("block_3_0", (6, 6, 32)),
+    "MobileNet": ("block_3_0", (6, 6, 32)),
+    "MobileNetV5": ("universal_inverted_residual_1", (12, 12, 16)),
+    "MiT": ("layer_normalization_8", (12, 12, 16)),
+    "CSP": ("stage_2_block_0_dark_block_add", (12, 12, 24)),
+    "Xception": ("block3_sepconv2_act", (12, 12, 32)),
+    "HGNet": ("head_last", (12, 12, 24)),
+    "ViT": ("vit_encoder/transformer_block_2", (6, 6, 16)),
+    "DeiT": ("deit_encoder/transformer_block_2", (6, 6, 16)),
+}
+"""The feature layer, within the backbone, and the shape of the feature map."""
 
 
 def build(family):
@@ -222,5 +232,5 @@ def test_the_layer_and_the_predictions(family):
     own = classifier.predict(images.astype(np.float32), verbose=0)
     np.testing.assert_allclose(answers["predictions"], own, atol=1e-5)
     assert np.isfinite(answers["score"]).all()
-    layer = radar.opened.feature_layer.partition("/")[2]
+    layer = radar.opened.feature_layer.removeprefix(f"{classifier.backbone.name}/")
     assert (layer, radar.opened.feature_shape) == FOUND[family]

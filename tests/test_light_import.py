@@ -36,6 +36,7 @@ ERRORS = {
     "show": "Drawing needs matplotlib: [plot]",
     "train_face_detector": "Drawing needs matplotlib: [plot]",
     "read_frames": "Reading a video needs OpenCV: [video]",
+    "OnnxLayer": "Running an ONNX file needs ONNX Runtime: [onnx]",
     "DigitalWatermarking": "The inpainting of DigitalWatermarking needs OpenCV: [baselines]",
     "SentiNet": "The selective search of SentiNet needs OpenCV: [baselines]",
 }

@@ -35,7 +35,7 @@ SETTINGS = {
     "paper": {"top_k": 2, "rank_threshold": 0},
     "occlusion": {"score_threshold": 0.1},
     "windows": {"score_threshold": 0.1},
-    "bands": {"variant": "bands", "score_threshold": 0.02},
+    "bands": {"variant": "bands", "score_threshold": 1.5},
     "cover": {"variant": "cover", "score_threshold": 1.53},
 }
 

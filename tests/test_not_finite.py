@@ -25,7 +25,7 @@ SHAPE = (24, 16, 3)
 RULES = {
     "occlusion": {"score_threshold": 0.1},
     "windows": {"variant": "windows", "score_threshold": 0.1},
-    "bands": {"variant": "bands", "score_threshold": 0.02},
+    "bands": {"variant": "bands", "score_threshold": 1.5},
     "cover": {"variant": "cover", "score_threshold": 1.53},
     "paper": {"top_k": 2, "rank_threshold": 0},
 }

@@ -12,7 +12,10 @@ import logging
 import pathlib
 import sys
 
-EXTRAS = {"cv2", "grpc", "matplotlib", "requests", "rich", "tensorflow_serving", "typer", "urllib3"}
+EXTRAS = {
+    *("cv2", "grpc", "matplotlib", "onnxruntime", "requests", "rich", "tensorflow_serving"),
+    *("typer", "urllib3"),
+}
 
 
 class Refused(importlib.abc.MetaPathFinder):
@@ -46,6 +49,7 @@ def features(folder):
     from small_detector import build_small_classifier, draw_images
 
     from tf_taintradar import TaintRadarModel, baselines, serving, video
+    from tf_taintradar.classifier.onnx import OnnxLayer
     from tf_taintradar.demo.show import show
     from tf_taintradar.faces.detector import train_face_detector
 
@@ -62,6 +66,7 @@ def features(folder):
     yield "show", error_of(show, radar, folder / "demo")
     yield "train_face_detector", error_of(train_face_detector, folder, classifier, folder / "faces")
     yield "read_frames", error_of(next, video.read_frames(folder / "film.mp4"))
+    yield "OnnxLayer", error_of(OnnxLayer, folder / "net.onnx")
     yield "DigitalWatermarking", error_of(baselines.DigitalWatermarking, classifier)
     yield "SentiNet", error_of(baselines.SentiNet, classifier)
 

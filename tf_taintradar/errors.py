@@ -13,8 +13,8 @@ BLIND = (
     "`diagnose(images)` shows what a layer sees."
 )
 
-FORMER_COVER = (
-    "This detector of variant 'cover' is from before 0.2, when its score was another one: its "
+FORMER_RULE = (
+    "This detector of variant {!r} is from before 0.2, when its score was another one: its "
     "threshold means nothing now and is left out. Call `calibrate(benign_images)` anew and save it."
 )
 

@@ -12,7 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from tf_taintradar.calibration.by_score import smallest_threshold
+from tf_taintradar.calibration.groups import as_groups, of_groups
 from tf_taintradar.calibration.record import Calibration, check_finite, check_target
+from tf_taintradar.classifier.closed import check_exportable, close_classifier, is_closed
 from tf_taintradar.classifier.intake import InputSize, leaves_size_open
 from tf_taintradar.classifier.opened import (
     OpenedClassifier,
@@ -27,6 +30,7 @@ from tf_taintradar.detection.pipeline import Arrays, Pipeline, Tensors
 from tf_taintradar.detection.rule import Rule
 from tf_taintradar.detection.rules import (
     DEFAULT,
+    Bands,
     Cover,
     Occlusion,
     Paper,
@@ -37,10 +41,11 @@ from tf_taintradar.detection.rules import (
 )
 from tf_taintradar.errors import (
     BLIND,
-    FORMER_COVER,
+    FORMER_RULE,
     NO_THRESHOLD,
     BlindDetectorError,
     NotCalibratedError,
+    UnsupportedClassifierError,
 )
 from tf_taintradar.export.savedmodel import check_replaceable, write_savedmodel
 from tf_taintradar.export.signatures import answer_raw, signatures
@@ -56,7 +61,8 @@ _LOG = logging.getLogger(__name__)
 _OPENED = ("classifier", "preprocessor", "feature_layer", "input_size")
 _BOUND = (*_OPENED, "temperature", "map_threshold")
 _FORMER_SIZE = 224  # of classifiers that take any size, in files from before `input_size`
-_FORMAT = 2  # of a config; those without one are from before 0.2
+_FORMAT = 3  # of a config; those without one are from before 0.2
+_RESCORED = {Cover.name: 2, Bands.name: 3}  # rules whose score is another since that format
 _FIXED = (*_BOUND, "variant", "fill")
 SETTINGS = (*_FIXED, "score_threshold", "top_k", "rank_threshold", "class_names")
 """The constructor's arguments, which are the detector's attributes and its config's keys, too."""
@@ -90,7 +96,9 @@ class TaintRadarModel(Untrainable):
     Args:
         classifier: any Keras image classifier (b, H, W, c) -> (b, n), Functional or Sequential,
             nested or not, with or without softmax; a subclassed network as a pair of models
-            `(trunk, head)`. See `classifier.open_classifier`.
+            `(trunk, head)`. See `classifier.open_classifier`. With a rule that needs the answers
+            alone ("cover"), also a subclassed model, a SavedModel, an ONNX file or a function, see
+            `classifier.closed.close_classifier`.
         preprocessor: what turns raw pixels 0..255 into the classifier's input: "caffe", "tf" or
             "torch" (the modes of keras.applications), another name of
             `preprocessing.make_preprocessor`, any Keras layer, or None if the classifier takes raw
@@ -158,7 +166,8 @@ class TaintRadarModel(Untrainable):
         if variant is None:
             variant = DEFAULT if top_k is rank_threshold is None else Paper.name
         rule = make_rule(variant, fill=fill)
-        opened = open_classifier(
+        is_seen = rule.needs_maps or not is_closed(classifier)
+        opened = (open_classifier if is_seen else close_classifier)(
             classifier,
             feature_layer=feature_layer,
             preprocessor=preprocessor,
@@ -412,7 +421,15 @@ class TaintRadarModel(Untrainable):
         Empty negative maps on nearly all images mean that no label can be suppressed at this layer,
         which the paper's rule rests on; empty critical maps, that nothing at all is seen there.
         Arguments and errors are those of `predict_scores`.
+
+        Raises:
+            UnsupportedClassifierError: the classifier cannot be opened: there is nothing to see.
         """
+        if self.opened.is_closed:
+            raise UnsupportedClassifierError(
+                "`diagnose` looks at feature maps, and this classifier cannot be opened. Variant "
+                f"{self.variant!r} needs none."
+            )
         seen = self._over_batches(self._visibility, x, batch_size, verbose)
         return Diagnosis(
             feature_layer=self.opened.feature_layer,
@@ -453,6 +470,7 @@ class TaintRadarModel(Untrainable):
         x: Any,
         target_fpr: float = 0.06,
         *,
+        groups: Any = None,
         k_max: int | None = None,
         batch_size: int | None = None,
         verbose: Any = "auto",
@@ -464,6 +482,9 @@ class TaintRadarModel(Untrainable):
                 right or not, but none that it was trained on: it is surer of those. Forms as in
                 `predict`.
             target_fpr: the largest share of them that may be flagged, in (0, 1).
+            groups: a label for each image, such as "with glasses" and "without", "day" and "night",
+                or a camera: then the target holds for each group by itself, and the record has
+                each group's rate. Every group needs as many images as a calibration without groups.
             k_max: the largest K that variant "paper" tries, 20 by default; at most the number of
                 labels takes part. K is chosen by one sweep, see `choose_thresholds`.
             batch_size: how many images are computed at once, 32 by default.
@@ -473,23 +494,26 @@ class TaintRadarModel(Untrainable):
             The calibration, also kept as `calibration` and saved with the model.
 
         Raises:
-            ValueError: `target_fpr` or `k_max` is out of range, or `k_max` belongs to another
-                variant.
+            ValueError: `target_fpr` or `k_max` is out of range, `k_max` belongs to another variant,
+                or `groups` are not one label for each image.
             BlindDetectorError: nearly all maps are empty.
-            CalibrationError: too few images for the target, no setting meets it, or the classifier
-                answers an image with numbers that are not finite.
+            CalibrationError: too few images for the target, of a group if there are groups; or no
+                setting meets it, or the classifier's answer to an image is not finite.
             ImageError: an image has the wrong shape, type or value range, or cannot be read.
 
         Source: section VI-B.
         """
         settings: dict[str, Any] = {"k_max": k_max, "batch_size": batch_size, "verbose": verbose}
-        return self.calibrate_across([(self, x)], target_fpr, **settings)
+        if groups is not None:
+            groups = as_groups(groups, count_images(x))  # before the long work
+        return self.calibrate_across([(self, x)], target_fpr, groups=groups, **settings)
 
     def calibrate_across(
         self,
         parts: Iterable[tuple["TaintRadarModel", Any]],
         target_fpr: float = 0.06,
         *,
+        groups: Any = None,
         k_max: int | None = None,
         batch_size: int | None = None,
         verbose: Any = "auto",
@@ -504,6 +528,7 @@ class TaintRadarModel(Untrainable):
                 and benign images that it was not trained on, in the forms of `predict`. Taken one
                 after the other.
             target_fpr: the largest share of all images that may be flagged, in (0, 1).
+            groups: a label for each image of all parts, in their order; see `calibrate`.
             k_max: the largest K that variant "paper" tries, 20 by default.
             batch_size: how many images are computed at once, 32 by default.
             verbose: 0 for silence, 1 or "auto" for a progress bar.
@@ -520,6 +545,9 @@ class TaintRadarModel(Untrainable):
         """
         check_target(target_fpr)
         self._rule.widened(k_max)  # refuses what is out of range before the long work
+        names = None if groups is None else as_groups(groups)
+        if names is not None:
+            of_groups(smallest_threshold, np.zeros(len(names)), names, target_fpr)
         answers: list[Arrays] = []
         sources: list[Any] = []
         for radar, x in parts:
@@ -529,13 +557,14 @@ class TaintRadarModel(Untrainable):
         require(len(answers) > 0, "parts", answers, "one pair of detector and images or more")
         seen = {name: np.concatenate([part[name] for part in answers]) for name in answers[0]}
         if not seen["is_finite"].all():  # a folder is read again only to name its images
-            names: list[Any] = []
+            images: list[Any] = []
             for x, part in zip(sources, answers, strict=True):
-                names += files_of(x) or range(len(names), len(names) + len(part["is_finite"]))
-            check_finite(seen["is_finite"], names)
+                images += files_of(x) or range(len(images), len(images) + len(part["is_finite"]))
+            check_finite(seen["is_finite"], images)
         if seen["is_blind"].mean() > BLIND_SHARE:
             raise BlindDetectorError(BLIND.format(self.opened.feature_layer))
-        found = self._rule.calibrate(seen, target_fpr, self.opened.n_classes)
+        own = {} if names is None else {"groups": as_groups(names, len(seen["is_finite"]))}
+        found = self._rule.calibrate(seen, target_fpr, self.opened.n_classes, **own)
         self.calibration = found
         return found
 
@@ -566,8 +595,16 @@ class TaintRadarModel(Untrainable):
         `import tf_taintradar`, then `keras.models.load_model(filepath)`.
 
         Raises:
-            ValueError: `filepath` does not end in `.keras`: no other format holds the calibration.
+            ValueError: `filepath` does not end in `.keras`: no other format holds the calibration;
+                or the classifier is a function or a loaded SavedModel, which no file can hold.
         """
+        kind = type(self.classifier).__name__
+        remedy = (
+            "Take a SavedModel as keras.layers.TFSMLayer, a function as a registered Keras layer "
+            "whose `call` it is. `export` needs no such thing."
+        )
+        is_known, expected = self._is_made_of_keras, "a Keras model or layer to be saved"
+        require(is_known, "classifier", kind, expected, remedy)
         fits = str(filepath).endswith(".keras")
         remedy = (
             "Other files cannot hold the threshold and the settings. `export` writes a SavedModel, "
@@ -598,11 +635,13 @@ class TaintRadarModel(Untrainable):
             NotCalibratedError: there is no threshold yet.
             ValueError: another format, or an argument that cannot be honoured.
             FileExistsError: there is something else of that name, which would be lost.
+            UnsupportedClassifierError: the classifier is called in Python, outside of TensorFlow.
         """
         require(format == "tf_saved_model", "format", format, '"tf_saved_model"')
         unknown = set(kwargs) - {"verbose"}
         require(not unknown, "kwargs", sorted(unknown), "nothing but `verbose`")
         self._require_threshold()
+        check_exportable(self.opened)
         check_replaceable(filepath)
         with replacing(filepath) as partial:
             write_savedmodel(
@@ -611,6 +650,11 @@ class TaintRadarModel(Untrainable):
                 weights=self.weights,  # `variables` has seeds, too, which no answer depends on
                 description=self._description(),
             )
+
+    @property
+    def _is_made_of_keras(self) -> bool:
+        parts = self.classifier if isinstance(self.classifier, Sequence) else [self.classifier]
+        return all(isinstance(part, keras.layers.Layer) for part in parts)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments and the calibration, ready for JSON."""
@@ -631,8 +675,7 @@ class TaintRadarModel(Untrainable):
             config[name] = keras.saving.deserialize_keras_object(copy.deepcopy(config[name]))
         if "input_size" not in config and leaves_size_open(config["classifier"]):
             config["input_size"] = _FORMER_SIZE
-        if config.pop("format", 1) < _FORMAT:
-            _bring_up_to_date(config)
+        _bring_up_to_date(config, config.pop("format", 1))
         calibration = config.pop("calibration", None)
         radar = cls(**config)
         if calibration is not None:
@@ -643,7 +686,7 @@ class TaintRadarModel(Untrainable):
         opened = self.opened
         parts = self.classifier if isinstance(self.classifier, Sequence) else [self.classifier]
         return {
-            "classifier": " + ".join(part.name for part in parts),
+            "classifier": " + ".join(getattr(part, "name", type(part).__name__) for part in parts),
             "precision": precision_of(self.classifier),
             "input_shape": opened.input_shape,
             "n_classes": opened.n_classes,
@@ -661,23 +704,31 @@ class TaintRadarModel(Untrainable):
         }
 
 
-def _bring_up_to_date(config: dict[str, Any]) -> None:
-    """Changes a config from before 0.2, so that its detector answers as it did.
+def _bring_up_to_date(config: dict[str, Any], written: int) -> None:
+    """Changes a config of an earlier format, so that its detector answers as it did.
 
-    One of variant "cover" cannot: its score is another now, and the threshold is left out.
+    One of a rule that has another score now cannot: the threshold is left out.
     """
+    variant = config.get("variant", Paper.name)
+    name = str(variant.get("name") if isinstance(variant, dict) else variant)
+    if written < _RESCORED.get(name, 0):
+        thresholds = [config.pop(known, None) for known in ("score_threshold", "calibration")]
+        if any(value is not None for value in thresholds):
+            _LOG.warning(FORMER_RULE.format(name))
+        if name == Bands.name:
+            config["variant"] = name  # its settings were of the feature map
+    if written < 2:
+        _bring_up_to_0_2(config, variant)
+
+
+def _bring_up_to_0_2(config: dict[str, Any], variant: Any) -> None:
+    """Changes a config of before 0.2: its feature layer, its fill, the name of its rule."""
     if config.get("feature_layer") is None:
         config["feature_layer"] = former_feature_layer(
             config["classifier"], config.get("input_size")
         )
-    variant = config.get("variant", Paper.name)
     if variant != Paper.name:
         config.pop("fill", None)  # every detector had one
-    name = variant.get("name") if isinstance(variant, dict) else variant
-    if name == Cover.name:
-        thresholds = [config.pop(name, None) for name in ("score_threshold", "calibration")]
-        if any(value is not None for value in thresholds):
-            _LOG.warning(FORMER_COVER)
     if variant == Occlusion.name:
         config["variant"] = Windows.name
     elif isinstance(variant, dict) and "sides" in variant.get("config", {}):

@@ -139,3 +139,14 @@ def test_glasses_outside_the_image(settings):
 def test_glasses_too_small_to_draw():
     with pytest.raises(ValueError, match="`width` must be large enough"):
         eyeglasses_mask((8, 8), width=0.01)
+
+
+def test_thick_rims_hold_the_usual_ones_which_hold_thin_ones():
+    thin, usual, thick = (eyeglasses_mask((112, 112), thickness=t) for t in (0.02, 0.032, 0.1))
+    assert (thin <= usual).all()
+    assert (usual <= thick).all()
+    assert thin.sum() < usual.sum() < thick.sum()
+    np.testing.assert_array_equal(usual, eyeglasses_mask((112, 112)))
+    for thickness in (0.0, 0.2):
+        with pytest.raises(ValueError, match="`thickness` must be a fraction in"):
+            eyeglasses_mask((112, 112), thickness=thickness)

@@ -1,10 +1,9 @@
 """Windows out of the feature map: the pencil network again, worked out by hand.
 
 Its critical map is largest in the two brightest red pixels, top left (see pencil.py). The
-windows of a 4x4 map are 1x1 and 2x2 cells, its bands one and two rows. Without the pixel top left,
-the 15 others have m_r = (365 - 160) / 15 = 41 / 3 and m_g = 960 / 15 = 64; without the four red
-ones m_r = 0 and m_g = 80. Without the first row m_r = 45 / 12 and m_g = 800 / 12, without two rows
-again 0 and 80.
+windows of a 4x4 map are 1x1 and 2x2 cells. Without the pixel top left, the 15 others have
+m_r = (365 - 160) / 15 = 41 / 3 and m_g = 960 / 15 = 64; without the four red ones m_r = 0 and
+m_g = 80.
 """
 
 import numpy as np
@@ -13,14 +12,11 @@ import tensorflow as tf
 from pencil import BEFORE, WITHOUT, attacked_image, pencil_classifier, run, strength
 
 from tf_taintradar.classifier.opened import open_classifier
-from tf_taintradar.detection.bands import lost_share
 from tf_taintradar.detection.by_window import worst_falls
 from tf_taintradar.detection.pipeline import detect
 from tf_taintradar.detection.ranks import strength as strength_of
 from tf_taintradar.detection.windows import average_outside, most_critical, take_out, to_pixels
 from tf_taintradar.fills import Constant
-
-WITHOUT_ROWS = [[0.375, -0.1875 + 10 / 3, 5 / 3], [0.0, 4.0, 2.0]]
 
 
 @pytest.fixture(scope="module")
@@ -50,24 +46,6 @@ def test_the_score_is_the_mean_of_the_two_deepest_falls():
     falls = tf.constant([[1.0, 7.0, 2.0, 3.0], [-4.0, -1.0, -2.0, -8.0]])
     np.testing.assert_allclose(worst_falls(falls), [5.0, -1.5])
     np.testing.assert_allclose(worst_falls(falls[:, :1]), [1.0, -4.0])
-
-
-def test_bands_are_as_wide_as_the_map_and_the_score_a_share():
-    found = run(pencil_classifier(), attacked_image(), variant="bands")
-    rows = np.zeros((2, 4, 4), bool)
-    rows[0, :1] = rows[1, :2] = True
-    np.testing.assert_array_equal(found.evidence.windows[0], rows)
-    np.testing.assert_allclose(found.evidence.window_logits[0], WITHOUT_ROWS, rtol=1e-4, atol=1e-6)
-    falls = [strength(BEFORE) - strength(after) for after in WITHOUT_ROWS]
-    np.testing.assert_allclose(found.evidence.strength, [strength(BEFORE)], rtol=1e-5)
-    expected = np.mean(falls) / (abs(strength(BEFORE)) + 5)
-    np.testing.assert_allclose(found.score, [expected], rtol=1e-4)
-    np.testing.assert_array_equal(found.tainted_region[0], rows[1])
-
-
-def test_the_share_of_a_label_that_had_much_and_of_one_that_had_less_than_nothing():
-    falls = tf.constant([[10.0, 20.0, 15.0, 15.0], [2.0, 0.0, -1.0, 3.0]])
-    np.testing.assert_allclose(lost_share(falls, tf.constant([25.0, -1.0])), [0.5, 1 / 6])
 
 
 def test_what_is_removed_is_the_window_without_which_it_falls_furthest(found):

@@ -108,7 +108,8 @@ def test_a_slope_changes_no_answer_and_lets_gradients_pass(small_classifier, ima
             logits = found.cleaned_logits
             if variant != "paper":  # what is removed may be a window whose place is fixed
                 evidence = found.evidence._asdict()
-                logits = evidence.get("window_logits", evidence.get("removed_logits"))[:, -1]
+                names = ("window_logits", "removed_logits", "covered_logits")
+                logits = next(evidence[name] for name in names if name in evidence)[:, -1]
             of_label = tf.gather(logits, found.prediction.label, batch_dims=1)
         return found, tape.gradient(of_label, pixels)
 
@@ -118,6 +119,8 @@ def test_a_slope_changes_no_answer_and_lets_gradients_pass(small_classifier, ima
         np.testing.assert_allclose(weight(one), weight(other), rtol=1e-4, atol=1e-4)
     assert found.tainted_region.dtype == tf.bool
     assert np.isfinite(gradient).all()
+    if variant == "bands":
+        return  # its places are fixed
     # another slope: other gradients, the same answers; so they do pass through the regions
     again, other_gradient = soft(pixels, tf.constant(10.0))
     np.testing.assert_array_equal(again.cleaned_logits, found.cleaned_logits)

@@ -194,7 +194,7 @@ SETTINGS = [
     rules.Occlusion(),
     rules.Occlusion(depths=2, share=0.2),
     rules.Windows(sides=(0.2, 0.5)),
-    rules.Bands(heights=[0.25]),
+    rules.Bands(bands=[(0.3, 0.25), (0.6, 0.3)]),
     rules.Cover(largest_patch=0.2, per_side=3),
     rules.Paper(fill="blur", top_k=3),
 ]
@@ -246,7 +246,11 @@ def test_certainty_uses_the_windows_of_the_rule():
     [
         (lambda: rules.Windows(sides=()), "`sides` must be fractions"),
         (lambda: rules.Windows(sides=(0.5, 0.2)), "ascending. Received: \\(0.5, 0.2\\)"),
-        (lambda: rules.Bands(heights=[1.5]), "`heights` must be fractions"),
+        (lambda: rules.Bands(bands=[]), "`bands` must be pairs of top and height"),
+        (lambda: rules.Bands(bands=(0.3, 0.25)), "`bands` must be pairs of top and height"),
+        (lambda: rules.Bands(bands=[(0.9, 0.2)]), r"Received: \[\(0.9, 0.2\)\]"),
+        (lambda: rules.Bands(bands=[(0.0, 1.0)]), "`bands` must be pairs of top and height"),
+        (lambda: rules.Bands(bands=[("top", 0.2)]), "`bands` must be pairs of top and height"),
         (lambda: rules.Cover(largest_patch=1), "`largest_patch` must be a fraction"),
         (lambda: rules.Cover(per_side=0), "`per_side` must be an integer of at least 1"),
         (lambda: rules.Paper(top_k=0), "`top_k` must be an integer of at least 1"),

@@ -1,4 +1,4 @@
-"""What no patch can do to a detector of variant "cover", no matter which pixels it has.
+"""What no patch, and no glasses, can do to a detector that paints over windows of pixels.
 
 n images (H, W, c), k labels, v windows.
 """
@@ -11,8 +11,7 @@ import tensorflow as tf
 
 from tf_taintradar.attacks.goal import Target, check_target_class, wanted_labels
 from tf_taintradar.classifier.graph import compiled
-from tf_taintradar.detection.cover import Cover
-from tf_taintradar.detection.covering import logits_under
+from tf_taintradar.detection.covering import CoveringRule, logits_under
 from tf_taintradar.detection.pipeline import over_batches
 from tf_taintradar.errors import NO_THRESHOLD, NotCalibratedError
 from tf_taintradar.images.pixels import as_pixels
@@ -41,12 +40,13 @@ def certify(
     whatever else the patch does, nothing passes. This holds against attackers who know everything.
 
     Args:
-        radar: a detector of variant "cover", with a threshold.
+        radar: a detector of variant "cover", or of "bands" for faces, with a threshold.
         images: (n, H, W, c) raw RGB pixels, 0..255, clean.
         painted: (n, H, W) where the attacker may paint, not 0, as `AttackResult.painted` has it.
-            None: any one place of the attacker's choice, for a patch that is not larger than the
-            rule's `largest_patch`, down and across. It lies within one window, but nobody knows
-            which, so each of them must stop it.
+            None: any one place of the attacker's choice. With "cover", a patch that is not larger
+            than the rule's `largest_patch`, down and across; with "bands", whatever is worn within
+            one band. It lies within one window, but nobody knows which, so each of them must stop
+            it.
         target_class: the label that the attacker wants, or one for each image; "runner-up": the
             second label of each clean image; None: whatever label but the clean image's.
         batch_size: how many images are computed at once.
@@ -146,14 +146,14 @@ def _look(radar: TaintRadarModel, images: Any, painted: Any, batch_size: int) ->
     windows = radar.rule.covering_windows(shape[:2])
     if windows is None:
         raise ValueError(
-            "`radar` must have a rule with covering windows, such as variant 'cover'. Received: "
-            f"variant {radar.variant!r}, of which nothing can be said for certain."
+            "`radar` must have a rule with covering windows: variant 'cover', or 'bands' for "
+            f"faces. Received: variant {radar.variant!r}, of which nothing can be said for certain."
         )
     if radar.threshold is None:
         raise NotCalibratedError(NO_THRESHOLD)
     pixels = as_pixels(images, shape)
     covered = None if painted is None else _covered(painted, pixels.shape[:3], windows)
-    rule = cast(Cover, radar.rule)
+    rule = cast(CoveringRule, radar.rule)
     level = radar.threshold + _ROUNDING * rule.nat
 
     def step(images: tf.Tensor) -> dict[str, tf.Tensor]:

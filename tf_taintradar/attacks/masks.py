@@ -93,7 +93,11 @@ def scattered_mask(image_size: tuple[int, int], *, n_pieces: int, area: float, s
 
 
 def eyeglasses_mask(
-    image_size: tuple[int, int], *, eye_line: float = 0.42, width: float = 0.94
+    image_size: tuple[int, int],
+    *,
+    eye_line: float = 0.42,
+    width: float = 0.94,
+    thickness: float = 0.032,
 ) -> Mask:
     """The mask of a pair of glasses on an aligned face: two rims, a bridge, two temples.
 
@@ -105,6 +109,8 @@ def eyeglasses_mask(
         image_size: (H, W) of the image in pixels.
         eye_line: height of the eyes as a fraction of the image's height, from the top.
         width: width of the glasses as a fraction of the image's width, in (0, 1].
+        thickness: thickness of the rims as a fraction of the width of the glasses, in (0, 0.15];
+            bridge and temples are as much thicker or thinner.
 
     Returns:
         (H, W) uint8, 1 on the frame, else 0.
@@ -116,7 +122,9 @@ def eyeglasses_mask(
     6.5 % of a 224 x 224 image; the drawing is ours.
     """
     height = width * image_size[1] / image_size[0]  # a unit of the drawing, vertically
-    if not (0 < width <= 1 and 0.12 * height <= eye_line <= 1 - 0.14 * height):
+    require(0 < thickness <= 0.15, "thickness", thickness, "a fraction in (0, 0.15]")
+    reach = thickness / 2 - 0.016  # of the rims beyond those of the usual thickness
+    if not (0 < width <= 1 and 0.12 + reach <= eye_line / height <= 1 / height - 0.14 - reach):
         raise ValueError(
             "`eye_line` and `width` must leave the glasses inside the image, fractions in (0, 1). "
             f"Received: {eye_line!r} and {width!r}."
@@ -127,11 +135,13 @@ def eyeglasses_mask(
             zip(0.5 + width * np.asarray(x), eye_line + height * np.asarray(y), strict=True)
         )
 
-    outer, inner = _superellipse(0.187, 0.112), _superellipse(0.155, 0.080)
+    half = thickness / 2
+    outer, inner = (_superellipse(0.171 + part, 0.096 + part) for part in (half, -half))
     rims = [placed(side * 0.202 + outer[0], 0.011 + outer[1]) for side in (-1, 1)]
     lenses = [placed(side * 0.202 + inner[0], 0.011 + inner[1]) for side in (-1, 1)]
+    bar = 0.019 * thickness / 0.032
     bars = [
-        placed([left, right, right, left], [-0.05, -0.05, -0.012, -0.012])
+        placed([left, right, right, left], [-0.031 - bar, -0.031 - bar, -0.031 + bar, -0.031 + bar])
         for left, right in ((-0.05, 0.05), (-0.5, -0.36), (0.36, 0.5))
     ]
     frame = _polygons([*rims, *bars], image_size) & (1 - _polygons(lenses, image_size))

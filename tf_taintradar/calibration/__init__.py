@@ -6,10 +6,11 @@ from tf_taintradar.calibration.by_score import (
     choose_threshold,
     smallest_threshold,
 )
-from tf_taintradar.calibration.record import Calibration, wilson_interval
+from tf_taintradar.calibration.record import Calibration, GroupRate, wilson_interval
 
 __all__ = [
     "Calibration",
+    "GroupRate",
     "RankCalibration",
     "ScoreCalibration",
     "choose_threshold",

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tf_taintradar import plot
+from tf_taintradar.calibration.groups import Groups, divide, of_groups, rates_of
 from tf_taintradar.calibration.record import (
     Calibration,
     check_target,
@@ -38,7 +39,7 @@ class RankCalibration(Calibration):
         empty_share: share of the calibration images on which the tainted region of K labels is
             empty, in [0, 1]: such images are never flagged, whatever the threshold.
         fpr_grid: (k_max, thresholds) float64, the false positive rate at K = row + 1 and rank
-            threshold = column; zero for larger thresholds.
+            threshold = column; zero for larger thresholds. With groups, that of the worst of them.
     """
 
     kind: ClassVar[str] = "RankCalibration"
@@ -85,26 +86,33 @@ def choose_thresholds(
     *,
     target_fpr: float,
     n_classes: int,
+    groups: Groups | None = None,
 ) -> RankCalibration:
     """The smallest rank threshold that some K brings below the target, with the smallest such K.
+
+    With groups it brings the rate of each of them below the target.
 
     Args:
         rank_shifts: (n, k_max) integers >= 0, the rank shift of each benign image for each K.
         areas: (n, k_max) floats in [0, 1], the share of the image that the tainted region covers.
         target_fpr: the largest share of benign images that may be flagged, in (0, 1).
         n_classes: number of labels: no label can fall by more than n_classes - 1.
+        groups: the name of each image's group (n,), see `groups.as_groups`.
 
     Raises:
         ValueError: `target_fpr` is outside (0, 1).
-        CalibrationError: too few images for the target, or only never flagging meets it.
+        CalibrationError: too few images for the target, of a group if there are groups; or only
+            never flagging meets it.
 
     Source: section VI-B.
     """
     check_target(target_fpr)
     n_images, k_max = rank_shifts.shape
-    _check_enough_images(n_images, target_fpr)
+    of_groups(_check_enough_images, rank_shifts, groups, target_fpr)
     thresholds = np.arange(min(n_classes - 1, int(rank_shifts.max()) + 1))
-    grid = (rank_shifts[:, :, None] > thresholds).mean(axis=0)
+    flags = rank_shifts[:, :, None] > thresholds
+    parts = [slice(None)] if groups is None else [own for _, own in divide(groups)]
+    grid = np.max([flags[own].mean(axis=0) for own in parts], axis=0)
     meets = np.argwhere(grid.T <= target_fpr)  # ordered by threshold, then by K
     if len(meets) == 0:
         raise CalibrationError(
@@ -113,7 +121,8 @@ def choose_thresholds(
             f"{target_fpr:g}; the lowest is {grid.min():.3f}. Raise `k_max` or `target_fpr`."
         )
     rank_threshold, row = (int(i) for i in meets[0])
-    false_positives = int((rank_shifts[:, row] > rank_threshold).sum())
+    flagged = rank_shifts[:, row] > rank_threshold
+    false_positives = int(flagged.sum())
     calibration = RankCalibration(
         target_fpr=float(target_fpr),
         top_k=row + 1,
@@ -121,6 +130,7 @@ def choose_thresholds(
         fpr=false_positives / n_images,
         fpr_interval=wilson_interval(false_positives, n_images),
         n_images=n_images,
+        groups=rates_of(flagged, groups),
         empty_share=float((areas[:, row] == 0).mean()),
         fpr_grid=grid,
     )
@@ -128,8 +138,8 @@ def choose_thresholds(
     return calibration
 
 
-def _check_enough_images(n_images: int, target_fpr: float) -> None:
-    needed = math.ceil(1 / target_fpr)
+def _check_enough_images(rank_shifts: npt.NDArray[np.integer], target_fpr: float) -> None:
+    n_images, needed = len(rank_shifts), math.ceil(1 / target_fpr)
     if n_images < needed:
         raise CalibrationError(
             f"{n_images} benign images cannot show a false positive rate of {target_fpr:g}: a "

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tf_taintradar import plot
+from tf_taintradar.calibration.groups import Groups, of_groups, rates_of
 from tf_taintradar.calibration.record import (
     Calibration,
     check_finite,
@@ -80,8 +81,12 @@ def choose_threshold(
     *,
     variant: str,
     settings: dict[str, Any] | None = None,
+    groups: Groups | None = None,
 ) -> ScoreCalibration:
     """The smallest threshold that keeps the false positive rate below the target, soundly.
+
+    With groups it keeps the rate of each of them below the target: it is the largest of the
+    thresholds that the groups need by themselves.
 
     Logs a warning if the images are so few that the rate stays uncertain.
 
@@ -90,14 +95,17 @@ def choose_threshold(
         target_fpr: the largest rate of benign images that may be flagged, in (0, 1).
         variant: the name of the rule whose scores these are, kept in the record.
         settings: the settings of that rule, kept in the record.
+        groups: the name of each image's group (n,), see `groups.as_groups`.
 
     Raises:
         ValueError: `target_fpr` is outside (0, 1).
-        CalibrationError: too few images for the target, or a score that is not finite.
+        CalibrationError: too few images for the target, of a group if there are groups; or a score
+            that is not finite.
 
-    Source: see `smallest_threshold`.
+    Source: see `smallest_threshold` and `groups`.
     """
-    threshold, n = smallest_threshold(scores, target_fpr), len(scores)
+    n = len(scores)
+    threshold = max(of_groups(smallest_threshold, scores, groups, target_fpr))
     ordered = np.sort(np.asarray(scores, np.float64))[::-1]
     false_positives = int((ordered > threshold).sum())
     calibration = ScoreCalibration(
@@ -105,6 +113,7 @@ def choose_threshold(
         fpr=false_positives / n,
         fpr_interval=wilson_interval(false_positives, n),
         n_images=n,
+        groups=rates_of(np.asarray(scores) > threshold, groups),
         score_threshold=threshold,
         scores=ordered,
         variant=variant,

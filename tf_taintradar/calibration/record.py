@@ -20,6 +20,36 @@ _NAMED = 5  # images that an error names
 _LOG = logging.getLogger(__name__)
 
 
+@dataclasses.dataclass(frozen=True)
+class GroupRate:
+    """The false positive rate of one group of benign images.
+
+    Attributes:
+        name: the group's.
+        n_images: number of its calibration images.
+        fpr: share of them that is flagged; never above the target.
+        fpr_interval: its 95 % confidence interval (Wilson).
+    """
+
+    name: str
+    n_images: int
+    fpr: float
+    fpr_interval: tuple[float, float]
+
+    @classmethod
+    def of_values(cls, values: dict[str, Any]) -> "GroupRate":
+        """The rate with these attributes, as JSON has them."""
+        return cls(**{**values, "fpr_interval": tuple(values["fpr_interval"])})
+
+    def __str__(self) -> str:
+        """The rate in words."""
+        low, high = self.fpr_interval
+        return (
+            f"group {self.name!r}: {self.fpr:.1%} on {self.n_images} images (95 % interval "
+            f"{low:.1%} to {high:.1%})"
+        )
+
+
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Calibration:
     """The settings that meet a target false positive rate, and what was seen on benign images.
@@ -32,6 +62,7 @@ class Calibration:
         fpr: share of the calibration images that these settings flag; never above `target_fpr`.
         fpr_interval: its 95 % confidence interval (Wilson).
         n_images: number of calibration images.
+        groups: the rate of each group of them; empty if they were not divided into groups.
     """
 
     kind: ClassVar[str]
@@ -40,6 +71,7 @@ class Calibration:
     fpr: float
     fpr_interval: tuple[float, float]
     n_images: int
+    groups: tuple[GroupRate, ...] = ()
 
     @property
     def variant(self) -> str:
@@ -64,11 +96,12 @@ class Calibration:
     def __str__(self) -> str:
         """The settings, and what to expect of them, in words."""
         low, high = self.fpr_interval
-        return (
+        whole = (
             f"{self._settings()}\n"
             f"false positive rate {self.fpr:.1%} on {self.n_images} images "
             f"(95 % interval {low:.1%} to {high:.1%}), target {self.target_fpr:.1%}"
         )
+        return "\n".join([whole, *map(str, self.groups)])
 
     def _settings(self) -> str:
         return f"threshold {self.threshold:.4g}"
@@ -96,6 +129,7 @@ class Calibration:
             values: dict[str, Any] = json.loads(text)
             kind = kinds[values.pop("kind")]
             values["fpr_interval"] = tuple(values["fpr_interval"])
+            values["groups"] = tuple(map(GroupRate.of_values, values.get("groups", ())))
             arrays = {k: np.array(v, np.float64) for k, v in values.items() if isinstance(v, list)}
             return kind.of_values({**values, **arrays})
         except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -132,15 +166,19 @@ def check_finite(is_finite: npt.NDArray[np.bool_], names: Sequence[Any]) -> None
 
 
 def warn_if_uncertain(calibration: Calibration) -> None:
-    """Logs a warning if the false positive rate may be more than twice the target."""
-    low, high = calibration.fpr_interval
-    if high > 2 * calibration.target_fpr:
-        _LOG.warning(
-            "%d images leave the false positive rate uncertain: 95 %% interval %.3f to %.3f for a "
-            "target of %g. Calibrate on %d or more.",
-            *(calibration.n_images, low, high, calibration.target_fpr),
-            math.ceil(12 / calibration.target_fpr),
-        )
+    """Logs a warning if the rate, or that of a group, may be more than twice the target."""
+    target = calibration.target_fpr
+    parts: list[tuple[str, Calibration | GroupRate]] = [("", calibration)]
+    if calibration.groups:
+        parts = [(f" of group {group.name!r}", group) for group in calibration.groups]
+    for name, part in parts:
+        low, high = part.fpr_interval
+        if high > 2 * target:
+            _LOG.warning(
+                "%d images%s leave the false positive rate uncertain: 95 %% interval %.3f to %.3f "
+                "for a target of %g. Calibrate on %d or more.",
+                *(part.n_images, name, low, high, target, math.ceil(12 / target)),
+            )
 
 
 def wilson_interval(successes: int, trials: int, z: float = 1.96) -> tuple[float, float]:

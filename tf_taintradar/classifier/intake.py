@@ -14,6 +14,9 @@ from tf_taintradar.support.checks import check_integer, reason_of, require
 PIXELS = 0
 """The key of the classifier's input among the tensors of its steps."""
 
+BY_PASSES = "Choose a rule that needs the network's answers alone, such as variant='cover'."
+"""What else to do with a network that cannot be opened."""
+
 InputSize = int | tuple[int, int] | None
 
 
@@ -66,7 +69,7 @@ def _read_steps(
             "`classifier` must be a keras.Model (Keras 3) whose layers can be opened, or a pair "
             f"(trunk, head) of two. Received: {kind.__module__}.{kind.__qualname__}. A SavedModel "
             "keeps no layers: load the network from its .keras file, or rebuild it and load its "
-            "weights."
+            f"weights. {BY_PASSES}"
         )
     if not is_graph(classifier):
         raise UnsupportedClassifierError(_why_closed(classifier))
@@ -179,11 +182,20 @@ def _image_shape(shape: Any, steps: Sequence[Step], input_size: InputSize) -> tu
             f"{tuple(shape)}. Fix it first: `inputs = keras.Input((None, None, 3)); "
             "keras.Model(inputs, classifier(inputs))`."
         )
-    return (*_size(tuple(shape), input_size), shape[3])
+    return (*image_size(tuple(shape), input_size), shape[3])
 
 
-def _size(shape: tuple[Any, ...], input_size: InputSize) -> tuple[int, int]:
-    """(H, W) of the images: what the classifier's input says, else what `input_size` says."""
+def image_size(shape: Any, input_size: InputSize) -> tuple[int, int]:
+    """(H, W) of the images: what the classifier's input says, else what `input_size` says.
+
+    Args:
+        shape: (batch, height, width, channels) of the input; None where it is open.
+        input_size: see `read_steps`.
+
+    Raises:
+        UnsupportedClassifierError: neither says it.
+        ValueError: `input_size` is no size, or another than the input's.
+    """
     if input_size is None:
         if None in shape[1:3]:
             raise UnsupportedClassifierError(
@@ -227,5 +239,6 @@ def _why_closed(classifier: keras.Model) -> str:
     return (
         f"`classifier` ({name}) is a subclassed model: its layers are called in Python code, which "
         "cannot be cut at a feature map. Give it as two models instead, "
-        "`TaintRadarModel((trunk, head))`: images -> last feature map, feature map -> logits."
+        "`TaintRadarModel((trunk, head))`: images -> last feature map, feature map -> logits. "
+        f"{BY_PASSES}"
     )

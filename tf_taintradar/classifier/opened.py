@@ -60,6 +60,11 @@ class OpenedClassifier:
     stages: tuple[Stage, ...]
     trunk: Callable[[tf.Tensor], tf.Tensor]
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether only its answers are known; see `closed.ClosedClassifier`."""
+        return not self.stages
+
     def logits(self, pixels: tf.Tensor) -> tf.Tensor:
         """Logits (b, n) float32 of raw pixels (b, H, W, c) float32, 0..255."""
         return self.head(self.features(pixels))
@@ -125,7 +130,7 @@ def open_classifier(
     above = [with_cheap_gradient(step) for step in body[cut.position :]]
     top = _part(above, cut.key, logits_key, known)
     answer = _part(tail, logits_key, output, known)
-    preprocess = _make_preprocessor(classifier, preprocessor, shape)
+    preprocess = preprocessor_of(classifier, preprocessor, shape)
 
     def to_map(part: Callable[[tf.Tensor], tf.Tensor]) -> Callable[[tf.Tensor], tf.Tensor]:
         def run_part(pixels: tf.Tensor) -> tf.Tensor:
@@ -184,7 +189,7 @@ def _stage(cut: Cut, known: dict[int, Form], onwards: Callable[[tf.Tensor], tf.T
     return Stage(cut.layer, shape, onwards)
 
 
-def _make_preprocessor(
+def preprocessor_of(
     classifier: Any, preprocessor: Any, shape: tuple[int, int, int]
 ) -> keras.layers.Layer:
     """The preprocessor that is given, else the classifier's own, else one that changes nothing."""

@@ -1,53 +1,92 @@
-"""The rule for aligned faces: bands as wide as the face, scored by the share of what is lost.
+"""The rule for aligned faces: bands as wide as the face, painted over in the pixels.
 
-b images, feature map (h, w, channels), s bands.
+On an aligned face things are worn at known places. Painted over, an honest wearer is still known,
+and an impostor is not: what made the name is gone, whatever pixels it had. That can be computed
+without attacking; see `attacks.certify`.
+
+b images (H, W, c), n labels, v bands.
 """
 
 import dataclasses
-from typing import Any
+import numbers
+from typing import Any, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
+from tf_taintradar.calibration.scaling import scale
 from tf_taintradar.classifier.opened import OpenedClassifier
-from tf_taintradar.detection.by_window import (
-    SIDES,
-    WindowsExplanation,
-    as_sides,
-    deepest,
-    occlude,
+from tf_taintradar.detection.bands_explanation import BandsExplanation
+from tf_taintradar.detection.covering import (
+    CoveringRule,
+    Sides,
+    lacks_and_others,
+    logits_under,
+    under_window,
 )
 from tf_taintradar.detection.critical import ActivationMaps, Prediction
 from tf_taintradar.detection.detection import Detection
 from tf_taintradar.detection.explanation import Explanation
+from tf_taintradar.detection.ranks import strengths
 from tf_taintradar.detection.regions import Slope
-from tf_taintradar.detection.rule import Rule
-from tf_taintradar.detection.windows import cells
+from tf_taintradar.detection.windows import cells, stretches
+from tf_taintradar.support.checks import require
 
-_CREDIT = 5.0  # nats added to what a label has, so that one without a lead does not lose it all
+Band = tuple[float, float]
+"""Where a band begins and how high it is, as fractions of the image's height, from the top."""
+
+EYES: Band = (0.3, 0.25)
+"""Where glasses sit on an aligned face that fills the image."""
+FOREHEAD: Band = (0.05, 0.25)
+"""Where a headband or a sticker on a hat sits."""
+MOUTH: Band = (0.6, 0.3)
+"""Where a mask over the mouth sits."""
+
+
+class BandsSeen(NamedTuple):
+    """What the classifier sees with each band painted over.
+
+    Attributes:
+        covered_logits: (b, v, n) float32, the logits without each band.
+        covered_lacks: (b, v) float32, what the label lacks then of being certain, in nats: the
+            negative `strength`.
+        scaled: (b, v) float32, the lacks as multiples of what benign images show; in nats before
+            a calibration.
+    """
+
+    covered_logits: tf.Tensor
+    covered_lacks: tf.Tensor
+    scaled: tf.Tensor
 
 
 @dataclasses.dataclass(frozen=True)
-class Bands(Rule):
-    """Takes the most critical horizontal band of each height out of the feature map.
+class Bands(CoveringRule):
+    """Paints over horizontal bands of the image one by one, where things are worn on a face.
 
-    The score is the share of what the label had that it loses, see `lost_share`; the tainted
-    region is the band without which it falls furthest.
+    The mean colour of the rest takes the place of a band. The score is what the label lacks then,
+    under the band where that is furthest out: 1 is as far out as 3 benign images in 100. Before a
+    calibration it is in nats. One more forward pass for each band.
 
     Args:
-        heights: the bands' heights as fractions of the feature map's, in (0, 1], ascending.
+        bands: pairs of top and height, as fractions of the image's height from the top. The
+            defaults of `EYES`, `FOREHEAD` and `MOUTH` suit an upright face that fills the image.
+            Each further band covers one more place, and makes all of them a little less sharp.
+        scales: what `calibrate` finds: (4, v) floats.
 
     Raises:
-        ValueError: `heights` are no such fractions.
+        ValueError: `bands` are not such pairs, or a band leaves nothing of the image.
     """
 
     name = "bands"
-    purpose = "for aligned faces, and what is worn on them"
-    nat = 0.05
+    purpose = "for aligned faces, and what is worn on them; one more forward pass a band"
+    needs_maps = False
 
-    heights: tuple[float, ...] = SIDES
+    bands: tuple[Band, ...] = (EYES,)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "heights", as_sides("heights", self.heights))
+        super().__post_init__()
+        object.__setattr__(self, "bands", _as_bands(self.bands))
 
     def detect(
         self,
@@ -58,32 +97,78 @@ class Bands(Rule):
         slope: Slope = None,
     ) -> Detection:
         """Steps 3 to 8; see `Rule.detect`."""
-        # 3, 4, 5  what the label loses without the most critical band of each height
-        height, width = classifier.feature_shape[:2]
-        sizes = [(cells(height, share), width) for share in self.heights]
-        found = occlude(classifier, prediction, sizes, slope)
-        # 6, 7, 8  the band of the deepest fall, the image without it, the share that is lost
-        decisive = deepest(found, classifier.input_shape[:2])
-        return Detection.without(
-            prediction, *decisive, found, lost_share(found.falls, found.strength)
-        )
+        # 3, 4, 5  what is left of the label without each band
+        found = self.evidence(classifier, prediction, maps, slope)
+        # 6, 7, 8  the band that makes the score, the image without it, how far out it is
+        worst = tf.argmax(found.scaled, axis=-1)
+        without = under_window(found.covered_logits, self.sides(classifier.input_shape[:2]), worst)
+        return Detection.without(prediction, *without, found, self.judge(found.scaled))
+
+    def evidence(
+        self,
+        classifier: OpenedClassifier,
+        prediction: Prediction,
+        maps: ActivationMaps,
+        slope: Slope = None,
+    ) -> BandsSeen:
+        """What happens under each band; see `ScaledRule`. Gradients pass all of them anyway."""
+        sides = self.sides(classifier.input_shape[:2])
+        logits = logits_under(classifier, prediction.images, sides)
+        lacks, _ = lacks_and_others(logits, prediction.label)
+        return BandsSeen(logits, lacks, self.scaled(lacks, prediction.label))
+
+    def numbers(self, evidence: BandsSeen) -> tf.Tensor:
+        """The lacks (b, v), in nats; see `ScaledRule`."""
+        return evidence.covered_lacks
+
+    def judge(self, numbers: tf.Tensor) -> tf.Tensor:
+        """The score, the largest; see `ScaledRule`."""
+        return tf.reduce_max(numbers, axis=-1)
 
     def explain(self, detection: Detection, **about: Any) -> Explanation:
-        """See `Rule.explain`; with the bands."""
-        return WindowsExplanation.of(detection, **about)
+        """See `Rule.explain`; with what is seen under each band."""
+        about = {"is_scaled": self.scales is not None, **about}
+        return BandsExplanation.of(detection, **about)
+
+    # Certainty
+
+    def sides(self, size: tuple[int, int]) -> Sides:
+        """The rows and the columns of each band on images (H, W)."""
+        rows = [_rows(band, size[0]) for band in self.bands]
+        return np.stack(rows), np.ones((len(rows), size[1]), np.bool_)
+
+    def lack_bounds(self) -> npt.NDArray[np.float64]:
+        """See `CoveringRule.lack_bounds`."""
+        return np.asarray(self.scales, np.float64)
+
+    def least_scores(self, logits: tf.Tensor) -> tf.Tensor:
+        """The least score of each label under each band; see `CoveringRule`."""
+        lacks = -strengths(logits)
+        if self.scales is None:
+            return lacks
+        return scale(lacks, tf.constant(self.scales, tf.float32)[..., tf.newaxis])
 
 
-def lost_share(falls: tf.Tensor, before: tf.Tensor) -> tf.Tensor:
-    """The score of `Bands`: the mean fall, as a share of what the label had.
+def _as_bands(bands: Any) -> tuple[Band, ...]:
+    """The bands as pairs of floats; ValueError if they are none."""
+    expected = "pairs of top and height, fractions of the image's height such as [(0.3, 0.25)]"
+    try:
+        pairs = tuple((top, height) for top, height in bands)
+    except (TypeError, ValueError):
+        pairs = ()
+    require(len(pairs) > 0 and all(map(_is_band, pairs)), "bands", bands, expected)
+    return tuple((float(top), float(height)) for top, height in pairs)
 
-    A classifier that is sure of its faces leads by many nats, and loses many with a part of the
-    face; glasses lend a name that is just believed a few nats, and take them all with them.
 
-    Args:
-        falls: (b, s) float32, in nats.
-        before: (b,) float32, the label's `strength`.
+def _is_band(pair: tuple[Any, Any]) -> bool:
+    top, height = pair
+    if not all(isinstance(value, numbers.Real) for value in pair):
+        return False
+    return bool(0 <= top < 1 and 0 < height < 1 and top + height <= 1 + 1e-9)
 
-    Returns:
-        (b,) float32: near 0 nothing is lost, from about 1 on everything.
-    """
-    return tf.reduce_mean(falls, axis=-1) / (tf.abs(before) + _CREDIT)
+
+def _rows(band: Band, length: int) -> npt.NDArray[np.bool_]:
+    """The rows (H,) of a band, at least one."""
+    side = cells(length, band[1])
+    start = min(round(band[0] * length), length - side)
+    return stretches(length, side, [start])[0]

@@ -167,7 +167,7 @@ def deepest(found: WindowFalls, size: tuple[int, int]) -> tuple[tf.Tensor, tf.Te
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class WindowsExplanation(Explanation):
-    """Every intermediate result of variants "windows" and "bands" for one image.
+    """Every intermediate result of variant "windows" for one image.
 
     Attributes:
         windows: (s, h, w) bool, the most critical window of each size, in cells.

@@ -25,6 +25,7 @@ from tf_taintradar.calibration.scaling import find_bounds, find_usual, highest_s
 from tf_taintradar.classifier.opened import OpenedClassifier, Stage
 from tf_taintradar.detection.cover_explanation import CoverExplanation
 from tf_taintradar.detection.covering import (
+    CoveringRule,
     Covers,
     Sides,
     covering_sides,
@@ -39,7 +40,8 @@ from tf_taintradar.detection.occlusion import Occlusion
 from tf_taintradar.detection.ranks import largest_of_others, strengths
 from tf_taintradar.detection.regions import Slope
 from tf_taintradar.detection.rule import Answers
-from tf_taintradar.detection.scaled import ScaledRule, Scores
+from tf_taintradar.detection.scaled import Scores
+from tf_taintradar.detection.testimony import all_numbers, silence
 from tf_taintradar.support.checks import check_fraction, check_integer, require
 
 _COVERED = 3  # numbers of the windows, after those of `Occlusion`
@@ -49,7 +51,7 @@ _OTHER = 0.6  # weight of the other label
 
 
 @dataclasses.dataclass(frozen=True)
-class Cover(ScaledRule):
+class Cover(CoveringRule):
     """Paints over windows of pixels at fixed positions, one of which covers any patch.
 
     It does what `Occlusion` does as well. The score is the largest of three parts: how far out is
@@ -65,6 +67,8 @@ class Cover(ScaledRule):
             the image's sides, in (0, 1).
         per_side: how many windows lie side by side, down and across, at least 1. More of them are
             smaller, and cost more.
+        depths: how many feature maps `Occlusion` looks at; 0: none, the windows alone make the
+            score, as for a classifier that cannot be opened.
         scales: what `calibrate` finds: (4, 4 d + 3) floats.
         centre: what `calibrate` finds: what each label lacks in benign images at large, n floats,
             in nats.
@@ -75,38 +79,45 @@ class Cover(ScaledRule):
 
     name = "cover"
     purpose = "for attackers who know the detector; 16 more forward passes"
+    needs_maps = False
     finds = ("scales", "centre")
 
     largest_patch: float = 0.3
     per_side: int = 4
+    depths: int = 3
     centre: tuple[float, ...] | None = dataclasses.field(default=None, kw_only=True, repr=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_fraction("largest_patch", self.largest_patch, is_one_allowed=False)
         object.__setattr__(self, "per_side", check_integer("per_side", self.per_side, 1))
+        object.__setattr__(self, "depths", check_integer("depths", self.depths, 0))
         if self.centre is not None:
             object.__setattr__(self, "centre", tuple(np.asarray(self.centre, float).tolist()))
 
-    @property
-    def nat(self) -> float:
-        """About what a nat of a lack is in the unit of the score."""
-        if self.scales is None:
-            return 1.0
-        lack = np.asarray(self.scales)[:, -_COVERED]
-        return float(1 / (lack[2] - lack[1]))
-
     def adapted_to(self, classifier: OpenedClassifier) -> "Cover":
-        """The rule itself; ValueError if its `centre` is of another number of labels."""
+        """The rule itself, without `depths` for a classifier that is not opened.
+
+        Raises:
+            ValueError: its `centre` is of another number of labels.
+        """
         n_known, n_labels = len(self.centre or ()), classifier.n_classes
         fits = self.centre is None or n_known == n_labels
         expected = f"of {n_labels} labels, as this classifier's: calibrate it anew"
         require(fits, "centre", f"{n_known} labels", expected)
-        return self
+        return self.replaced(depths=0) if classifier.is_closed else self
 
     def stages(self, classifier: OpenedClassifier) -> Sequence[Stage]:
         """Those of `Occlusion`; see `Rule.stages`."""
-        return self._occlusion.stages(classifier)
+        return self._occlusion.stages(classifier) if self.depths else ()
+
+    def is_blind(
+        self, classifier: OpenedClassifier, prediction: Prediction, maps: ActivationMaps
+    ) -> tf.Tensor:
+        """Whether the critical map is zero everywhere, if it is needed; see `Rule.is_blind`."""
+        if not self.depths:
+            return super().is_blind(classifier, prediction, maps)
+        return self._occlusion.is_blind(classifier, prediction, maps)
 
     def detect(
         self,
@@ -131,8 +142,10 @@ class Cover(ScaledRule):
         slope: Slope = None,
     ) -> Covers:
         """What happens without cells and under windows; see `ScaledRule`."""
-        testimony = self._occlusion.evidence(classifier, prediction, maps, slope)
         images, label = prediction.images, prediction.label
+        testimony = silence(prediction)
+        if self.depths:
+            testimony = self._occlusion.evidence(classifier, prediction, maps, slope)
         sides = self.sides(classifier.input_shape[:2])
         logits = logits_under(classifier, images, sides, label, slope)
         found = Covers(*testimony, logits, *lacks_and_others(logits, label), tf.zeros(()))
@@ -144,7 +157,7 @@ class Cover(ScaledRule):
             tf.reduce_max(evidence.covered_lacks, axis=-1),
             tf.reduce_max(evidence.covered_others, axis=-1),
         )
-        return tf.concat([self._occlusion.numbers(evidence.testimony), covered], axis=-1)
+        return tf.concat([all_numbers(evidence.testimony), covered], axis=-1)
 
     def scaled(self, numbers: tf.Tensor, label: tf.Tensor) -> tf.Tensor:
         """Without what the label lacks at large, and scaled; see `ScaledRule`."""
@@ -155,14 +168,7 @@ class Cover(ScaledRule):
         return tf.reduce_max(self._parts(numbers), axis=-1)
 
     def least_scores(self, logits: tf.Tensor) -> tf.Tensor:
-        """The least score that an image may get, no matter which pixels it has under a window.
-
-        Args:
-            logits: (b, v, n) float32, what the classifier answers under each window.
-
-        Returns:
-            (b, v, n) float32, for each label that the image may be classified as.
-        """
+        """The larger of the two parts of windows; see `CoveringRule`."""
         every = strengths(logits)
         numbers = _centred(_numbers(-every, largest_of_others(every)), self._usual())
         if self.scales is not None:
@@ -205,19 +211,19 @@ class Cover(ScaledRule):
         about = {"covering_windows": windows, "is_scaled": self.scales is not None, **about}
         return CoverExplanation.of(detection, **about)
 
-    def covering_windows(self, size: tuple[int, int]) -> npt.NDArray[np.bool_]:
-        """The windows (v, H, W) bool on images (H, W), see `covering.covering_sides`."""
-        rows, columns = self.sides(size)
-        return rows[:, :, None] & columns[:, None]
-
     def sides(self, size: tuple[int, int]) -> Sides:
         """The rows and the columns of each window on images (H, W)."""
         return covering_sides(size, self.largest_patch, self.per_side)
 
+    def lack_bounds(self) -> npt.NDArray[np.float64]:
+        """See `CoveringRule.lack_bounds`."""
+        return np.asarray(self.scales, np.float64)[:, [-_COVERED]]
+
     @property
     def _occlusion(self) -> Occlusion:
         scales = self.scales
-        return Occlusion(scales=scales and tuple(row[:-_COVERED] for row in scales))
+        own = scales and tuple(row[:-_COVERED] for row in scales)
+        return Occlusion(depths=self.depths, scales=own)
 
     def _usual(self, label: tf.Tensor | None = None) -> tf.Tensor:
         """What each label (n,), or that of each image (b,), lacks at large."""
@@ -227,11 +233,13 @@ class Cover(ScaledRule):
         return usual if label is None else tf.gather(usual, label)
 
     def _parts(self, numbers: tf.Tensor) -> tf.Tensor:
-        """The three parts (b, 3) of numbers (b, m) as `judge` takes them; see `Covers`."""
+        """The parts (b, 3) of numbers (b, m) as `judge` takes them; see `Covers`."""
+        covered = self._covered_parts(numbers[:, -_COVERED:])
+        if not self.depths:
+            return covered
         removed = self._occlusion.judge(numbers[:, :-_COVERED])
         if self.scales is not None:
             removed = (tf.clip_by_value(removed, 0, _HIGHEST) / _REMOVED_AT) ** _POWER
-        covered = self._covered_parts(numbers[:, -_COVERED:])
         return tf.concat([removed[:, tf.newaxis], covered], axis=-1)
 
     def _covered_parts(self, numbers: tf.Tensor) -> tf.Tensor:

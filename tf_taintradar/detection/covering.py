@@ -1,8 +1,10 @@
-"""Windows of pixels at fixed places, one of which covers any patch, and what is seen under them.
+"""Windows of pixels at fixed places, and what is seen under them: for `Cover` and `Bands`.
 
 b images (H, W, c), n labels, v windows.
 """
 
+import abc
+import dataclasses
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -12,11 +14,53 @@ import tensorflow as tf
 from tf_taintradar.classifier.opened import OpenedClassifier
 from tf_taintradar.detection.ranks import largest_of_others, strengths
 from tf_taintradar.detection.regions import Slope, fill_region
+from tf_taintradar.detection.scaled import ScaledRule
 from tf_taintradar.detection.testimony import Testimony, deciding
 from tf_taintradar.detection.windows import average_outside, grid, stretches
 
 Sides: TypeAlias = tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]
 """The rows (v, H) and the columns (v, W) of v windows."""
+
+
+@dataclasses.dataclass(frozen=True)
+class CoveringRule(ScaledRule):
+    """A rule that paints over windows of pixels at fixed places, so that something is certain.
+
+    Under a window that covers all that an attacker painted, the classifier answers what it answers
+    for the clean image under that window; see `attacks.certify`.
+    """
+
+    @abc.abstractmethod
+    def sides(self, size: tuple[int, int]) -> Sides:
+        """The rows and the columns of each window on images (H, W)."""
+
+    @abc.abstractmethod
+    def least_scores(self, logits: tf.Tensor) -> tf.Tensor:
+        """The least score that an image may get, no matter which pixels it has under a window.
+
+        Args:
+            logits: (b, v, n) float32, what the classifier answers under each window.
+
+        Returns:
+            (b, v, n) float32, for each label that the image may be classified as.
+        """
+
+    @abc.abstractmethod
+    def lack_bounds(self) -> npt.NDArray[np.float64]:
+        """The columns (4, k) of `scales` that scale what the label lacks under windows."""
+
+    @property
+    def nat(self) -> float:
+        """About what a nat of a lack is in the unit of the score."""
+        if self.scales is None:
+            return 1.0
+        bounds = self.lack_bounds()
+        return float(np.max(1 / (bounds[2] - bounds[1])))
+
+    def covering_windows(self, size: tuple[int, int]) -> npt.NDArray[np.bool_]:
+        """The windows (v, H, W) bool on images (H, W)."""
+        rows, columns = self.sides(size)
+        return rows[:, :, None] & columns[:, None]
 
 
 class Covers(NamedTuple):
@@ -28,7 +72,8 @@ class Covers(NamedTuple):
         covered_lacks: (b, v) float32, what the label lacks then of being certain, in nats: the
             negative `strength`.
         covered_others: (b, v) float32, the `strength` of the best other label then, in nats.
-        parts: (b, 3) float32, what the score is the largest of; see `Cover`.
+        parts: (b, 3) float32, what the score is the largest of; see `Cover`. Without depths (b, 2):
+            those of the windows.
     """
 
     regions: tf.Tensor
@@ -113,6 +158,21 @@ def logits_under(
     return logits
 
 
+def under_window(logits: tf.Tensor, sides: Sides, which: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """One window for each image.
+
+    Args:
+        logits: (b, v, n) float32, see `logits_under`.
+        sides: the windows.
+        which: (b,) ints, the window of each image.
+
+    Returns:
+        (b, H, W) bool, the window, and the logits (b, n) under it.
+    """
+    region = window_of(*(tf.gather(side, which) for side in sides))
+    return region, tf.gather(logits, which, batch_dims=1)
+
+
 def lacks_and_others(logits: tf.Tensor, label: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """What each image's label lacks, and how strong the best other one is.
 
@@ -143,7 +203,10 @@ def decisive(found: Covers, sides: Sides) -> tuple[tf.Tensor, tf.Tensor]:
         (b, H, W) bool, the part of the image that belongs to it, and the logits (b, n) without it.
     """
     part = tf.argmax(found.parts, axis=-1, output_type=tf.int32)
-    regions, logits = zip(deciding(found.testimony), *_worst_windows(found, sides), strict=True)
+    without = _worst_windows(found, sides)
+    if found.parts.shape[-1] > len(without):
+        without = [deciding(found.testimony), *without]
+    regions, logits = zip(*without, strict=True)
     return (
         tf.gather(tf.stack(regions, axis=1), part, batch_dims=1),
         tf.gather(tf.stack(logits, axis=1), part, batch_dims=1),
@@ -153,13 +216,7 @@ def decisive(found: Covers, sides: Sides) -> tuple[tf.Tensor, tf.Tensor]:
 def _worst_windows(found: Covers, sides: Sides) -> list[tuple[tf.Tensor, tf.Tensor]]:
     """The window under which the label lacks most, and that of the strongest other label."""
     worst = [tf.argmax(seen, axis=-1) for seen in (found.covered_lacks, found.covered_others)]
-    return [
-        (
-            window_of(*(tf.gather(side, at) for side in sides)),
-            tf.gather(found.covered_logits, at, batch_dims=1),
-        )
-        for at in worst
-    ]
+    return [under_window(found.covered_logits, sides, at) for at in worst]
 
 
 def _stretches(length: int, largest_patch: float, per_side: int) -> npt.NDArray[np.bool_]:

@@ -5,10 +5,11 @@ b images (H, W, c), n labels, feature map (h, w, channels).
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import tensorflow as tf
 
+from tf_taintradar.classifier.intake import BY_PASSES
 from tf_taintradar.classifier.opened import OpenedClassifier
 from tf_taintradar.detection.cam import (
     ChannelWeights,
@@ -18,6 +19,7 @@ from tf_taintradar.detection.cam import (
     upsample,
 )
 from tf_taintradar.detection.regions import Slope
+from tf_taintradar.errors import UnsupportedClassifierError
 
 
 class Prediction(NamedTuple):
@@ -29,7 +31,8 @@ class Prediction(NamedTuple):
             `Stage`.
         logits: (b, n) float32.
         label: (b,) int32, the predicted labels.
-        critical_map: (b, h, w) float32, >= 0: what supports the label or suppresses the others.
+        critical_map: (b, h, w) float32, >= 0: what supports the label or suppresses the others;
+            (b, 1, 1) zeros for a classifier that is not opened.
         critical_region: (b, H, W), see `regions`.
     """
 
@@ -95,6 +98,8 @@ def predict_with_critical_region(
 
     Source: Figure 2, steps 1 and 2; Eq. 1 to 4.
     """
+    if classifier.is_closed:
+        return _unseen(classifier, images, map_threshold)
     # 1  forward
     *before, last = classifier.stages
     with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
@@ -125,3 +130,24 @@ def predict_with_critical_region(
     critical = tf.nn.relu(maps.of(pull[None]))
     region = maps.regions(critical)[:, 0]
     return Prediction(images, states[-1], logits, label, critical[:, 0], region), maps
+
+
+def _unseen(
+    classifier: OpenedClassifier, images: tf.Tensor, map_threshold: float
+) -> tuple[Prediction, ActivationMaps]:
+    """The prediction of a classifier without maps: it rests on nothing that can be seen."""
+    features = classifier.features(images)
+    logits = classifier.head(features)
+    label = tf.argmax(logits, axis=-1, output_type=tf.int32)
+    nothing = tf.zeros_like(features[:, :1, :1, 0])
+    region = tf.zeros_like(images[..., 0], tf.bool)
+    size = classifier.input_shape[:2]
+    maps = ActivationMaps(features, _no_maps, (), _no_maps, nothing[:, 0], size, map_threshold)
+    return Prediction(images, features, logits, label, nothing, region), maps
+
+
+def _no_maps(weightings: tf.Tensor) -> NoReturn:
+    raise UnsupportedClassifierError(
+        "This rule needs the classifier's feature maps, and the classifier cannot be opened. "
+        f"{BY_PASSES}"
+    )

@@ -96,7 +96,7 @@ class Explanation:
         """
         panels: list[Panel] = [
             (self.image, f"input\n{self._answer(self.logits)}", None),
-            (self.image, "critical region", self.critical_region),
+            *self._critical_panel(),
             *self._way(),
             (self.image, self._region_title(), self.tainted_region),
             (self.cleaned_image, f"final input\n{self._answer(self.cleaned_logits)}", None),
@@ -104,6 +104,11 @@ class Explanation:
         images, titles, overlays = zip(*panels, strict=True)
         figure = plot.panels(images, titles, overlays=overlays, headline=self._headline())
         return plot.saved(figure, path)
+
+    def _critical_panel(self) -> list[Panel]:
+        if self.critical_map.size == 1:  # of a classifier that is not opened
+            return []
+        return [(self.image, "critical region", self.critical_region)]
 
     def _way(self) -> list[Panel]:
         """The panels between the critical and the tainted region: steps 3 to 5."""
@@ -114,9 +119,8 @@ class Explanation:
 
     def _answer(self, logits: npt.NDArray[np.float32]) -> str:
         """The label of these logits with its probability, and the rank of the predicted one."""
-        odds = np.exp(logits - logits.max())
         first = int(logits.argmax())
-        answer = f"{self.name_of(first)} {odds[first] / odds.sum():.2f}"
+        answer = f"{self.name_of(first)} {probability(logits, first):.2f}"
         if first == self.label:
             return answer
         rank = int((logits > logits[self.label]).sum())
@@ -132,6 +136,12 @@ class Explanation:
 
     def _ranks(self) -> str:
         return f"falls by {self.rank_shift} of {len(self.logits) - 1} ranks"
+
+
+def probability(logits: npt.NDArray[np.float32], label: int) -> float:
+    """The probability of a label, of logits (n,) float32."""
+    odds = np.exp(logits - logits.max())
+    return float(odds[label] / odds.sum())
 
 
 def _first(tensor: tf.Tensor) -> Any:

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tf_taintradar.calibration.groups import Groups
 from tf_taintradar.calibration.record import Calibration
 from tf_taintradar.classifier.opened import OpenedClassifier, Stage
 from tf_taintradar.detection.critical import ActivationMaps, Prediction
@@ -29,7 +30,14 @@ from tf_taintradar.detection.ranks import mean_of_largest, strength
 from tf_taintradar.detection.regions import Slope
 from tf_taintradar.detection.rule import Answers
 from tf_taintradar.detection.scaled import ScaledRule
-from tf_taintradar.detection.testimony import KINDS, Testimony, combine, deciding, kind_of
+from tf_taintradar.detection.testimony import (
+    KINDS,
+    Testimony,
+    all_numbers,
+    combine,
+    deciding,
+    kind_of,
+)
 from tf_taintradar.detection.windows import cells, most_critical_cells, take_out, to_pixels
 from tf_taintradar.support.checks import check_fraction, check_integer
 
@@ -126,15 +134,16 @@ class Occlusion(ScaledRule):
 
     def numbers(self, evidence: Testimony) -> tf.Tensor:
         """All four of all depths (b, 4 d), kind by kind; see `ScaledRule`."""
-        four = (evidence.falls, evidence.lacks, evidence.stirs, evidence.peaks)
-        return tf.concat(four, axis=1)
+        return all_numbers(evidence)
 
     def judge(self, numbers: tf.Tensor) -> tf.Tensor:
         """The score; see `combine` and `ScaledRule`."""
         n_depths = numbers.shape[-1] // len(KINDS)
         return self._score(tf.reshape(numbers, (-1, len(KINDS), n_depths)))
 
-    def calibrate(self, answers: Answers, target_fpr: float, n_classes: int) -> Calibration:
+    def calibrate(
+        self, answers: Answers, target_fpr: float, n_classes: int, groups: Groups | None = None
+    ) -> Calibration:
         """See `ScaledRule.calibrate`; logs a warning if there is one map where it wants several."""
         if self.depths > 1 and answers["numbers"].shape[1] == len(KINDS):
             _LOG.warning(
@@ -143,7 +152,7 @@ class Occlusion(ScaledRule):
                 "look at as `feature_layer`, first to last, or choose rules.Occlusion(depths=1).",
                 self.name,
             )
-        return super().calibrate(answers, target_fpr, n_classes)
+        return super().calibrate(answers, target_fpr, n_classes, groups)
 
     def explain(self, detection: Detection, **about: Any) -> Explanation:
         """See `Rule.explain`; with what each depth says."""

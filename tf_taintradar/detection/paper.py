@@ -13,6 +13,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from tf_taintradar.calibration.by_rank import RankCalibration, choose_thresholds
+from tf_taintradar.calibration.groups import Groups
 from tf_taintradar.calibration.record import Calibration
 from tf_taintradar.classifier.opened import OpenedClassifier
 from tf_taintradar.detection.critical import ActivationMaps, Prediction
@@ -139,10 +140,17 @@ class Paper(Rule):
         blind = is_zero(evidence.negative_maps)
         return {"rank_shifts": shifts, "areas": areas, "is_blind": blind}
 
-    def calibrate(self, answers: Answers, target_fpr: float, n_classes: int) -> Calibration:
+    def calibrate(
+        self, answers: Answers, target_fpr: float, n_classes: int, groups: Groups | None = None
+    ) -> Calibration:
         """Chooses K and the rank threshold, see `choose_thresholds`."""
-        shifts, areas = answers["rank_shifts"], answers["areas"]
-        return choose_thresholds(shifts, areas, target_fpr=target_fpr, n_classes=n_classes)
+        return choose_thresholds(
+            answers["rank_shifts"],
+            answers["areas"],
+            target_fpr=target_fpr,
+            n_classes=n_classes,
+            groups=groups,
+        )
 
     def calibrated(self, calibration: Calibration) -> Rule:
         """The rule with the K that a calibration found."""

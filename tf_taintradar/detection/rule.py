@@ -13,6 +13,7 @@ import tensorflow as tf
 from typing_extensions import Self
 
 from tf_taintradar.calibration.by_score import choose_threshold
+from tf_taintradar.calibration.groups import Groups
 from tf_taintradar.calibration.record import Calibration
 from tf_taintradar.classifier.opened import OpenedClassifier, Stage
 from tf_taintradar.detection.critical import ActivationMaps, Prediction
@@ -56,12 +57,15 @@ class Rule(abc.ABC):
         purpose: one line, for the command line's help and the documentation.
         threshold_name: the attribute of `TaintRadarModel` that holds its threshold.
         arguments: the settings for which `TaintRadarModel` has arguments of its own.
+        needs_maps: whether it looks at feature maps; if not, it works on classifiers that cannot
+            be opened, too, see `classifier.closed`.
     """
 
     name: ClassVar[str]
     purpose: ClassVar[str]
     threshold_name: ClassVar[str] = "score_threshold"
     arguments: ClassVar[tuple[str, ...]] = ()
+    needs_maps: ClassVar[bool] = True
 
     @abc.abstractmethod
     def detect(
@@ -103,6 +107,8 @@ class Rule(abc.ABC):
         self, classifier: OpenedClassifier, prediction: Prediction, maps: ActivationMaps
     ) -> tf.Tensor:
         """(b, ...) bool: whether the maps that this rule needs are zero everywhere."""
+        if not self.needs_maps:
+            return tf.zeros_like(prediction.label, tf.bool)
         return is_zero(prediction.critical_map)
 
     @property
@@ -126,14 +132,22 @@ class Rule(abc.ABC):
             "is_blind": self.is_blind(classifier, prediction, maps),
         }
 
-    def calibrate(self, answers: Answers, target_fpr: float, n_classes: int) -> Calibration:
+    def calibrate(
+        self, answers: Answers, target_fpr: float, n_classes: int, groups: Groups | None = None
+    ) -> Calibration:
         """Chooses the threshold from the `benign_answers` to n images, joined.
+
+        Args:
+            answers: what the images say.
+            target_fpr: the largest rate that may be flagged, in (0, 1).
+            n_classes: number of labels.
+            groups: the name of each image's group (n,): each may be flagged at the target at most.
 
         Raises:
             CalibrationError: too few images for the target, or no setting meets it.
         """
-        settings = self.get_config()
-        return choose_threshold(answers["score"], target_fpr, variant=self.name, settings=settings)
+        about: dict[str, Any] = {"variant": self.name, "settings": self.get_config()}
+        return choose_threshold(answers["score"], target_fpr, groups=groups, **about)
 
     def calibrated(self, calibration: Calibration) -> "Rule":
         """The rule with the settings that a calibration of it found."""

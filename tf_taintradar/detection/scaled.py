@@ -15,6 +15,7 @@ import tensorflow as tf
 from typing_extensions import Self
 
 from tf_taintradar.calibration.by_score import choose_threshold
+from tf_taintradar.calibration.groups import Groups
 from tf_taintradar.calibration.record import Calibration
 from tf_taintradar.calibration.scaling import find_bounds, highest_scaled, scale
 from tf_taintradar.classifier.opened import OpenedClassifier
@@ -102,15 +103,19 @@ class ScaledRule(Rule):
             "is_blind": self.is_blind(classifier, prediction, maps),
         }
 
-    def calibrate(self, answers: Answers, target_fpr: float, n_classes: int) -> Calibration:
+    def calibrate(
+        self, answers: Answers, target_fpr: float, n_classes: int, groups: Groups | None = None
+    ) -> Calibration:
         """Chooses scales and threshold on the same images, and keeps the promise.
+
+        The scales are found on all images, the threshold holds for each of the groups.
 
         Raises:
             CalibrationError: too few images for the target.
         """
         rule, scores = self.fitted(answers)
-        settings = self._unfitted().get_config()
-        calibration = choose_threshold(scores, target_fpr, variant=self.name, settings=settings)
+        about: dict[str, Any] = {"variant": self.name, "settings": self._unfitted().get_config()}
+        calibration = choose_threshold(scores, target_fpr, groups=groups, **about)
         found: dict[str, Any] = {name: np.array(getattr(rule, name)) for name in self.finds}
         return dataclasses.replace(calibration, **found)
 

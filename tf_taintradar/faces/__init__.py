@@ -2,11 +2,13 @@
 
 `transfer` trains a face network on your own subjects (`teach` does so with your own division of
 their photographs), `fine_tune` continues from there; `average_face` is the paper's fill for faces.
-`train_face_detector` does all of this in one call.
+`train_face_detector` does all of this in one call. `plain_glasses` paints ordinary glasses on
+photographs, for a calibration that holds for wearers, too.
 """
 
 from tf_taintradar.faces.average import average_face
 from tf_taintradar.faces.detector import FaceDetector, train_face_detector
+from tf_taintradar.faces.plain import plain_glasses
 from tf_taintradar.faces.subjects import Photographs, Subjects, find_subjects
 from tf_taintradar.faces.transfer import Transfer, teach, transfer
 from tf_taintradar.faces.tuning import fine_tune
@@ -19,6 +21,7 @@ __all__ = [
     "average_face",
     "find_subjects",
     "fine_tune",
+    "plain_glasses",
     "teach",
     "train_face_detector",
     "transfer",

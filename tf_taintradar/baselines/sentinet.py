@@ -178,11 +178,11 @@ class SentiNet(Baseline):
 
     def _grad_cam(self, image: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         """The regions (k, H, W) bool where Grad-CAM of k labels is high; empty for an empty map."""
-        features = self._classifier.features(image)
-        _, channel_weights = trace_head(self._classifier.head, features)
+        stage, state = self._classifier.stages[-1], self._classifier.features(image)
+        _, channel_weights = trace_head(stage, state)
         weightings = tf.one_hot(labels, self._classifier.n_classes)[:, tf.newaxis]
         weightings = tf.ensure_shape(weightings, (1 + self.n_proposals, 1, None))
-        maps = tf.nn.relu(class_activation_map(features, channel_weights(weightings)))
+        maps = tf.nn.relu(class_activation_map(stage.as_map(state), channel_weights(weightings)))
         large = upsample(maps, self._classifier.input_shape[:2])
         is_seen = tf.reduce_any(maps > 0, axis=(2, 3), keepdims=True)
         return (binarize(large, self.map_threshold) & is_seen)[0]

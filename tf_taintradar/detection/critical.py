@@ -27,7 +27,8 @@ class Prediction(NamedTuple):
 
     Attributes:
         images: (b, H, W, c) float32, raw pixels 0..255.
-        features: (b, h, w, channels) float32, the feature map.
+        features: (b, h, w, channels) float32, the feature map; of a transformer its tokens, see
+            `Stage`.
         logits: (b, n) float32.
         label: (b,) int32, the predicted labels.
         critical_map: (b, h, w) float32, >= 0: what supports the label or suppresses the others;
@@ -53,7 +54,7 @@ class ActivationMaps:
         size: (H, W) of the images.
         map_threshold: where a region ends, as a fraction of its map's maximum, in (0, 1].
         slope: of a sigmoid for gradients, see `regions`.
-        stages: the maps (b, h, w, channels) float32 of the classifier's stages, first to last.
+        stages: the states (b, ...) float32 of the classifier's stages, first to last.
         gradients: from a weighting (b, n) of the logits to the gradient of their sum over each of
             the stages' maps, of its shape.
         pull: (b, n) float32, the weighting of step 2: the gradient of log softmax(Z / T) at the
@@ -100,25 +101,26 @@ def predict_with_critical_region(
     if classifier.is_closed:
         return _unseen(classifier, images, map_threshold)
     # 1  forward
+    *before, last = classifier.stages
     with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
-        stages = [classifier.trunk(images)]
-        tape.watch(stages[0])
-        for stage in classifier.stages[:-1]:
-            stages.append(stage.onwards(stages[-1]))
-        features = stages[-1]
-        logits, channel_weights = trace_head(classifier.head, features)
+        states = [classifier.trunk(images)]
+        tape.watch(states[0])
+        for stage in before:
+            states.append(stage.onwards(states[-1]))
+        logits, channel_weights = trace_head(last, states[-1])
 
     def gradients(weighting: tf.Tensor) -> Sequence[tf.Tensor]:
-        return tape.gradient(logits, stages, weighting, unconnected_gradients="zero")
+        found = tape.gradient(logits, states, weighting, unconnected_gradients="zero")
+        return [stage.as_map(one) for stage, one in zip(classifier.stages, found, strict=True)]
 
     label = tf.argmax(logits, axis=-1, output_type=tf.int32)
     # 2  critical region: the gradient of log softmax(Z / T) at the label, Eq. 3
     one_hot = tf.one_hot(label, classifier.n_classes)
     pull = (one_hot - tf.nn.softmax(logits / temperature)) / temperature
     maps = ActivationMaps(
-        features,
+        last.as_map(states[-1]),
         channel_weights,
-        stages,
+        states,
         gradients,
         pull,
         classifier.input_shape[:2],
@@ -127,7 +129,7 @@ def predict_with_critical_region(
     )
     critical = tf.nn.relu(maps.of(pull[None]))
     region = maps.regions(critical)[:, 0]
-    return Prediction(images, features, logits, label, critical[:, 0], region), maps
+    return Prediction(images, states[-1], logits, label, critical[:, 0], region), maps
 
 
 def _unseen(

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from small_detector import draw_images
 
-from tf_taintradar import TaintRadarModel, attacks, evaluate, rules
+from tf_taintradar import TaintRadarModel, attacks, baselines, evaluate, rules
 from tf_taintradar.classifier.closed import close_classifier, is_closed
 from tf_taintradar.classifier.opened import open_classifier
 from tf_taintradar.errors import UnsupportedClassifierError
@@ -74,7 +74,7 @@ def test_each_form_answers_as_the_open_network(form, small_classifier, saved, im
     found = close_classifier(network, input_size=(24, 16))
     opened = open_classifier(small_classifier)
     assert (found.input_shape, found.n_classes) == (opened.input_shape, opened.n_classes)
-    assert found.is_exportable == (form != "arrays")
+    assert found.is_in_graph == (form != "arrays")
     logits, expected = found.logits(images), opened.logits(images)
     np.testing.assert_allclose(
         tf.nn.log_softmax(logits), tf.nn.log_softmax(expected), rtol=0, atol=1e-5
@@ -187,6 +187,15 @@ def test_a_rival_and_an_attack_are_evaluated(small_classifier, images):
         verbose=0,
     )
     assert "local-gradients-smoothing" in report.to_markdown()
+
+
+def test_no_attack_is_made_without_gradients(small_classifier):
+    radar = TaintRadarModel(lambda x: np.array(small_classifier(x.copy())), input_size=(24, 16),
+                            variant=ALONE)  # fmt: skip
+    with pytest.raises(UnsupportedClassifierError, match="needs the classifier's gradients"):
+        attacks.AdversarialPatch(radar.opened, target_class=1)
+    with pytest.raises(UnsupportedClassifierError, match="SentiNet looks at feature maps"):
+        baselines.SentiNet(radar.opened)
 
 
 # What cannot be taken

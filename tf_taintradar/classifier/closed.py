@@ -35,11 +35,11 @@ class ClosedClassifier(OpenedClassifier):
     there are none.
 
     Attributes:
-        is_exportable: whether the network is a part of TensorFlow's graph; if not, it is called in
+        is_in_graph: whether the network is a part of TensorFlow's graph; if not, it is called in
             Python, and cannot become a part of a SavedModel.
     """
 
-    is_exportable: bool
+    is_in_graph: bool
 
 
 def is_closed(classifier: Any) -> bool:
@@ -88,7 +88,7 @@ def close_classifier(
     def prepare(pixels: tf.Tensor) -> tf.Tensor:
         return _as_input(preprocess(tf.cast(pixels, tf.float32)), spec.dtype)
 
-    ask, is_exportable = _in_graph(network, prepare, shape)
+    ask, is_in_graph = _in_graph(network, prepare, shape)
     answer = _probe(ask, shape)
     n_classes, is_probability = answer.shape[1], _are_probabilities(answer)
 
@@ -107,7 +107,7 @@ def close_classifier(
         predictions=tf.math.exp if is_probability else tf.identity,
         stages=(),
         trunk=_as_pixels,
-        is_exportable=is_exportable,
+        is_in_graph=is_in_graph,
     )
     check_rows(closed)
     return closed
@@ -119,11 +119,25 @@ def check_exportable(classifier: OpenedClassifier) -> None:
     Raises:
         UnsupportedClassifierError: it is one.
     """
-    if isinstance(classifier, ClosedClassifier) and not classifier.is_exportable:
+    if isinstance(classifier, ClosedClassifier) and not classifier.is_in_graph:
         raise UnsupportedClassifierError(
             "A SavedModel can hold TensorFlow's operations alone, and this classifier is called in "
             "Python (a function of arrays, or ONNX Runtime). Serve the detector from Python, or "
             "take the network as a Keras model or a SavedModel."
+        )
+
+
+def check_gradients(classifier: OpenedClassifier) -> None:
+    """Refuses a classifier that no gradients pass, so that no attack can be made against it.
+
+    Raises:
+        UnsupportedClassifierError: it is called in Python.
+    """
+    if isinstance(classifier, ClosedClassifier) and not classifier.is_in_graph:
+        raise UnsupportedClassifierError(
+            "An attack needs the classifier's gradients, and this classifier is called in Python "
+            "(a function of arrays, or ONNX Runtime). Make the attack on the same network as a "
+            "Keras model or a SavedModel, and apply its patches here."
         )
 
 

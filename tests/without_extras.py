@@ -12,7 +12,10 @@ import logging
 import pathlib
 import sys
 
-EXTRAS = {"cv2", "grpc", "matplotlib", "requests", "rich", "tensorflow_serving", "typer", "urllib3"}
+EXTRAS = {
+    *("cv2", "grpc", "matplotlib", "mtcnn", "onnxruntime", "requests", "rich"),
+    *("tensorflow_serving", "typer", "urllib3"),
+}
 
 
 class Refused(importlib.abc.MetaPathFinder):
@@ -45,7 +48,8 @@ def features(folder):
     """Yields the name of each feature that needs an extra, and the error it raises."""
     from small_detector import build_small_classifier, draw_images
 
-    from tf_taintradar import TaintRadarModel, baselines, serving, video
+    from tf_taintradar import TaintRadarModel, baselines, faces, serving, video
+    from tf_taintradar.classifier.onnx import OnnxLayer
     from tf_taintradar.demo.show import show
     from tf_taintradar.faces.detector import train_face_detector
 
@@ -61,7 +65,9 @@ def features(folder):
     yield "Evaluation.to_html", error_of(evaluation().to_html)
     yield "show", error_of(show, radar, folder / "demo")
     yield "train_face_detector", error_of(train_face_detector, folder, classifier, folder / "faces")
+    yield "align", error_of(faces.align, folder, folder / "aligned")
     yield "read_frames", error_of(next, video.read_frames(folder / "film.mp4"))
+    yield "OnnxLayer", error_of(OnnxLayer, folder / "net.onnx")
     yield "DigitalWatermarking", error_of(baselines.DigitalWatermarking, classifier)
     yield "SentiNet", error_of(baselines.SentiNet, classifier)
 

@@ -151,7 +151,7 @@ def read(command):
     text = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "4000"}).output
     return " ".join(text.split())
 for rule in rules.RULES.values():
-    for command in ("calibrate", "detect", "selftest", "vggface-train"):
+    for command in ("calibrate", "detect", "selftest", "faces-train"):
         assert f"{rule.name} ({rule.purpose})" in read(command), (rule.name, command)
     assert f"taintradar-{rule.name}" in read("evaluate") or rule.name == "occlusion"
 """

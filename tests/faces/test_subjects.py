@@ -5,6 +5,7 @@ import logging
 import numpy as np
 import pytest
 from drawn_people import draw_people
+from PIL import Image
 
 from tf_taintradar.demo.drawn_faces import draw_face
 from tf_taintradar.errors import ImageError
@@ -40,6 +41,15 @@ def test_broken_files_and_copies_are_named_and_left_out(people, caplog):
     assert "copy.png" in caplog.text
     counted = [record.unreadable for record in caplog.records if hasattr(record, "unreadable")]
     assert counted == [1]  # the command's exit status is 1
+
+
+def test_photographs_of_a_few_pixels_are_named_and_left_out(people, caplog):
+    tiny = people / "subject1" / "tiny.png"
+    Image.new("RGB", (20, 30)).save(tiny)
+    with caplog.at_level(logging.WARNING):
+        assert find_subjects(people, (112, 112, 3)).unreadable == [tiny]
+    assert "20 x 30 pixels, too few for a network that takes 112 x 112: at least 28" in caplog.text
+    assert find_subjects(people, (80, 80, 3)).unreadable == []
 
 
 def test_photographs_beside_the_sub_folders_are_named(people, caplog):

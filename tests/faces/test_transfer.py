@@ -115,6 +115,7 @@ def test_a_spatial_layer_is_averaged(people, network):
 def test_the_command(people, tmp_path, published):
     out = tmp_path / "out"
     command = ["vggface-train", people, "--output", out, "--weights", published, "--classes", 5]
+    command += ["--strangers", people / "subject1"]
     command += ["--width", 1 / 32, "--fine-tune", "fc7", "--variant", "paper", "--epochs", 5]
     command += ["--n-train", 6, "--n-wearers", 2, "--steps", 2, "--target-fpr", 0.2]
     result = CliRunner().invoke(app, [*map(str, command)])
@@ -130,11 +131,21 @@ def test_the_command(people, tmp_path, published):
     assert report["variant"] == "paper"
     assert report["n_held_out"] == 24
     assert report["benign"]["n"] == 12
-    assert report["glasses"].keys() == {"impersonation", "dodging"}
-    assert report["glasses"]["dodging"]["succeeded"]["n"] == 12
+    kinds = {"impersonation", "dodging", "impersonation, one each", "dodging, one each"}
+    assert report["glasses"].keys() == kinds
+    for found in report["glasses"].values():  # two wearers, three photographs not calibrated on
+        assert found["succeeded"]["n"] == 6
+    assert report["plain"]["n"] == 12
+    assert report["strangers"]["taken"]["n"] == 12
+    assert "12 photographs of strangers taken for a subject, with at least" in result.stdout
+    assert "| the paper: 143 " in result.stdout.replace("│", "|")
     radar = keras.models.load_model(out / "detector.keras")
     assert radar.class_names == [f"subject{i}" for i in range(4)]
     assert radar.calibration.n_images == 12
+    assert [(g.name, g.n_images) for g in radar.calibration.groups] == [
+        ("plain frames", 6),
+        ("without glasses", 6),
+    ]
     assert radar.fill.image.dtype == np.uint8  # the average face
     assert radar.fill.image.shape == (224, 224, 3)
     assert radar.diagnose(people / "subject0").feature_layer == "conv5_3"
@@ -146,7 +157,7 @@ def test_the_command_with_another_network(people, network, tmp_path):
     network.save(tmp_path / "network.keras")
     copy = shutil.copytree(people, tmp_path / "people")
     (copy / "subject0" / "broken.jpg").write_bytes(b"no picture")
-    command = ["vggface-train", copy, "--network", tmp_path / "network.keras", "--kept", "pool5"]
+    command = ["faces-train", copy, "--network", tmp_path / "network.keras", "--kept", "pool5"]
     command += ["--preprocessor", "unit", "--calibrate-on", "folds", "--output", tmp_path / "out"]
     command += ["--n-train", 6, "--epochs", 3, "--n-wearers", 1, "--steps", 2, "--target-fpr", 0.2]
     result = CliRunner().invoke(app, [*map(str, command)])
@@ -155,11 +166,12 @@ def test_the_command_with_another_network(people, network, tmp_path):
     assert "flagged of 24 other photographs" in result.stdout  # all that are held out
     radar = keras.models.load_model(tmp_path / "out" / "detector.keras")
     assert radar.calibration.n_images == 24
+    assert {group.n_images for group in radar.calibration.groups} == {10, 14}
     assert radar.classifier.get_layer("subjects_pooling").output.shape == (None, 32)
 
 
 def test_the_command_without_weights(people, tmp_path):
-    missing = ["vggface-train", people, "--output", tmp_path / "out", "--weights", "none.h5"]
+    missing = ["faces-train", people, "--output", tmp_path / "out", "--weights", "none.h5"]
     result = CliRunner().invoke(app, [*map(str, missing), "--width", "0.03125"])
     assert result.exit_code == 2
     assert "There is no weights file 'none.h5'" in result.stderr
@@ -177,6 +189,6 @@ def test_settings_are_checked_before_the_work(people, network, tmp_path):
         UnsupportedClassifierError, match="`fine_tuned` must name .* Received: 'conv9'"
     ):
         train_face_detector(people, network, tmp_path / "out", fine_tuned="conv9", **common)
-    with pytest.raises(CalibrationError, match="12 benign images cannot show.*At least 16"):
+    with pytest.raises(CalibrationError, match="'plain frames'.* 6 benign images.*At least 16"):
         train_face_detector(people, network, tmp_path / "out", target_fpr=0.06, **common)
     assert not (tmp_path / "out").exists()

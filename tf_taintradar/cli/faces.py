@@ -1,4 +1,4 @@
-"""The command `taintradar vggface-train`."""
+"""The command `taintradar faces-train`, formerly `vggface-train`."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -6,14 +6,15 @@ from typing import Annotated, Any, Literal
 import typer
 
 from tf_taintradar.cli import options, tables
-from tf_taintradar.cli.opening import open_detector
 from tf_taintradar.cli.program import app
 from tf_taintradar.cli.quiet import import_tensorflow, progress_on_stderr
 from tf_taintradar.detection.rules import Bands
+from tf_taintradar.support.files import replacing
 
 
-@app.command(name="vggface-train")
-def vggface_train(
+@app.command(name="vggface-train", help="The former name of faces-train.")
+@app.command(name="faces-train")
+def faces_train(
     folder: Annotated[Path, typer.Argument(help="One sub-folder of photographs a subject.")],
     output: Annotated[Path, typer.Option(help="The folder for the detector and its report.")],
     weights: Annotated[
@@ -26,13 +27,43 @@ def vggface_train(
     network: Annotated[
         str | None,
         typer.Option(
-            help="Another network to keep the features of: a .keras file, or a name of "
-            "keras.applications."
+            help="Another network to keep the features of: a .keras file, of an embedding network "
+            "or a classifier, or a name of keras.applications."
         ),
     ] = None,
+    head: Annotated[
+        Literal["dense", "prototypes"],
+        typer.Option(
+            help="dense: a new last layer is trained; prototypes: each subject is the mean of "
+            "their embeddings, and nothing is trained."
+        ),
+    ] = "dense",
+    held_out: Annotated[
+        Path | None,
+        typer.Option(
+            help="A folder of the same sub-folders with the photographs to calibrate and test "
+            "with; by default those that --n-train leaves."
+        ),
+    ] = None,
+    strangers: Annotated[
+        Path | None, typer.Option(help="A folder of people who are none of the subjects.")
+    ] = None,
+    align: Annotated[
+        bool,
+        typer.Option(
+            "--align",
+            help="Find the face in each photograph and align it first; photographs without one "
+            "clear face are left out. By default they must be aligned: one upright face that "
+            "fills the frame.",
+        ),
+    ] = False,
     kept: Annotated[
-        str, typer.Option(help="The last layer that is kept; if it is spatial, it is averaged.")
-    ] = "fc7_relu",
+        str | None,
+        typer.Option(
+            help="The last layer that is kept; if it is spatial, it is averaged. By default all "
+            "up to the names."
+        ),
+    ] = None,
     preprocessor: options.Preprocessor = None,
     classes: Annotated[int, typer.Option(min=2, help="Of the network with these weights.")] = 2622,
     width: Annotated[float, typer.Option(help="Less than 1: a smaller network.")] = 1.0,
@@ -62,15 +93,19 @@ def vggface_train(
 ) -> None:
     """Teaches VGG-Face, or another network, your own subjects, and makes their detector.
 
-    Keeps the network up to fc7, trains a new last layer, calibrates the detector on photographs
-    held out, tries it with adversarial glasses, saves and exports it.
+    Keeps the network's features, makes a new last layer, calibrates the detector on photographs
+    held out, with and without plain frames, tries it with adversarial glasses, saves and exports
+    it.
 
-    Example: `taintradar vggface-train people/ --weights vggface.h5 --output savedmodels/people`
+    Example: `taintradar faces-train people/ --network face.keras --output savedmodels/people`
     """
     import_tensorflow()
     import tensorflow as tf
 
+    from tf_taintradar.faces.align import ALIGNED_EYE_LINE
     from tf_taintradar.faces.detector import train_face_detector
+    from tf_taintradar.faces.glasses import EYE_LINE
+    from tf_taintradar.opening import load_network
     from tf_taintradar.vggface import VGGFace
 
     with progress_on_stderr() as verbose:
@@ -79,13 +114,21 @@ def vggface_train(
             model = VGGFace(weights=loaded, classes=classes, width=width)
             scaling: Any = preprocessor or "vggface"
         else:
-            opened = open_detector(network, preprocessor=preprocessor)
-            model, scaling = opened.classifier, opened.preprocessor
+            model, scaling = load_network(network, preprocessor=preprocessor)
+        if align:
+            given = {"size": max(model.input_shape[1:3]), "verbose": verbose}
+            folder = _aligned(folder, output, "people", **given)
+            held_out = held_out and _aligned(held_out, output, "held_out", **given)
+            strangers = strangers and _aligned(strangers, output, "strangers", **given)
         made = train_face_detector(
             folder,
             model,
             output,
+            held_out=held_out,
+            strangers=strangers,
+            eye_line=ALIGNED_EYE_LINE if align else EYE_LINE,
             preprocessor=scaling,
+            head=head,
             kept=kept,
             calibrate_on=calibrate_on,
             variant=variant,
@@ -103,3 +146,13 @@ def vggface_train(
         )
     tables.print_faces(made)
     typer.echo(f"written: {output}")
+
+
+def _aligned(source: Path, output: Path, name: str, **settings: Any) -> Path:
+    """The folder of the aligned faces of another folder, written anew."""
+    from tf_taintradar.faces.align import align
+
+    target = output / "aligned" / name
+    with replacing(target) as partial:
+        align(source, partial, cache=output / "landmarks", **settings)
+    return target

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tf_taintradar.cli.rows import Row
     from tf_taintradar.demo.show import Outcome
     from tf_taintradar.evaluation import SelfTest
-    from tf_taintradar.faces.detector import FaceDetector
+    from tf_taintradar.faces.report import FaceDetector
 
 _WIDE = 10_000  # columns of what is no terminal: nothing is cut off or wrapped
 
@@ -165,11 +165,19 @@ def print_faces(made: "FaceDetector") -> None:
     _print(table)
     _print(str(made.radar.calibration))
     _print(f"flagged of {made.benign.n} other photographs: {made.benign}")
+    _print(f"flagged of the same with plain frames: {made.plain}")
     table = Table("glasses", "succeed", "of those flagged", "AUROC", "right name recovered")
     for kind, found in made.glasses.items():
         area = "-" if found.auroc is None else f"{found.auroc:.2f}"
         table.add_row(kind, str(found.succeeded), str(found.flagged), area, str(found.recovered))
     _print(table)
+    if (met := made.strangers) is not None:
+        _print(
+            f"of {met.taken.n} photographs of strangers taken for a subject, with at least "
+            f"{met.confidence:.0%}, which 95% of the subjects reach: {met.taken}; flagged: "
+            f"{met.flagged}; taken for a subject and not flagged: {met.passed}"
+        )
+    print_tables({"Beside the paper": made.beside_paper()})
 
 
 def _cells(row: "Row") -> list[Text]:

@@ -7,17 +7,21 @@ photographs, for a calibration that holds for wearers, too.
 """
 
 from tf_taintradar.attacks.plain import plain_glasses
+from tf_taintradar.faces.align import align
 from tf_taintradar.faces.average import average_face
-from tf_taintradar.faces.detector import FaceDetector, train_face_detector
+from tf_taintradar.faces.detector import train_face_detector
+from tf_taintradar.faces.report import FaceDetector
 from tf_taintradar.faces.subjects import Photographs, Subjects, find_subjects
 from tf_taintradar.faces.transfer import Transfer, teach, transfer
 from tf_taintradar.faces.tuning import fine_tune
+from tf_taintradar.faces.verify import verify
 
 __all__ = [
     "FaceDetector",
     "Photographs",
     "Subjects",
     "Transfer",
+    "align",
     "average_face",
     "find_subjects",
     "fine_tune",
@@ -25,4 +29,5 @@ __all__ = [
     "teach",
     "train_face_detector",
     "transfer",
+    "verify",
 ]

@@ -1,11 +1,14 @@
 """Adversarial glasses on the subjects of a face classifier, and their detection."""
 
+import math
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from tf_taintradar.attacks import EyeglassesAttack
+from tf_taintradar.attacks.plain import plain_glasses
 from tf_taintradar.evaluation.metrics import Rate, auroc
 from tf_taintradar.faces.subjects import Photographs
 from tf_taintradar.images.files import read_image
@@ -13,6 +16,10 @@ from tf_taintradar.model import TaintRadarModel
 from tf_taintradar.support.progress import Progress
 
 IMPERSONATION, DODGING = "impersonation", "dodging"
+EYE_LINE = 0.42
+"""Height of the eyes on an aligned face, as a fraction of the image's height, from the top."""
+
+_TOGETHER = 32  # photographs in memory at a time
 
 
 class Worn(NamedTuple):
@@ -54,42 +61,55 @@ def wear(
     radar: TaintRadarModel,
     photographs: Photographs,
     n_wearers: int,
-    kind: str,
+    goal: str,
     *,
+    one_each: bool = False,
+    eye_line: float = EYE_LINE,
     steps: int = 300,
     seed: int = 0,
     verbose: int = 1,
 ) -> Worn:
-    """Makes one pair of adversarial glasses for all photographs of each wearer.
+    """Makes adversarial glasses for the photographs of each wearer.
 
     Args:
         radar: the detector whose classifier is attacked; the wearers do not know the detector.
-        photographs: aligned faces of at least `n_wearers` subjects.
-        n_wearers: number of subjects who wear glasses: those with the labels 0 to n_wearers - 1.
-        kind: goal of the wearers: "impersonation", to be taken for the next subject, or "dodging",
+        photographs: aligned faces.
+        n_wearers: largest number of subjects who wear glasses, those with the smallest labels.
+        goal: goal of the wearers: "impersonation", to be taken for the next subject, or "dodging",
             for anybody else.
+        one_each: whether each photograph gets a pair of its own, not each wearer.
+        eye_line: height of the eyes as a fraction of the image's height, from the top.
         steps: largest number of steps of gradient descent.
         seed: random seed of the attack.
         verbose: 0 for silence, 1 for a progress bar.
     """
-    n_subjects = radar.opened.n_classes
-    bar = Progress(n_wearers, verbose, unit="pairs", unit_name="pair")
+    wearers = np.unique(photographs.labels)[:n_wearers]
+    worn = photographs.take(np.flatnonzero(np.isin(photographs.labels, wearers)))
+    groups = (
+        np.array_split(np.arange(len(worn.files)), math.ceil(len(worn.files) / _TOGETHER))
+        if one_each
+        else [np.flatnonzero(worn.labels == wearer) for wearer in wearers]
+    )
+    bar = Progress(len(worn.files), verbose)
     results = []
-    for wearer in range(n_wearers):
+    for group in groups:
+        part = worn.take(group)
+        wanted = (part.labels + 1) % radar.opened.n_classes
         attack = EyeglassesAttack(
             radar.opened,
-            target_class=(wearer + 1) % n_subjects if kind == IMPERSONATION else None,
+            target_class=wanted if goal == IMPERSONATION else None,
+            eye_line=eye_line,
             steps=steps,
             seed=seed,
         )
-        results.append(attack.universal(read_faces(radar, photographs, wearer), verbose=0))
-        bar.add(1)
-    counts = [len(result.images) for result in results]
+        make = attack.partial if one_each else attack.universal
+        results.append(make(read_faces(radar, part), verbose=0))
+        bar.add(len(group))
     return Worn(
         np.concatenate([result.images for result in results]),
         np.concatenate([result.success for result in results]),
-        np.repeat(np.arange(n_wearers), counts),
-        [int(result.steps[0]) for result in results],
+        np.concatenate([worn.labels[group] for group in groups]),
+        [int(n) for result in results for n in result.steps],
     )
 
 
@@ -116,13 +136,23 @@ def measure_glasses(
     )
 
 
-def read_faces(
-    radar: TaintRadarModel, photographs: Photographs, subject: int
-) -> npt.NDArray[np.uint8]:
-    """Reads the photographs (n, H, W, 3) uint8 of one subject at the classifier's input size."""
-    files = [
-        file
-        for file, label in zip(photographs.files, photographs.labels, strict=True)
-        if label == subject
-    ]
-    return np.stack([read_image(file, radar.opened.input_shape) for file in files])
+def framed(
+    radar: TaintRadarModel, photographs: Photographs, eye_line: float = EYE_LINE, seed: int = 0
+) -> Iterator[npt.NDArray[np.uint8]]:
+    """Batches of photographs (b, H, W, 3) uint8 with ordinary glasses painted on.
+
+    Args:
+        radar: the detector that will see them.
+        photographs: aligned faces.
+        eye_line: height of the eyes as a fraction of the image's height, from the top.
+        seed: random seed of the frames.
+    """
+    for i, start in enumerate(range(0, len(photographs.files), _TOGETHER)):
+        numbers = np.arange(start, min(start + _TOGETHER, len(photographs.files)))
+        faces = read_faces(radar, photographs.take(numbers))
+        yield plain_glasses(faces, eye_line=eye_line, seed=seed + i)
+
+
+def read_faces(radar: TaintRadarModel, photographs: Photographs) -> npt.NDArray[np.uint8]:
+    """Reads photographs (n, H, W, 3) uint8 at the classifier's input size."""
+    return np.stack([read_image(file, radar.opened.input_shape) for file in photographs.files])

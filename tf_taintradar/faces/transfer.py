@@ -3,7 +3,7 @@
 import dataclasses
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -11,12 +11,10 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from tf_taintradar.calibration.record import wilson_interval
-from tf_taintradar.errors import UnsupportedClassifierError
 from tf_taintradar.faces.features import compute_features
+from tf_taintradar.faces.heads import HEADS, embedding_of, make_prototypes, train_dense
 from tf_taintradar.faces.subjects import Photographs, Subjects, find_subjects
-
-_KEPT = "fc7_relu"  # of VGG-Face: with the dropout behind it its first 37 layers
-_VALIDATION = 0.1  # of the training photographs, for early stopping
+from tf_taintradar.support.checks import require
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -64,34 +62,45 @@ def transfer(
     folder: str | os.PathLike[str],
     network: keras.Model,
     *,
+    held_out: str | os.PathLike[str] | None = None,
     n_train: int = 40,
     seed: int = 0,
     **settings: Any,
 ) -> Transfer:
-    """Trains a new last layer on the frozen features of a face network.
+    """Makes a classifier of your own subjects from the frozen features of a face network.
+
+    Example: an embedding network and a gallery of one photograph or more of each person:
+        `transfer("gallery", network, head="prototypes", held_out="probes", preprocessor="tf")`
 
     Args:
         folder: folder with one sub-folder of photographs for each subject; see `find_subjects`.
-        network: a built Functional model, for instance `VGGFace(weights="vggface")`.
-        n_train: number of training photographs of each subject; all others are held out.
+        network: a built Functional model: `VGGFace(weights="vggface")`, or any Keras network that
+            answers embeddings, or names of other people.
+        held_out: folder with sub-folders of the same names, for some of the subjects or all: the
+            photographs to test with. Then all photographs in `folder` are trained on. None:
+            `folder` is divided at random.
+        n_train: number of training photographs of each subject, without `held_out`; all others are
+            held out.
         seed: random seed of the division, the new layer and the batches.
-        settings: other arguments of `teach`.
+        settings: other arguments of `teach`: `head`, `preprocessor`, `kept`, `cache`, ...
 
     Returns:
         The classifier, and the photographs held out.
 
     Raises:
-        ImageError: the folder does not hold photographs of at least two subjects.
+        ImageError: the folder does not hold photographs of at least two subjects, or `held_out`
+            holds other people or a photograph of `folder`.
         UnsupportedClassifierError: the network has no layer `kept`.
         ValueError: a subject has too few photographs, or another argument is out of range.
 
     Source: section VI-A of the paper: 143 subjects of PubFig, 40 training photographs each, the
     first 37 layers of VGG-Face kept. Our additions: the kept layers are frozen, and their features
-    are centered and scaled first, so that one learning rate suits any network.
+    are centered and scaled first, so that one learning rate suits any network; prototypes.
     """
-    _embedding(network, settings.get("kept", _KEPT))  # before the photographs are read
+    embedding_of(network, settings.get("kept"))  # before the photographs are read
+    _check_head(settings.get("head", "dense"))
     subjects = find_subjects(folder, network.input_shape[1:])
-    train, test = subjects.split(n_train, seed)
+    subjects, train, test = subjects.divide(network.input_shape[1:], held_out, n_train, seed)
     return teach(network, subjects, train, test, seed=seed, **settings)
 
 
@@ -101,8 +110,9 @@ def teach(
     train: Photographs,
     test: Photographs,
     *,
+    head: Literal["dense", "prototypes"] = "dense",
     preprocessor: Any = "vggface",
-    kept: str = _KEPT,
+    kept: str | None = None,
     epochs: int = 200,
     learning_rate: float = 1e-3,
     dropout: float = 0.5,
@@ -113,22 +123,29 @@ def teach(
     seed: int = 0,
     verbose: int = 1,
 ) -> Transfer:
-    """Trains a new last layer on some photographs of the subjects, and tests it on others.
+    """Makes a new last layer from some photographs of the subjects, and tests it on others.
 
     Args:
         network: a built Functional model, for instance `VGGFace(weights="vggface")`.
         subjects: the people and all their photographs.
-        train: photographs to train on.
+        train: photographs to train on, at least one of each subject.
         test: photographs to test with.
+        head: "dense" trains a fully connected layer. "prototypes" trains nothing: an image is
+            compared with the mean embedding of each subject, by cosines whose scale is chosen for
+            the training photographs, see `heads.choose_scale`; one photograph a subject is enough,
+            for a network that was trained on faces.
         preprocessor: raw pixels -> the network's input, as `TaintRadarModel` takes it.
-        kept: name of the last layer that is kept; if its output is spatial, it is averaged.
+        kept: name of the last layer that is kept; if its output is spatial, it is averaged. None:
+            of a network that ends in a softmax, all up to its last layer with weights, of VGG-Face
+            "fc7_relu"; any other network is kept whole.
         epochs: largest number of epochs. Training stops early when the loss on a tenth of the
             training photographs, which is held back, does not improve for ten epochs.
         learning_rate: learning rate of Adam.
         dropout: rate of the dropout between the kept layers and the new one.
         cache: folder in which the features of all photographs are stored. The next run reuses them,
-            with any division of the photographs.
-        log: path of a CSV file for the loss and accuracy of every epoch.
+            with any head and any division of the photographs.
+        log: path of a CSV file for the loss and accuracy of every epoch. Like the three arguments
+            above it, it concerns the dense head only.
         batch_size: number of photographs that are computed at once, on each device.
         strategy: distribution strategy that computes the features on several devices, for instance
             `tf.distribute.MirroredStrategy()`.
@@ -141,8 +158,10 @@ def teach(
     Raises:
         ImageError: a photograph cannot be read.
         UnsupportedClassifierError: the network has no layer `kept`.
+        ValueError: `head` is neither of the two.
     """
-    embedding = _embedding(network, kept)
+    _check_head(head)
+    embedding = embedding_of(network, kept)
     features = compute_features(
         embedding,
         preprocessor,
@@ -153,84 +172,19 @@ def teach(
         verbose=verbose,
     )
     seen, held = (features[subjects.photographs.find(part)] for part in (train, test))
-    keras.utils.set_random_seed(seed)
-    mean, spread = seen.mean(axis=0), seen.var(axis=0).mean()
-    scaling = keras.layers.Normalization(
-        mean=mean, variance=np.full_like(mean, spread), name="subjects_scaling"
-    )
-    head = keras.Sequential(
-        [
-            keras.Input(seen.shape[1:]),
-            scaling,
-            keras.layers.Dropout(dropout, name="subjects_dropout"),
-            keras.layers.Dense(len(subjects.names), name="subjects"),
-            keras.layers.Activation("softmax", name="subjects_softmax"),
-        ]
-    )
-    compile_for_subjects(head, learning_rate)
-    _fit(head, seen, train.labels, epochs, log, seed)
+    n = len(subjects.names)
+    if head == "prototypes":
+        top = make_prototypes(seen, train.labels, n)
+    else:
+        rates: dict[str, Any] = {"learning_rate": learning_rate, "dropout": dropout}
+        top = train_dense(seen, train.labels, n, epochs=epochs, log=log, seed=seed, **rates)
     answer = embedding.output
-    for layer in head.layers:
+    for layer in top.layers:
         answer = layer(answer)
-    predicted = head.predict(held, verbose=0).argmax(axis=1)
-    classifier = keras.Model(network.input, answer, name=f"{network.name}_subjects")
+    predicted = top.predict(held, verbose=0).argmax(axis=1)
+    classifier = keras.Model(embedding.input, answer, name=f"{network.name}_subjects")
     return Transfer(classifier, subjects, train, test, predicted)
 
 
-def _embedding(network: keras.Model, kept: str) -> keras.Model:
-    try:
-        output = network.get_layer(kept).output
-    except ValueError as error:
-        names = ", ".join(layer.name for layer in network.layers[-6:])
-        raise UnsupportedClassifierError(
-            f"`kept` must name a layer of the network. Received: {kept!r}. Its last layers: "
-            f"{names}."
-        ) from error
-    if len(output.shape) == 4:
-        output = keras.layers.GlobalAveragePooling2D(name="subjects_pooling")(output)
-    return keras.Model(network.input, output)
-
-
-def _fit(
-    head: keras.Model,
-    features: npt.NDArray[np.float32],
-    labels: npt.NDArray[np.int64],
-    epochs: int,
-    log: str | os.PathLike[str] | None,
-    seed: int,
-) -> None:
-    rest, held = validation_split(len(labels), seed)
-    head.fit(
-        features[rest],
-        labels[rest],
-        validation_data=(features[held], labels[held]),
-        epochs=epochs,
-        batch_size=32,
-        callbacks=[keras.callbacks.EarlyStopping(patience=10, restore_best_weights=True)]
-        + csv_log(log),
-        verbose=0,
-    )
-
-
-def compile_for_subjects(model: keras.Model, learning_rate: float) -> None:
-    """Compiles a model with softmax probabilities (b, subjects) for labels (b,)."""
-    model.compile(
-        keras.optimizers.Adam(learning_rate),
-        loss="sparse_categorical_crossentropy",
-        metrics=["accuracy"],
-    )
-
-
-def validation_split(n: int, seed: int) -> tuple[npt.NDArray[np.integer], npt.NDArray[np.integer]]:
-    """The indices of n photographs to train on, and of a tenth for early stopping."""
-    order = np.random.default_rng(seed).permutation(n)
-    n_held = max(1, int(_VALIDATION * n))
-    return order[n_held:], order[:n_held]
-
-
-def csv_log(file: str | os.PathLike[str] | None) -> list[keras.callbacks.Callback]:
-    """A list of the callback that logs every epoch to a CSV file; empty for None."""
-    if file is None:
-        return []
-    Path(file).parent.mkdir(parents=True, exist_ok=True)
-    return [keras.callbacks.CSVLogger(os.fspath(file))]
+def _check_head(head: Any) -> None:
+    require(head in HEADS, "head", head, " or ".join(f'"{name}"' for name in HEADS))

@@ -12,12 +12,8 @@ import tensorflow as tf
 from tf_taintradar.errors import UnsupportedClassifierError
 from tf_taintradar.faces.batches import Batches
 from tf_taintradar.faces.devices import copy, scope
-from tf_taintradar.faces.transfer import (
-    Transfer,
-    compile_for_subjects,
-    csv_log,
-    validation_split,
-)
+from tf_taintradar.faces.heads import compile_for_subjects, csv_log, validation_split
+from tf_taintradar.faces.transfer import Transfer
 from tf_taintradar.support.progress import fit_verbosity
 
 

@@ -40,11 +40,27 @@ def read_image(path: str | os.PathLike[str], input_shape: Shape) -> npt.NDArray[
             f"`input_shape` must have 1 or 3 channels for files to be read. Received: {channels} "
             "channels. Pass the images as arrays."
         )
+    image = read_upright(path, "RGB" if channels == 3 else "L")
+    return fit(image.reshape(*image.shape[:2], channels), (height, width)).numpy()
+
+
+def read_upright(path: str | os.PathLike[str], mode: str = "RGB") -> npt.NDArray[np.uint8]:
+    """One image file at its own size, upright; see `read_image`.
+
+    Args:
+        path: A file of any format that Pillow reads.
+        mode: Pillow's name of the channels, "RGB" or "L".
+
+    Returns:
+        `(height, width, 3)` uint8, raw pixels; `(height, width)` of mode "L".
+
+    Raises:
+        ImageError: The file cannot be read, see `read_image`.
+    """
     try:
-        image = _decode(path, "RGB" if channels == 3 else "L")
+        return _decode(path, mode)
     except Exception as error:  # on a malformed file Pillow raises nearly anything
         raise ImageError(f"Cannot read {os.fspath(path)!r} as an image: {error}") from error
-    return fit(image.reshape(*image.shape[:2], channels), (height, width)).numpy()
 
 
 def _decode(path: str | os.PathLike[str], mode: str) -> npt.NDArray[np.uint8]:

@@ -187,7 +187,8 @@ def _parts(
     for radar, part in apart:
         numbers = np.arange(len(part.files))
         yield radar, part.take(numbers[::2]).files
-        yield radar, framed(radar, part.take(numbers[1::2]), eye_line, seed)
+        if len(numbers) > 1:
+            yield radar, framed(radar, part.take(numbers[1::2]), eye_line, seed)
 
 
 def _show(made: FaceDetector, other: Photographs, worn: Worn, out: Path) -> None:

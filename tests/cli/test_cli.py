@@ -297,6 +297,25 @@ def test_a_calibration_that_fails_writes_nothing(tmp_path):
     assert ".keras" in result.stderr
 
 
+def test_calibrate_by_sub_folders(tmp_path):
+    for i, file in enumerate(sorted(pathlib.Path("photos").rglob("*.png"))):
+        (tmp_path / f"people/{'bare' if i < 12 else 'glasses'}/deeper").mkdir(
+            parents=True, exist_ok=True
+        )
+        shutil.copy(file, tmp_path / f"people/{'bare' if i < 12 else 'glasses'}/deeper")
+    output = tmp_path / "radar.keras"
+    given = ["calibrate", "classifier.keras", tmp_path / "people", "--groups", "--output", output]
+    given += ["--preprocessor", "unit", "--variant", "bands"]
+    result = run(*given, "--target-fpr", 0.2)
+    assert result.exit_code == 0
+    assert "group 'bare': " in result.stdout
+    assert "on 8 images" in result.stdout.split("group 'glasses': ")[1]
+    few = run(*given, "--target-fpr", 0.1)
+    assert_one_line_error(few, "Group 'glasses' of `groups`: 8 benign images")
+    shutil.copy("photos/00.png", tmp_path / "people")
+    assert_one_line_error(run(*given), "every image must be in a sub-folder", "'00.png'")
+
+
 def test_explain_draws_a_picture(tmp_path):
     output = tmp_path / "pictures" / "why.png"
     result = run("explain", "radar.keras", "photos/00.png", "--output", output)

@@ -1,7 +1,7 @@
 """Bands of pixels: the pencil network once more, worked out by hand.
 
 Its images are 4x4. The band over the eyes, from 30 % on a quarter of the height, is the second row,
-where the red pixels 25 and 20 are. Without it m_r = 320 / 12 and m_g = 10 * 80 / 12 (see pencil.py).
+where the red pixels 25 and 20 are. Without it m_r = 320 / 12, m_g = 10 * 80 / 12 (see pencil.py).
 Without the first row m_r = 45 / 12 and m_g = 800 / 12, without two rows 0 and 80.
 """
 

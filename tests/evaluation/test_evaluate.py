@@ -14,6 +14,7 @@ from tf_taintradar.errors import CalibrationError
 from tf_taintradar.evaluation import DEFENCES, Attacked, AttackSpec, make_defence
 from tf_taintradar.evaluation.experiment import Experiment
 from tf_taintradar.evaluation.metrics import Rate
+from tf_taintradar.evaluation.record import BenignRow
 
 QUICK = {
     "whole": AttackSpec(1, {"diameter": 1.0, "steps": 12, "place": "bottom_right"}),
@@ -382,3 +383,27 @@ def test_ready_attacks_with_a_label_for_each_image(radar, many):
         verbose=0,
     )
     assert found.rows[0].succeeded == Rate(4, 8)
+
+
+def test_on_faces_plain_frames_are_a_benign_row():
+    radar = TaintRadarModel(build_small_classifier(), variant="bands")
+    given = {"attacks": ["partial-30"], "n_attacked": 3, "target_fprs": [0.2, 0.1], "verbose": 0}
+    found = evaluate(radar, draw_images(60), defences=["taintradar-bands", "taintradar"], **given)
+    assert [(row.defence, row.target_fpr) for row in found.plain] == [
+        (row.defence, row.target_fpr) for row in found.benign
+    ]
+    for row in found.plain:
+        scores = found.plain_scores[row.defence]
+        assert row.flagged == Rate.of(scores > row.threshold)
+        assert len(scores) == 30
+    assert "**Plain frames: people who simply wear glasses**" in found.to_markdown()
+    assert len(json.loads(found.to_json())["plain"]) == 4
+    scenes = evaluate(radar, draw_images(60), defences=["taintradar"], faces=False, **given)
+    assert scenes.plain == []
+    assert "Plain frames" not in scenes.to_markdown()
+
+
+def test_a_defence_that_troubles_wearers_is_told_so():
+    row = BenignRow("taintradar", 0.1, 1.0, Rate(20, 50), 2.0)
+    assert row.is_beyond
+    assert not dataclasses.replace(row, flagged=Rate(8, 50)).is_beyond

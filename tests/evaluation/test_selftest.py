@@ -70,5 +70,33 @@ def test_advice(change, variant, words):
     assert not dataclasses.replace(seen, advice=[advice]).holds
 
 
+def test_faces_wear_plain_frames_and_adversarial_ones():
+    radar = TaintRadarModel(build_small_classifier(), variant="bands")
+    given = {"n_attacked": 4, "target_fpr": 0.1, "verbose": 0}
+    found = selftest(radar, draw_images(60), **given)
+    assert found.plain.n == found.benign.n == 30
+    assert list(found.flagged) == ["universal patch", "partial patches", "glasses"]
+    assert found.others.keys() == {"occlusion"}
+    assert found.others["occlusion"].keys() == found.flagged.keys()
+    as_scenes = selftest(radar, draw_images(60), faces=False, **given)
+    assert (as_scenes.plain, as_scenes.others) == (None, {})
+    assert as_scenes.benign == found.benign
+
+
+def test_a_detector_that_flags_wearers_is_told_so():
+    (advice,) = _advice(dataclasses.replace(GOOD, plain=Rate(20, 50)), "bands")
+    assert "people who simply wear glasses are taken for attackers" in advice
+    assert "faces.plain_glasses" in advice
+    assert _advice(dataclasses.replace(GOOD, plain=Rate(5, 50)), "bands") == []
+
+
+def test_the_variant_that_finds_more_is_recommended():
+    others = {"bands": {"partial patches": Rate(24, 24)}}
+    assert _advice(dataclasses.replace(GOOD, others=others), "occlusion") == []
+    few = {"partial patches": Rate(20, 24)}
+    advice = _advice(dataclasses.replace(GOOD, others=others, flagged=few), "occlusion")
+    assert "Variant 'bands' flags 100% (86 to 100) of the partial patches" in advice[0]
+
+
 def test_a_false_positive_rate_within_its_interval_is_no_reason():
     assert _advice(dataclasses.replace(GOOD, benign=Rate(6, 50)), "occlusion") == []

@@ -64,6 +64,7 @@ def calibrate(
     folder: options.Folder,
     output: options.Detector,
     target_fpr: options.TargetFpr = 0.06,
+    groups: options.Groups = False,
     k_max: options.KMax = None,
     batch_size: options.BatchSize = 32,
     plot: options.Plot = None,
@@ -77,10 +78,18 @@ def calibrate(
         from tf_taintradar.plot import require_matplotlib
 
         require_matplotlib()  # before the work
+    from tf_taintradar.cli import rows
+
+    images, names = rows.by_sub_folder(folder) if groups else (folder, None)
     make_folders(output, plot, report)
     with progress_on_stderr() as verbose:
         calibration = radar.calibrate(
-            folder, target_fpr, k_max=k_max, batch_size=batch_size, verbose=verbose
+            images,
+            target_fpr,
+            groups=names,
+            k_max=k_max,
+            batch_size=batch_size,
+            verbose=verbose,
         )
     radar.save(output)
     tables.print_calibration(calibration)

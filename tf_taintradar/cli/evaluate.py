@@ -24,6 +24,14 @@ Labels = Annotated[
         "classifier answers is taken as right."
     ),
 ]
+Faces = Annotated[
+    bool | None,
+    typer.Option(
+        "--faces/--no-faces",
+        help="Whether the images are aligned faces, some of whose people may simply wear glasses; "
+        "by default if the variant is bands.",
+    ),
+]
 Target = Annotated[
     str | None, typer.Option(help="The label that attacks aim at; by default one is drawn.")
 ]
@@ -52,6 +60,7 @@ def evaluate(
         list[float] | None, typer.Option(help="May be repeated; by default 0.06, 0.03 and 0.01.")
     ] = None,
     n_attacked: Annotated[int, typer.Option(min=1, help="How many images are attacked.")] = 40,
+    faces: Faces = None,
     seed: int = 0,
     batch_size: options.BatchSize = 16,
 ) -> None:
@@ -78,6 +87,7 @@ def evaluate(
             truth,
             n_attacked=n_attacked,
             folder=output,
+            faces=faces,
             batch_size=batch_size,
             seed=seed,
             verbose=verbose,
@@ -99,6 +109,7 @@ def selftest(
     n_attacked: Annotated[
         int, typer.Option(min=1, help="How many images are attacked in each way.")
     ] = 24,
+    faces: Faces = None,
     seed: int = 0,
     batch_size: options.BatchSize = 16,
     as_json: options.Json = False,
@@ -120,6 +131,7 @@ def selftest(
             truth,
             target_fpr=target_fpr,
             n_attacked=n_attacked,
+            faces=faces,
             batch_size=batch_size,
             seed=seed,
             verbose=verbose,

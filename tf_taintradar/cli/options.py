@@ -98,6 +98,14 @@ KMax = Annotated[
     int | None,
     typer.Option(min=1, help="The largest K that variant paper tries; by default 20."),
 ]
+Groups = Annotated[
+    bool,
+    typer.Option(
+        "--groups",
+        help="Each sub-folder of the folder is a group, such as with-glasses/ and without/, day/ "
+        "and night/: none of them may be flagged more often than the target.",
+    ),
+]
 Plot = Annotated[
     Path | None,
     typer.Option(help="Draw the false positive rate over K and threshold.", dir_okay=False),

@@ -21,6 +21,22 @@ def list_files(paths: Iterable[Path]) -> list[Path]:
     return [file for path in paths for file in (find_images(path) if path.is_dir() else [path])]
 
 
+def by_sub_folder(folder: Path) -> tuple[list[Path], list[str]]:
+    """The images in and below a folder, and the sub-folder of it that each is in.
+
+    Raises:
+        ImageError: the folder holds no image, or one that is in no sub-folder.
+    """
+    files = find_images(folder)
+    loose = [file for file in files if file.parent == folder]
+    if loose:
+        raise ImageError(
+            f"With --groups every image must be in a sub-folder of {str(folder)!r}, one for each "
+            f"group. Received: {len(loose)} images that are in none, such as {loose[0].name!r}."
+        )
+    return files, [file.relative_to(folder).parts[0] for file in files]
+
+
 class Found(NamedTuple):
     """The files that `detect` answers, and what it says of the others.
 

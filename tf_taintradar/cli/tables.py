@@ -131,6 +131,11 @@ def print_selftest(found: "SelfTest") -> None:
     table.add_row("benign", "", str(found.benign))
     for attack, succeeded in found.succeeded.items():
         table.add_row(attack, str(succeeded), str(found.flagged[attack]))
+    if found.plain is not None:
+        table.add_row("benign with plain frames", "", str(found.plain))
+    for variant, flagged in found.others.items():
+        for attack, rate in flagged.items():
+            table.add_row(f"{attack}, variant {variant}", str(found.succeeded[attack]), str(rate))
     _print(table)
     whose = "the detector's own" if found.is_calibrated else "found on half of these images"
     target = "" if found.target_fpr is None else f", for {found.target_fpr:.1%} false positives"

@@ -12,10 +12,12 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from tf_taintradar.attacks.goal import check_target_class
+from tf_taintradar.attacks.plain import plain_glasses
 from tf_taintradar.classifier.graph import compiled
 from tf_taintradar.detection.pipeline import Arrays
 from tf_taintradar.evaluation.attack_specs import Attacked, AttackSpec
 from tf_taintradar.evaluation.defences import ask, describe, known_scores, prepare
+from tf_taintradar.evaluation.rates import PLAIN
 from tf_taintradar.images.sources import iterate_batches
 from tf_taintradar.model import TaintRadarModel
 from tf_taintradar.support.checks import require
@@ -147,6 +149,10 @@ class Experiment:
             return self._judged(Attacked(images, index, wanted))
 
         return store.keep(f"attacks/{name}", str(spec), make)
+
+    def plain_frames(self) -> dict[str, Arrays]:
+        """The images for testing as `images`, plain glasses painted on, by the name `PLAIN`."""
+        return {PLAIN: {"images": plain_glasses(self.images[self.benign], seed=self.seed)}}
 
     def _judged(self, attacked: Attacked) -> Arrays:
         labels = self.labels_of(attacked.images)

@@ -1,5 +1,6 @@
 """Rates of an evaluation, counted from the scores of its defences."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,8 @@ from tf_taintradar.evaluation.metrics import Rate, auroc
 from tf_taintradar.evaluation.record import BenignRow, Example, Row
 from tf_taintradar.evaluation.result import Evaluation
 
+PLAIN = "plain frames"
+"""What photographs of honest wearers are called."""
 _SHOWN = 4  # examples of an attack
 
 Flags = dict[tuple[str, str], npt.NDArray[np.bool_]]
@@ -28,10 +31,12 @@ def count(
     Args:
         about: the setting of the evaluation, see `Experiment.about`.
         attacks: the outcome of each attack by name, see `Experiment.attacked`.
-        answers: the scores of each defence by name, see `Experiment.ask`.
+        answers: the scores of each defence by name, see `Experiment.ask`; under `PLAIN` those of
+            photographs with plain frames, if they are faces.
         target_fprs: false positive rates that each defence is calibrated to.
     """
     benign: list[BenignRow] = []
+    worn: list[BenignRow] = []
     rows: list[Row] = []
     first: Flags = {}
     for defence, found in answers.items():
@@ -40,6 +45,9 @@ def count(
             threshold = smallest_threshold(plain["calibration"], target_fpr)
             flagged = Rate.of(plain["score"] > threshold)
             benign.append(BenignRow(defence, target_fpr, threshold, flagged, float(plain["cost"])))
+            if PLAIN in found:
+                rate = Rate.of(found[PLAIN]["score"] > threshold)
+                worn.append(dataclasses.replace(benign[-1], flagged=rate))
             for name, attack in attacks.items():
                 flags = found[name]["score"] > threshold
                 first.setdefault((name, defence), flags)
@@ -59,6 +67,8 @@ def count(
             name: _examples(attack, {d: first[name, d] for d in answers})
             for name, attack in attacks.items()
         },
+        plain=worn,
+        plain_scores={d: found[PLAIN]["score"] for d, found in answers.items() if PLAIN in found},
     )
 
 

@@ -27,6 +27,11 @@ class BenignRow:
     flagged: Rate
     cost: float
 
+    @property
+    def is_beyond(self) -> bool:
+        """Whether the whole interval of the rate lies above the target."""
+        return self.flagged.interval[0] > self.target_fpr
+
 
 @dataclasses.dataclass(frozen=True)
 class Row:
@@ -81,6 +86,9 @@ class Findings:
         benign_scores: scores (n,) of benign images, by defence.
         attack_scores: scores (m,) of successful attacks, by attack and defence.
         examples: some images of successful attacks, by attack.
+        plain: for faces: one row for each defence and rate, on benign photographs with plain frames
+            painted on, of people who simply wear glasses; empty otherwise.
+        plain_scores: scores (n,) of those, by defence.
     """
 
     setting: dict[str, Any]
@@ -90,6 +98,8 @@ class Findings:
     benign_scores: dict[str, npt.NDArray[np.float64]]
     attack_scores: dict[str, dict[str, npt.NDArray[np.float64]]]
     examples: dict[str, list[Example]]
+    plain: list[BenignRow] = dataclasses.field(default_factory=list)
+    plain_scores: dict[str, npt.NDArray[np.float64]] = dataclasses.field(default_factory=dict)
 
     @property
     def attacks(self) -> list[str]:

@@ -24,6 +24,8 @@ LEGEND = (
 def tables(found: Findings) -> dict[str, Table]:
     """The header and the rows of each table, by title."""
     made = {"Attacks without a defence": _attacks(found), "Benign images": _benign(found)}
+    if found.plain:
+        made["Plain frames: people who simply wear glasses"] = _plain_frames(found)
     for target_fpr in found.target_fprs:
         made[f"Detected, calibrated to {target_fpr:g}"] = _grid(found, "flagged", target_fpr)
     first = found.target_fprs[0]
@@ -66,8 +68,10 @@ def as_json(found: Findings) -> str:
     document = {
         "setting": found.setting,
         "benign": [_plain(row) for row in found.benign],
+        "plain": [_plain(row) for row in found.plain],
         "rows": [_plain(row) for row in found.rows],
         "benign_scores": _listed(found.benign_scores),
+        "plain_scores": _listed(found.plain_scores),
         "attack_scores": {
             attack: _listed(by_defence) for attack, by_defence in found.attack_scores.items()
         },
@@ -89,6 +93,16 @@ def _benign(found: Findings) -> Table:
         own = [row for row in found.benign if row.defence == name]
         rows.append([name, *(str(row.flagged) for row in own), f"{own[0].cost:.1f}"])
     return ["defence", *targets, "cost"], rows
+
+
+def _plain_frames(found: Findings) -> Table:
+    targets = [f"flagged at {target:g}" for target in found.target_fprs]
+    rows = []
+    for name in found.defences:
+        own = [row for row in found.plain if row.defence == name]
+        told = [f"{row.flagged}{', beyond its target' if row.is_beyond else ''}" for row in own]
+        rows.append([name, *told])
+    return ["defence", *targets], rows
 
 
 def _grid(found: Findings, field: str, target_fpr: float) -> Table:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from tf_taintradar.calibration.by_score import smallest_threshold
 from tf_taintradar.calibration.record import check_target
+from tf_taintradar.detection.rules import Bands
 from tf_taintradar.evaluation.attack_specs import ATTACKS, Attacked, AttackSpec
 from tf_taintradar.evaluation.defences import make_defence
 from tf_taintradar.evaluation.experiment import Experiment
@@ -33,6 +34,7 @@ def evaluate(
     n_attacked: int = 40,
     target_class: int | None = None,
     folder: Any = None,
+    faces: bool | None = None,
     batch_size: int = 16,
     seed: int = 0,
     verbose: int = 1,
@@ -59,6 +61,9 @@ def evaluate(
         target_class: the target of the attacks; by default a random label.
         folder: folder for intermediate results. Called again with the same arguments, an
             interrupted evaluation resumes where it stopped.
+        faces: whether the images are aligned faces: then the defences are also asked about benign
+            photographs with plain frames painted on, of people who simply wear glasses. None: if
+            the detector's variant is "bands".
         batch_size: number of images that are computed at once.
         seed: random seed of the division, the target and the attacks.
         verbose: 0 for silence, 1 for a progress bar.
@@ -90,16 +95,24 @@ def evaluate(
     n_calibration = len(experiment.calibration)
     smallest_threshold(np.zeros(n_calibration), min(target_fprs))  # before the long work
     store = Store(None if folder is None else Path(folder), about["run"])
-    bar = Progress(len(specs) + len(rivals) * (1 + len(specs)), verbose, unit="steps")
+    worn = experiment.plain_frames() if looks_at_faces(radar, faces) else {}
+    n_sets = 1 + len(specs) + len(worn)
+    bar = Progress(len(specs) + len(rivals) * n_sets, verbose, unit="steps")
     mounted = {}
     for name, spec in specs.items():
         mounted[name] = experiment.attacked(store, name, spec, target, n_attacked)
         bar.add(1)
     answers = {
-        name: experiment.ask(store, name, defence, mounted, target_fprs[0], bar)
+        name: experiment.ask(store, name, defence, {**mounted, **worn}, target_fprs[0], bar)
         for name, defence in rivals.items()
     }
     return count(about, mounted, answers, target_fprs)
+
+
+def looks_at_faces(radar: TaintRadarModel, faces: bool | None) -> bool:
+    """Whether the images are faces; see `faces` of `evaluate`."""
+    is_colored = radar.opened.input_shape[2] == 3
+    return radar.variant == Bands.name and is_colored if faces is None else faces
 
 
 def _named(names: Sequence[str]) -> dict[str, AttackSpec]:

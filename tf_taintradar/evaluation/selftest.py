@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tf_taintradar.detection.rules import DEFAULT, Paper
+from tf_taintradar.attacks import EyeglassesAttack
+from tf_taintradar.detection.rules import DEFAULT, Bands, Paper
 from tf_taintradar.evaluation.attack_specs import AttackSpec
 from tf_taintradar.evaluation.metrics import FEW, Rate
-from tf_taintradar.evaluation.run import evaluate
+from tf_taintradar.evaluation.run import evaluate, looks_at_faces
 from tf_taintradar.model import TaintRadarModel
 
 _THREATS: Mapping[str, AttackSpec] = MappingProxyType(
@@ -20,8 +21,16 @@ _THREATS: Mapping[str, AttackSpec] = MappingProxyType(
         "partial patches": AttackSpec(1, MappingProxyType({"diameter": 0.3, "steps": 60})),
     }
 )
+_GLASSES: Mapping[str, AttackSpec] = MappingProxyType(
+    {
+        "glasses": AttackSpec(
+            1, MappingProxyType({"steps": 100}), attack=EyeglassesAttack, draws_labels=True
+        )
+    }
+)
 _NAME = "detector"
 _ENOUGH = 0.9  # of the attacks that succeed should be flagged
+_BETTER = 0.1  # more of them with another variant are worth a word
 _WORKS = 0.5  # of the attacks should succeed, else they say little
 
 
@@ -38,6 +47,10 @@ class SelfTest:
         succeeded: rate of attacked images that fool the classifier, by attack.
         flagged: rate of those that are flagged, by attack.
         advice: what to change, a sentence or two each.
+        plain: for faces: rate of benign photographs that are flagged once plain frames are painted
+            on; None otherwise.
+        others: for faces: what `flagged` is with the other variant, "bands" or the default, by
+            its name; calibrated on the same images.
     """
 
     is_calibrated: bool
@@ -47,6 +60,8 @@ class SelfTest:
     succeeded: dict[str, Rate]
     flagged: dict[str, Rate]
     advice: list[str]
+    plain: Rate | None = None
+    others: dict[str, dict[str, Rate]] = dataclasses.field(default_factory=dict)
 
     @property
     def holds(self) -> bool:
@@ -61,11 +76,15 @@ def selftest(
     *,
     target_fpr: float = 0.06,
     n_attacked: int = 24,
+    faces: bool | None = None,
     batch_size: int = 16,
     seed: int = 0,
     verbose: int = 1,
 ) -> SelfTest:
     """Attacks the detector's own classifier with patches and reports how many are flagged.
+
+    On faces it wears glasses, too: adversarial ones, and plain ones as honest people do; and it
+    tries both variant "bands" and the default.
 
     Args:
         radar: the detector; without a threshold, one is found on a part of the images.
@@ -73,6 +92,7 @@ def selftest(
         labels: the true labels (n,) of the images; by default the classifier's own predictions.
         target_fpr: false positive rate for a detector without a threshold, in (0, 1).
         n_attacked: largest number of images that are attacked in each way.
+        faces: whether the images are aligned faces; None: if the detector's variant is "bands".
         batch_size: number of images that are computed at once.
         seed: random seed.
         verbose: 0 for silence, 1 for a progress bar.
@@ -85,14 +105,19 @@ def selftest(
     is_calibrated = radar.threshold is not None
     if radar.calibration is not None:
         target_fpr = radar.calibration.target_fpr
-    defence = _Scores(radar) if is_calibrated else radar.replaced()
+    defences: dict[str, Any] = {_NAME: _Scores(radar) if is_calibrated else radar.replaced()}
+    is_face = looks_at_faces(radar, faces)
+    if is_face:
+        other = DEFAULT if radar.variant == Bands.name else Bands.name
+        defences[other] = radar.replaced(variant=other)
     found = evaluate(
         radar,
         images,
         labels,
-        attacks=_THREATS,
-        defences={_NAME: defence},
+        attacks={**_THREATS, **(_GLASSES if is_face else {})},
+        defences=defences,
         target_fprs=(target_fpr,),
+        faces=is_face,
         n_attacked=n_attacked,
         batch_size=batch_size,
         seed=seed,
@@ -108,6 +133,11 @@ def selftest(
         succeeded={row.attack: row.succeeded for row in found.rows},
         flagged={attack: Rate.of(own > threshold) for attack, own in scores.items()},
         advice=[],
+        plain=Rate.of(found.plain_scores[_NAME] > threshold) if is_face else None,
+        others={
+            name: {row.attack: row.flagged for row in found.rows if row.defence == name}
+            for name in list(defences)[1:]
+        },
     )
     return dataclasses.replace(seen, advice=_advice(seen, radar.variant))
 
@@ -130,6 +160,7 @@ def _advice(seen: SelfTest, variant: str) -> list[str]:
             "it was calibrated to: they differ from those of its calibration. Calibrate on images "
             "like the ones it will see."
         )
+    advice += _about_frames(seen) + _about_others(seen, variant)
     for attack, succeeded in seen.succeeded.items():
         flagged = seen.flagged[attack]
         if (succeeded.value or 0) < _WORKS:
@@ -146,6 +177,30 @@ def _advice(seen: SelfTest, variant: str) -> list[str]:
                 "say little. Give more images."
             )
     return advice
+
+
+def _about_frames(seen: SelfTest) -> list[str]:
+    """What to do for people who simply wear glasses."""
+    target = seen.target_fpr
+    if seen.plain is None or target is None or seen.plain.interval[0] <= target:
+        return []
+    return [
+        f"It flags {seen.plain} of these photographs once plain frames are painted on, more than "
+        f"{target:.0%}: people who simply wear glasses are taken for attackers. Calibrate on "
+        "photographs with and without glasses, `calibrate(images, groups=...)`; "
+        "`faces.plain_glasses` paints frames on some."
+    ]
+
+
+def _about_others(seen: SelfTest, variant: str) -> list[str]:
+    """Which variant finds more of an attack."""
+    return [
+        f"Variant {name!r} flags {flagged} of the {attack}, {variant!r} {seen.flagged[attack]}: "
+        f"choose it where {attack} are what you expect."
+        for name, found in seen.others.items()
+        for attack, flagged in found.items()
+        if (flagged.value or 0) > (seen.flagged[attack].value or 0) + _BETTER
+    ]
 
 
 def _more(variant: str) -> str:

@@ -3,13 +3,14 @@
 `transfer` trains a face network on your own subjects (`teach` does so with your own division of
 their photographs), `fine_tune` continues from there; `average_face` is the paper's fill for faces.
 `train_face_detector` does all of this in one call. `plain_glasses` paints ordinary glasses on
-photographs, for a calibration that holds for wearers, too.
+photographs, for a calibration that holds for wearers, too. `verify` makes a classifier of one person
+and anyone else; `align` cuts aligned faces out of photographs of any size.
 """
 
+from tf_taintradar.attacks.plain import plain_glasses
 from tf_taintradar.faces.align import align
 from tf_taintradar.faces.average import average_face
 from tf_taintradar.faces.detector import train_face_detector
-from tf_taintradar.faces.plain import plain_glasses
 from tf_taintradar.faces.report import FaceDetector
 from tf_taintradar.faces.subjects import Photographs, Subjects, find_subjects
 from tf_taintradar.faces.transfer import Transfer, teach, transfer

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tf_taintradar.attacks import EyeglassesAttack
+from tf_taintradar.attacks.plain import plain_glasses
 from tf_taintradar.evaluation.metrics import Rate, auroc
-from tf_taintradar.faces.plain import plain_glasses
 from tf_taintradar.faces.subjects import Photographs
 from tf_taintradar.images.files import read_image
 from tf_taintradar.model import TaintRadarModel

@@ -5,9 +5,9 @@ import pytest
 from small_detector import draw_images
 
 from tf_taintradar.attacks.masks import eyeglasses_mask
+from tf_taintradar.attacks.plain import COLORS, THICKNESSES
 from tf_taintradar.errors import ImageError
 from tf_taintradar.faces import plain_glasses
-from tf_taintradar.faces.plain import COLORS, THICKNESSES
 
 FACES = np.full((300, 64, 48, 3), 128, np.uint8)
 

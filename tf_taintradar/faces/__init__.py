@@ -1,10 +1,10 @@
 """Faces: trains a network and its detector on your own subjects, and tests it with glasses.
 
-`transfer` trains a face network on your own subjects (`teach` does so with your own division of
-their photographs), `fine_tune` continues from there; `average_face` is the paper's fill for faces.
-`train_face_detector` does all of this in one call. `plain_glasses` paints ordinary glasses on
-photographs, for a calibration that holds for wearers, too. `verify` makes a classifier of one person
-and anyone else; `align` cuts aligned faces out of photographs of any size.
+`transfer` makes a classifier of your own subjects from the features of a face network (`teach` does
+so with your own division of their photographs), `fine_tune` continues from there. `verify` makes
+one of a single person and anyone else. `average_face` is the paper's fill for faces, `align` cuts
+aligned faces out of photographs of any size, and `plain_glasses` paints ordinary glasses on them,
+for a calibration that holds for wearers, too. `train_face_detector` does all of this in one call.
 """
 
 from tf_taintradar.attacks.plain import plain_glasses

@@ -11,8 +11,9 @@ from tf_taintradar.attacks.plain import plain_glasses
 from tf_taintradar.faces.align import align
 from tf_taintradar.faces.average import average_face
 from tf_taintradar.faces.detector import train_face_detector
+from tf_taintradar.faces.photographs import Photographs
 from tf_taintradar.faces.report import FaceDetector
-from tf_taintradar.faces.subjects import Photographs, Subjects, find_subjects
+from tf_taintradar.faces.subjects import Subjects, find_subjects
 from tf_taintradar.faces.transfer import Transfer, teach, transfer
 from tf_taintradar.faces.tuning import fine_tune
 from tf_taintradar.faces.verify import verify

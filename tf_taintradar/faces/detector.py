@@ -29,9 +29,10 @@ from tf_taintradar.faces.glasses import (
     wear,
 )
 from tf_taintradar.faces.heads import embedding_of
+from tf_taintradar.faces.photographs import Photographs
 from tf_taintradar.faces.report import FaceDetector, write
 from tf_taintradar.faces.strangers import meet_strangers
-from tf_taintradar.faces.subjects import Photographs, Subjects, find_subjects
+from tf_taintradar.faces.subjects import Subjects, find_subjects
 from tf_taintradar.faces.transfer import Transfer, teach
 from tf_taintradar.faces.tuning import check_layer, fine_tune
 from tf_taintradar.images.sources import files_of
@@ -187,7 +188,8 @@ def _parts(
     for radar, part in apart:
         numbers = np.arange(len(part.files))
         yield radar, part.take(numbers[::2]).files
-        yield radar, framed(radar, part.take(numbers[1::2]), eye_line, seed)
+        if len(numbers) > 1:
+            yield radar, framed(radar, part.take(numbers[1::2]), eye_line, seed)
 
 
 def _show(made: FaceDetector, other: Photographs, worn: Worn, out: Path) -> None:

@@ -13,8 +13,8 @@ import pathlib
 import sys
 
 EXTRAS = {
-    *("cv2", "grpc", "matplotlib", "mtcnn", "requests", "rich", "tensorflow_serving", "typer"),
-    "urllib3",
+    *("cv2", "grpc", "matplotlib", "mtcnn", "onnxruntime", "requests", "rich"),
+    *("tensorflow_serving", "typer", "urllib3"),
 }
 
 
@@ -49,6 +49,7 @@ def features(folder):
     from small_detector import build_small_classifier, draw_images
 
     from tf_taintradar import TaintRadarModel, baselines, faces, serving, video
+    from tf_taintradar.classifier.onnx import OnnxLayer
     from tf_taintradar.demo.show import show
     from tf_taintradar.faces.detector import train_face_detector
 
@@ -66,6 +67,7 @@ def features(folder):
     yield "train_face_detector", error_of(train_face_detector, folder, classifier, folder / "faces")
     yield "align", error_of(faces.align, folder, folder / "aligned")
     yield "read_frames", error_of(next, video.read_frames(folder / "film.mp4"))
+    yield "OnnxLayer", error_of(OnnxLayer, folder / "net.onnx")
     yield "DigitalWatermarking", error_of(baselines.DigitalWatermarking, classifier)
     yield "SentiNet", error_of(baselines.SentiNet, classifier)
 

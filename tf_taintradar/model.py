@@ -1,6 +1,7 @@
 """TaintRadarModel: a Keras image classifier that knows when it is being fooled."""
 
 import copy
+import dataclasses
 import json
 import logging
 import os
@@ -15,6 +16,8 @@ import tensorflow as tf
 from tf_taintradar.calibration.by_score import smallest_threshold
 from tf_taintradar.calibration.groups import as_groups, of_groups
 from tf_taintradar.calibration.record import Calibration, check_finite, check_target
+from tf_taintradar.classifier.checksum import WeightsChecksum
+from tf_taintradar.classifier.closed import check_exportable, close_classifier, is_closed
 from tf_taintradar.classifier.intake import InputSize, leaves_size_open
 from tf_taintradar.classifier.opened import (
     OpenedClassifier,
@@ -41,9 +44,11 @@ from tf_taintradar.detection.rules import (
 from tf_taintradar.errors import (
     BLIND,
     FORMER_RULE,
+    MOVED_ON,
     NO_THRESHOLD,
     BlindDetectorError,
     NotCalibratedError,
+    UnsupportedClassifierError,
 )
 from tf_taintradar.export.savedmodel import check_replaceable, write_savedmodel
 from tf_taintradar.export.signatures import answer_raw, signatures
@@ -94,7 +99,9 @@ class TaintRadarModel(Untrainable):
     Args:
         classifier: any Keras image classifier (b, H, W, c) -> (b, n), Functional or Sequential,
             nested or not, with or without softmax; a subclassed network as a pair of models
-            `(trunk, head)`. See `classifier.open_classifier`.
+            `(trunk, head)`. See `classifier.open_classifier`. With a rule that needs the answers
+            alone ("cover"), also a subclassed model, a SavedModel, an ONNX file or a function, see
+            `classifier.closed.close_classifier`.
         preprocessor: what turns raw pixels 0..255 into the classifier's input: "caffe", "tf" or
             "torch" (the modes of keras.applications), another name of
             `preprocessing.make_preprocessor`, any Keras layer, or None if the classifier takes raw
@@ -162,7 +169,8 @@ class TaintRadarModel(Untrainable):
         if variant is None:
             variant = DEFAULT if top_k is rank_threshold is None else Paper.name
         rule = make_rule(variant, fill=fill)
-        opened = open_classifier(
+        is_seen = rule.needs_maps or not is_closed(classifier)
+        opened = (open_classifier if is_seen else close_classifier)(
             classifier,
             feature_layer=feature_layer,
             preprocessor=preprocessor,
@@ -178,6 +186,7 @@ class TaintRadarModel(Untrainable):
         self._pipeline = Pipeline(opened, temperature=temperature, map_threshold=map_threshold)
         self._rule = rule.adapted_to(opened)
         self._threshold: float | None = None
+        self._checksum: WeightsChecksum | None = None
         self._calibration: Calibration | None = None
         self.class_names = class_names
         given = {"top_k": top_k, "rank_threshold": rank_threshold}
@@ -302,6 +311,16 @@ class TaintRadarModel(Untrainable):
         if self._threshold is None:
             raise NotCalibratedError(NO_THRESHOLD)
 
+    def _weights_checksum(self) -> str:
+        if self._checksum is None:
+            self._checksum = WeightsChecksum(self.weights)
+        return self._checksum()
+
+    def _has_moved_on(self) -> bool:
+        """Whether the classifier was trained further after the calibration."""
+        known = None if self._calibration is None else self._calibration.weights
+        return known is not None and known != self._weights_checksum()
+
     # Use
 
     def call(self, images: Any) -> dict[str, tf.Tensor]:
@@ -358,6 +377,8 @@ class TaintRadarModel(Untrainable):
                 names no files.
         """
         self._require_threshold()
+        if self._has_moved_on():
+            _LOG.warning(MOVED_ON)
         x = require_files(x) if return_files else x
         listening = keras.callbacks.CallbackList(callbacks, model=self)
         answers = self._over_batches(
@@ -416,7 +437,15 @@ class TaintRadarModel(Untrainable):
         Empty negative maps on nearly all images mean that no label can be suppressed at this layer,
         which the paper's rule rests on; empty critical maps, that nothing at all is seen there.
         Arguments and errors are those of `predict_scores`.
+
+        Raises:
+            UnsupportedClassifierError: the classifier cannot be opened: there is nothing to see.
         """
+        if self.opened.is_closed:
+            raise UnsupportedClassifierError(
+                "`diagnose` looks at feature maps, and this classifier cannot be opened. Variant "
+                f"{self.variant!r} needs none."
+            )
         seen = self._over_batches(self._visibility, x, batch_size, verbose)
         return Diagnosis(
             feature_layer=self.opened.feature_layer,
@@ -552,6 +581,7 @@ class TaintRadarModel(Untrainable):
             raise BlindDetectorError(BLIND.format(self.opened.feature_layer))
         own = {} if names is None else {"groups": as_groups(names, len(seen["is_finite"]))}
         found = self._rule.calibrate(seen, target_fpr, self.opened.n_classes, **own)
+        found = dataclasses.replace(found, weights=self._weights_checksum())
         self.calibration = found
         return found
 
@@ -582,8 +612,16 @@ class TaintRadarModel(Untrainable):
         `import tf_taintradar`, then `keras.models.load_model(filepath)`.
 
         Raises:
-            ValueError: `filepath` does not end in `.keras`: no other format holds the calibration.
+            ValueError: `filepath` does not end in `.keras`: no other format holds the calibration;
+                or the classifier is a function or a loaded SavedModel, which no file can hold.
         """
+        kind = type(self.classifier).__name__
+        remedy = (
+            "Take a SavedModel as keras.layers.TFSMLayer, a function as a registered Keras layer "
+            "whose `call` it is. `export` needs no such thing."
+        )
+        is_known, expected = self._is_made_of_keras, "a Keras model or layer to be saved"
+        require(is_known, "classifier", kind, expected, remedy)
         fits = str(filepath).endswith(".keras")
         remedy = (
             "Other files cannot hold the threshold and the settings. `export` writes a SavedModel, "
@@ -611,14 +649,19 @@ class TaintRadarModel(Untrainable):
             **kwargs: Keras's `verbose`, which is ignored; nothing else.
 
         Raises:
-            NotCalibratedError: there is no threshold yet.
+            NotCalibratedError: there is no threshold yet, or it was chosen before the classifier
+                was trained further.
             ValueError: another format, or an argument that cannot be honoured.
             FileExistsError: there is something else of that name, which would be lost.
+            UnsupportedClassifierError: the classifier is called in Python, outside of TensorFlow.
         """
         require(format == "tf_saved_model", "format", format, '"tf_saved_model"')
         unknown = set(kwargs) - {"verbose"}
         require(not unknown, "kwargs", sorted(unknown), "nothing but `verbose`")
         self._require_threshold()
+        if self._has_moved_on():
+            raise NotCalibratedError(MOVED_ON)
+        check_exportable(self.opened)
         check_replaceable(filepath)
         with replacing(filepath) as partial:
             write_savedmodel(
@@ -627,6 +670,11 @@ class TaintRadarModel(Untrainable):
                 weights=self.weights,  # `variables` has seeds, too, which no answer depends on
                 description=self._description(),
             )
+
+    @property
+    def _is_made_of_keras(self) -> bool:
+        parts = self.classifier if isinstance(self.classifier, Sequence) else [self.classifier]
+        return all(isinstance(part, keras.layers.Layer) for part in parts)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments and the calibration, ready for JSON."""
@@ -658,7 +706,7 @@ class TaintRadarModel(Untrainable):
         opened = self.opened
         parts = self.classifier if isinstance(self.classifier, Sequence) else [self.classifier]
         return {
-            "classifier": " + ".join(part.name for part in parts),
+            "classifier": " + ".join(getattr(part, "name", type(part).__name__) for part in parts),
             "precision": precision_of(self.classifier),
             "input_shape": opened.input_shape,
             "n_classes": opened.n_classes,

@@ -11,7 +11,9 @@ from typing import Any
 
 import keras
 
+from tf_taintradar.classifier.onnx import OnnxLayer
 from tf_taintradar.errors import UnsupportedClassifierError
+from tf_taintradar.export.savedmodel import METADATA_FILE, MODEL_FILE
 from tf_taintradar.model import TaintRadarModel
 from tf_taintradar.support.checks import reason_of
 from tf_taintradar.support.keras_files import why_unreadable
@@ -58,7 +60,9 @@ def load_detector(
 
     Args:
         spec: a `.keras` file of a detector or of a classifier, or the name of a network of
-            `keras.applications` in any case, whose ImageNet weights Keras downloads once.
+            `keras.applications` in any case, whose ImageNet weights Keras downloads once. For rules
+            that need the answers alone, also the folder of a classifier's SavedModel or an `.onnx`
+            file.
         preprocessor: preprocessor of a new detector, see `TaintRadarModel`. For a network of
             `keras.applications` None means its own.
         feature_layer: feature layer of a new detector, found by default.
@@ -85,6 +89,8 @@ def load_detector(
         "variant": variant,
     }
     ranks: dict[str, Any] = {"top_k": top_k, "rank_threshold": rank_threshold}
+    if _is_closed(Path(spec)):
+        return TaintRadarModel(_read_closed(Path(spec)), **settings, **ranks)
     if Path(spec).is_file():
         return _as_detector(_read(spec, custom_objects), settings, ranks)
     network = _BY_LOWER_CASE.get(spec.lower())
@@ -97,6 +103,24 @@ def load_detector(
     }
     given = {name: value for name, value in settings.items() if value is not None}
     return TaintRadarModel(_download(network), **{**defaults, **given}, **ranks)
+
+
+def _is_closed(path: Path) -> bool:
+    """Whether a file or folder holds a network without layers, and no detector."""
+    if path.suffix.lower() == ".onnx":
+        return path.is_file()
+    return (path / MODEL_FILE).is_file() and not (path / METADATA_FILE).is_file()
+
+
+def _read_closed(path: Path) -> keras.layers.Layer:
+    if path.suffix.lower() == ".onnx":
+        return OnnxLayer(path)
+    try:
+        return keras.layers.TFSMLayer(str(path), call_endpoint="serving_default")
+    except Exception as error:  # TensorFlow and Keras have many
+        raise UnsupportedClassifierError(
+            f"Cannot read the SavedModel {str(path)!r}: {reason_of(error)}"
+        ) from error
 
 
 def load_network(
@@ -178,10 +202,10 @@ def _imagenet_names() -> list[str] | None:
 
 def _why_unknown(spec: str) -> str:
     path = Path(spec)
-    if (path / "saved_model.pb").is_file():
+    if (path / MODEL_FILE).is_file():
         return (
-            f"{spec!r} is a SavedModel, which keeps no layers to look into: pass the `.keras` file "
-            "of the detector or the classifier."
+            f"{spec!r} is an exported detector, which keeps no layers to look into: pass the "
+            "`.keras` file of the detector, or `serving.SavedDetector` to ask this one."
         )
     if path.is_dir():
         return f"{spec!r} is a folder: pass a `.keras` file."

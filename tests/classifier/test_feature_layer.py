@@ -145,9 +145,20 @@ def test_a_map_whose_places_become_tokens():
         return dense(layers.GlobalAveragePooling1D()(x))
 
     steps, known = steps_of(end)
-    with pytest.raises(UnsupportedClassifierError, match="layer `mixer`.*feature_layer='second'"):
-        choose(steps, known)
+    cut = choose(steps, known)
+    assert (cut.layer, cut.size, cut.n_special) == ("mixer", (10, 6), 0)
     assert find(steps, known, "second").layer == "second"
+
+
+def test_a_map_whose_tokens_are_no_places():
+    """10 x 6 places of eight channels, cut anew into 80 tokens: no map has so many places."""
+
+    def end(x):
+        x = layers.Dense(8, name="mixer")(layers.Reshape((80, 6))(x))
+        return dense(layers.Flatten()(x))
+
+    with pytest.raises(UnsupportedClassifierError, match="layer `mixer`.*feature_layer='second'"):
+        choose(*steps_of(end))
 
 
 def test_tokens_that_are_only_pooled_are_harmless():

@@ -265,7 +265,7 @@ def check(opened, classifier, x):
 
 def check_gradient(opened, x):
     """The channel weights that the maps are made of, several labels at once as the maps need."""
-    _, channel_weights = trace_head(opened.head, opened.features(x))
+    _, channel_weights = trace_head(opened.stages[-1], opened.features(x))
     one_hot = tf.one_hot([[0] * len(x), [1] * len(x)], opened.n_classes)
     weights = channel_weights(one_hot).numpy()
     assert np.isfinite(weights).all()
@@ -424,15 +424,6 @@ def mlp():
     return keras.Model(inputs, layers.Dense(CLASSES, "softmax")(layers.Dense(8, "relu")(x)))
 
 
-def vision_transformer():
-    inputs = keras.Input(SHAPE)
-    x = layers.Conv2D(8, 4, strides=4, name="patches")(layers.Rescaling(1 / 255)(inputs))
-    x = layers.Reshape((24, 8))(x)
-    x = x + layers.MultiHeadAttention(2, 4, name="attention")(x, x)
-    x = layers.GlobalAveragePooling1D()(x)
-    return keras.Model(inputs, layers.Dense(CLASSES, "softmax")(x))
-
-
 def skips_its_convolutions():
     inputs = keras.Input(SHAPE)
     convolved = layers.GlobalAveragePooling2D()(convolutions(inputs))
@@ -560,7 +551,6 @@ def open_number_of_classes():
 
 REFUSED = {
     mlp: "no spatial feature map",
-    vision_transformer: "(?s)sequence of tokens \\(layer `attention`\\).*feature_layer='patches'",
     skips_its_convolutions: "through which everything flows",
     several_inputs: "one input and one output. Received: 2 inputs and 1 outputs",
     several_outputs: "one input and one output. Received: 1 inputs and 2 outputs",

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tf_taintradar.classifier.stage import Stage
 from tf_taintradar.detection.cam import binarize, class_activation_map, trace_head, upsample
 from tf_taintradar.detection.regions import intersect
 
@@ -21,7 +22,7 @@ def test_channel_weights_are_the_mean_gradient_of_each_row(features):
     def head(x):
         return tf.square(tf.reduce_mean(x, (1, 2))) @ weights
 
-    _, channel_weights = trace_head(head, tf.constant(features))
+    _, channel_weights = trace_head(Stage("map", features.shape[1:], head), tf.constant(features))
     means = features.mean((1, 2))
     for labels in ([2], [2, 0, 3]):
         one_hots = np.eye(4, dtype=np.float32)[labels][:, None].repeat(3, axis=1)
@@ -35,7 +36,7 @@ def test_many_labels_are_the_same_as_one_at_a_time(features):
         [keras.layers.MaxPooling2D(), keras.layers.Flatten(), keras.layers.Dense(9, "relu"),
          keras.layers.Dense(30)]
     )  # fmt: skip
-    _, channel_weights = trace_head(head, tf.constant(features))
+    _, channel_weights = trace_head(Stage("map", features.shape[1:], head), tf.constant(features))
     one_hots = tf.eye(30)[:, None] * tf.ones((1, 3, 1))
     together = channel_weights(one_hots)
     apart = [channel_weights(one_hots[i : i + 1]) for i in range(30)]

@@ -184,6 +184,7 @@ def test_calibrate_finds_scales_a_centre_and_a_threshold(radar):
     assert record.settings == {
         "largest_patch": 0.3,
         "per_side": 4,
+        "depths": 3,
         "scales": None,
         "centre": None,
     }

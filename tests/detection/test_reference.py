@@ -92,7 +92,7 @@ def test_top_labels_up_to_near_ties(case):
 def test_intersections_for_their_top_labels(case, top_k):
     opened, reference, _ = case
     features = opened.features(tf.constant(reference["images"], tf.float32))
-    _, channel_weights = trace_head(opened.head, features)
+    _, channel_weights = trace_head(opened.stages[-1], features)
     one_hots = tf.one_hot(reference["top"][:, :top_k].T, opened.n_classes)
     maps = tf.nn.relu(-class_activation_map(features, channel_weights(one_hots)))
     ours = intersect(binarize(upsample(maps, opened.input_shape[:2]), 0.15)).numpy()

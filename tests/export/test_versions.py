@@ -27,7 +27,7 @@ def answers_of(folder, images):
 
 
 def same(answers, expected):
-    """What `predict` gives is answered by the SavedModel, which says of each image if it is valid."""
+    """The SavedModel answers what `predict` does, and says that each image is valid."""
     assert answers.pop("valid").all()
     assert answers.keys() == expected.keys()
     for name, values in expected.items():

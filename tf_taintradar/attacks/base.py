@@ -20,6 +20,7 @@ from tf_taintradar.attacks.pasting import Corners, Pasting, Pose
 from tf_taintradar.attacks.penalties import Penalties
 from tf_taintradar.attacks.placement import Placement
 from tf_taintradar.attacks.result import AttackResult
+from tf_taintradar.classifier.closed import check_gradients
 from tf_taintradar.classifier.opened import OpenedClassifier
 from tf_taintradar.errors import ImageError
 from tf_taintradar.images.pixels import as_pixels
@@ -57,6 +58,7 @@ class PatchAttack:
         patch_shape: (h, w, c) of the patches.
 
     Raises:
+        UnsupportedClassifierError: no gradients pass the classifier.
         ValueError: an argument is out of range.
 
     Source: Brown et al., "Adversarial Patch", 2017 (arXiv:1712.09665), the expectation over
@@ -79,6 +81,7 @@ class PatchAttack:
         batch_size: int,
         seed: int,
     ) -> None:
+        check_gradients(classifier)
         can_stop = stop_probability is None or is_in_unit_interval(stop_probability)
         expected = "above 0 and at most 1, or None"
         require(can_stop, "stop_probability", stop_probability, expected)

@@ -12,6 +12,7 @@ from tf_taintradar.baselines.base import Baseline, require_fitted
 from tf_taintradar.baselines.proposals import SelectiveSearch, likeliest_others
 from tf_taintradar.detection.cam import binarize, class_activation_map, trace_head, upsample
 from tf_taintradar.detection.pipeline import Tensors
+from tf_taintradar.errors import UnsupportedClassifierError
 from tf_taintradar.images.pixels import as_pixels
 from tf_taintradar.support.checks import check_fraction, check_integer, require
 from tf_taintradar.support.progress import Progress
@@ -73,6 +74,7 @@ class SentiNet(Baseline):
 
     Raises:
         ImportError: OpenCV is not installed.
+        UnsupportedClassifierError: the classifier cannot be opened.
         ValueError: an argument is out of range.
 
     Source: Chou, Tramer, Pellegrino, "SentiNet: Detecting Localized Universal Attacks Against Deep
@@ -91,6 +93,12 @@ class SentiNet(Baseline):
         seed: int = 0,
     ) -> None:
         super().__init__(classifier, preprocessor=preprocessor)
+        if self._classifier.is_closed:
+            raise UnsupportedClassifierError(
+                "SentiNet looks at feature maps, and `classifier` cannot be opened. Choose rivals "
+                "that need its answers alone: PatchCleanser, LocalGradientsSmoothing, "
+                "DigitalWatermarking."
+            )
         check_fraction("map_threshold", map_threshold)
         self.n_overlays = check_integer("n_overlays", n_overlays, 1)
         self.n_proposals = check_integer("n_proposals", n_proposals, 0)
@@ -178,11 +186,11 @@ class SentiNet(Baseline):
 
     def _grad_cam(self, image: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         """The regions (k, H, W) bool where Grad-CAM of k labels is high; empty for an empty map."""
-        features = self._classifier.features(image)
-        _, channel_weights = trace_head(self._classifier.head, features)
+        stage, state = self._classifier.stages[-1], self._classifier.features(image)
+        _, channel_weights = trace_head(stage, state)
         weightings = tf.one_hot(labels, self._classifier.n_classes)[:, tf.newaxis]
         weightings = tf.ensure_shape(weightings, (1 + self.n_proposals, 1, None))
-        maps = tf.nn.relu(class_activation_map(features, channel_weights(weightings)))
+        maps = tf.nn.relu(class_activation_map(stage.as_map(state), channel_weights(weightings)))
         large = upsample(maps, self._classifier.input_shape[:2])
         is_seen = tf.reduce_any(maps > 0, axis=(2, 3), keepdims=True)
         return (binarize(large, self.map_threshold) & is_seen)[0]

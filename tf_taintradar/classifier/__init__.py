@@ -1,6 +1,15 @@
 """A look into any Keras image classifier: its feature map, its logits, its preprocessing."""
 
+from tf_taintradar.classifier.closed import ClosedClassifier, close_classifier
+from tf_taintradar.classifier.onnx import OnnxLayer
 from tf_taintradar.classifier.opened import OpenedClassifier, open_classifier
 from tf_taintradar.classifier.preprocessing import make_preprocessor
 
-__all__ = ["OpenedClassifier", "make_preprocessor", "open_classifier"]
+__all__ = [
+    "ClosedClassifier",
+    "OnnxLayer",
+    "OpenedClassifier",
+    "close_classifier",
+    "make_preprocessor",
+    "open_classifier",
+]

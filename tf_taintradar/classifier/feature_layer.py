@@ -12,43 +12,16 @@ from typing import Any
 
 import keras
 
+from tf_taintradar.classifier.cut import INPUT, PASSES_ON, Cut, TokenCut, mixes, producer
 from tf_taintradar.classifier.graph import Form, Step, cuts
+from tf_taintradar.classifier.tokens import choose_tokens, earlier_tokens, token_cuts
 from tf_taintradar.errors import UnsupportedClassifierError
 from tf_taintradar.support.checks import require
 
-_INPUT = 0
 _COARSE, _FINE = (
     5,
     6,
 )  # cells along the longer side: below the first a map is too coarse, from the second on fine
-_PASSES_ON = (
-    keras.layers.Dropout,
-    keras.layers.SpatialDropout2D,
-    keras.layers.GaussianDropout,
-    keras.layers.GaussianNoise,
-    keras.layers.AlphaDropout,
-    keras.layers.ActivityRegularization,
-    keras.layers.Identity,
-    keras.layers.MaxPooling2D,
-    keras.layers.AveragePooling2D,
-)
-
-
-@dataclasses.dataclass(frozen=True)
-class Cut:
-    """Where the network is split: `position` steps are the trunk, `key` is the feature map.
-
-    Attributes:
-        layer: the layer whose output is the map.
-        key: the map.
-        position: how many steps lead to it.
-        instead_of: a later layer, whose map is too coarse to look at; None: there is none.
-    """
-
-    layer: str
-    key: int
-    position: int
-    instead_of: str | None = None
 
 
 def choose_all(
@@ -82,7 +55,8 @@ def choose(steps: Sequence[Step], forms: dict[int, Form], *, is_fine: bool = Tru
     """The cut at the last spatial feature map that has weights between it and the logits.
 
     A map of fewer than five cells a side, in both directions, says too little about where something
-    is: then it is the last one of at least six, if the network has one.
+    is: then it is the last one of at least six, if the network has one. Where places live on as
+    tokens, as in a transformer, it is the map of tokens that `tokens.choose_tokens` finds.
 
     Args:
         steps: the network up to its logits.
@@ -97,12 +71,14 @@ def choose(steps: Sequence[Step], forms: dict[int, Form], *, is_fine: bool = Tru
         for cut in reversed(_spatial_cuts(steps, forms))
         if any(mixes(step.operation) for step in steps[: cut.position])
         and any(mixes(step.operation) for step in steps[cut.position :])
-        and not _passes_on(_producer(steps, cut.key), forms)
+        and not _passes_on(producer(steps, cut.key), forms)
     ]
-    if not possible:
-        raise UnsupportedClassifierError(_why_none(steps))
+    if not possible or _tokens_above(possible[0], steps, forms):
+        tokens = choose_tokens(steps, forms)
+        if tokens is None:
+            raise UnsupportedClassifierError(_why_none(steps, forms, possible))
+        return tokens
     last = possible[0]
-    _check_no_tokens(last, steps[last.position :], forms)
     if not is_fine or _n_cells(forms, last) >= _COARSE:
         return last
     fine = next((cut for cut in possible if _n_cells(forms, cut) >= _FINE), last)
@@ -115,7 +91,7 @@ def earlier(steps: Sequence[Step], forms: dict[int, Form], cut: Cut, n: int) -> 
     An operation mixes places if its kernel is larger than 1 x 1. Of the cuts with equally many of
     them in between, the one with most channels is taken, the latest of equal ones: a map before a
     squeezing convolution rather than the squeezed one. Maps of more than twice the rows or columns
-    are too early.
+    are too early. Of tokens, see `tokens.earlier_tokens`.
 
     Args:
         steps: the network up to its logits.
@@ -126,6 +102,8 @@ def earlier(steps: Sequence[Step], forms: dict[int, Form], cut: Cut, n: int) -> 
     Returns:
         The cuts, first to last; fewer if the network has no more.
     """
+    if isinstance(cut, TokenCut):
+        return earlier_tokens(steps, forms, cut, n)
     best: dict[int, Cut] = {}
     for other in _spatial_cuts(steps, forms):
         between = sum(_mixes_places(s.operation) for s in steps[other.position : cut.position])
@@ -151,7 +129,8 @@ def find(steps: Sequence[Step], forms: dict[int, Form], name: str) -> Cut:
     """
     names = {s.name for s in steps if isinstance(s.operation, keras.Operation)}
     matches = {name} & names or {n for n in names if n.endswith("/" + name)}
-    possible = _spatial_cuts(steps, forms)
+    maps = [*token_cuts(steps, forms), *_spatial_cuts(steps, forms)]
+    possible = sorted(maps, key=lambda cut: cut.position)
     hint = "Possible layers, last first: " + ", ".join(c.layer for c in possible[:-9:-1]) + "."
     if len(matches) != 1:
         raise UnsupportedClassifierError(
@@ -167,19 +146,20 @@ def find(steps: Sequence[Step], forms: dict[int, Form], name: str) -> Cut:
     if shape == () or None in shape[1:]:
         bypassed = ", unknown in part until it is computed: give it a fixed shape"
     raise UnsupportedClassifierError(
-        f"`feature_layer` must be a spatial feature map (batch, height, width, channels) through "
-        f"which everything flows. Received: {name!r}, shape {shape or '?'}{bypassed}. {hint}"
+        f"`feature_layer` must be a spatial feature map (batch, height, width, channels) or its "
+        f"tokens, through which everything flows. Received: {name!r}, shape {shape or '?'}"
+        f"{bypassed}. {hint}"
     )
 
 
 def _spatial_cuts(steps: Sequence[Step], forms: dict[int, Form]) -> list[Cut]:
     """All tensors of layers at which the network can be cut and that are spatial, first to last."""
     return [
-        Cut(_producer(steps, key).name, key, position)
-        for key, position in cuts(steps, _INPUT).items()
-        if key != _INPUT
+        Cut(producer(steps, key).name, key, position)
+        for key, position in cuts(steps, INPUT).items()
+        if key != INPUT
         and _is_spatial(forms[key].shape)
-        and isinstance(_producer(steps, key).operation, keras.Operation)
+        and isinstance(producer(steps, key).operation, keras.Operation)
     ]
 
 
@@ -188,27 +168,17 @@ def _n_cells(forms: dict[int, Form], cut: Cut) -> int:
     return max(forms[cut.key].shape[1:3])
 
 
-def _producer(steps: Sequence[Step], key: int) -> Step:
-    return next(step for step in steps if key in step.outputs)
-
-
 def _is_spatial(shape: tuple[int | None, ...]) -> bool:
     if len(shape) != 4 or None in shape[1:]:
         return False
     return shape[1:3] != (1, 1)
 
 
-def mixes(operation: Any) -> bool:
-    """Whether the operation weighs channels or places against each other, as a kernel does."""
-    weights = getattr(operation, "weights", [])
-    return any(sum(size > 1 for size in weight.shape) >= 2 for weight in weights)
-
-
 def _is_alike(steps: Sequence[Step], forms: dict[int, Form], other: Cut, cut: Cut) -> bool:
     """Whether an earlier cut is at a computed map of at most twice the rows and columns."""
     near = zip(forms[other.key].shape[1:3], forms[cut.key].shape[1:3], strict=True)
     is_computed = any(mixes(step.operation) for step in steps[: other.position])
-    passes_on = _passes_on(_producer(steps, other.key), forms)
+    passes_on = _passes_on(producer(steps, other.key), forms)
     return is_computed and not passes_on and all(one <= 2 * own for one, own in near)
 
 
@@ -224,31 +194,37 @@ def _passes_on(step: Step, forms: dict[int, Form]) -> bool:
         return False
     grid = forms[step.outputs[0]].shape[1:3]
     same_grid = any(forms[k].shape[1:3] == grid for k in step.inputs if len(forms[k].shape) == 4)
-    return not same_grid or isinstance(step.operation, _PASSES_ON)
+    return not same_grid or isinstance(step.operation, PASSES_ON)
 
 
-def _check_no_tokens(cut: Cut, above: Sequence[Step], forms: dict[int, Form]) -> None:
-    """Refuses networks whose places live on above the cut, as tokens (batch, places, channels)."""
-    for step in above:
-        on_tokens = any(len(forms[key].shape) == 3 for key in step.inputs)
-        if on_tokens and mixes(step.operation):
-            raise UnsupportedClassifierError(
-                f"`classifier` goes on with a sequence of tokens (layer `{step.name}`) above its "
-                f"last spatial feature map (`{cut.layer}`), as a vision transformer does. "
-                "TaintRadar needs a convolutional network. If that map is the one to look at all "
-                f"the same, pass feature_layer={cut.layer!r}."
-            )
+def _tokens_above(cut: Cut, steps: Sequence[Step], forms: dict[int, Form]) -> str | None:
+    """The layer above a map that weighs tokens (batch, places, channels); None: there is none."""
+    for step in steps[cut.position :]:
+        if mixes(step.operation) and any(len(forms[key].shape) == 3 for key in step.inputs):
+            return step.name
+    return None
 
 
-def _why_none(steps: Sequence[Step]) -> str:
+def _why_none(steps: Sequence[Step], forms: dict[int, Form], possible: Sequence[Cut]) -> str:
     opaque = [s.name for s in steps if isinstance(s.operation, keras.layers.TFSMLayer)]
     if opaque:
         return (
             f"`classifier` holds a SavedModel (layer `{opaque[0]}`), which keeps no layers to look "
             "into. Load the network from its .keras file, or rebuild it and load its weights."
         )
+    if possible:
+        last = possible[0].layer
+        return (
+            f"`classifier` goes on with a sequence of tokens (layer "
+            f"`{_tokens_above(possible[0], steps, forms)}`) above its last spatial feature map "
+            f"(`{last}`), and they are not those of a vision transformer: a few special ones, then "
+            "one for each place of a map with the proportions of the image, row by row, on which "
+            f"the logits depend. If that map is the one to look at, pass feature_layer={last!r}."
+        )
     return (
         "`classifier` has no spatial feature map (batch, height, width, channels) with weights "
-        "before it and between it and the logits, through which everything flows. TaintRadar needs "
-        "a convolutional network with at least one layer above its last feature map."
+        "before it and between it and the logits, through which everything flows, nor tokens of "
+        "one (batch, special tokens + height * width, channels). TaintRadar needs a convolutional "
+        "network with at least one layer above its last feature map, or a vision transformer with "
+        "at least one block."
     )

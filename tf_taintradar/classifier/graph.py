@@ -54,10 +54,13 @@ def call_step(operation: Callable[[Any], Any], name: str, source: int, result: i
 
 
 class Form(NamedTuple):
-    """What is known of a tensor before it is computed; the shape is () where it is not known."""
+    """What is known of a tensor before it is computed; the shape is () where it is not known.
+
+    Of what a layer answers beside tensors, such as None, nothing is known.
+    """
 
     shape: tuple[Any, ...]
-    dtype: tf.DType
+    dtype: tf.DType | None
 
 
 def is_graph(model: Any) -> bool:
@@ -85,7 +88,7 @@ def flatten(model: keras.Model, start: int = 0) -> tuple[list[Step], int]:
     """
     flattener = _Flattener(next_key=start + 1)
     (output,) = flattener.inline(model, [start], prefix="")
-    return _needed(flattener.steps, output), output
+    return needed(flattener.steps, output), output
 
 
 class _Flattener:
@@ -183,8 +186,8 @@ def forms(steps: Sequence[Step], start: int, spec: tf.TensorSpec) -> dict[int, F
 
     def trace(tensor: tf.Tensor) -> None:
         for key, value in run(steps, {start: tensor}).items():
-            known = value.shape.rank is not None
-            found[key] = Form(tuple(value.shape) if known else (), value.dtype)
+            known = value is not None and value.shape.rank is not None
+            found[key] = Form(tuple(value.shape) if known else (), getattr(value, "dtype", None))
 
     tf.function(inference(trace), autograph=False).get_concrete_function(spec)
     return found
@@ -214,11 +217,12 @@ def _nodes_in_order(graph: keras.Function) -> list[Any]:
     return [node for node in nodes if not node.is_input]
 
 
-def _needed(steps: Sequence[Step], output: int) -> list[Step]:
-    needed, kept = {output}, []
+def needed(steps: Sequence[Step], output: int) -> list[Step]:
+    """The steps that lead to the tensor `output`."""
+    wanted, kept = {output}, []
     for step in reversed(steps):
-        if needed.intersection(step.outputs):
-            needed.update(step.inputs)
+        if wanted.intersection(step.outputs):
+            wanted.update(step.inputs)
             kept.append(step)
     return kept[::-1]
 

@@ -1,34 +1,65 @@
 """What a classifier takes: the calls of its layers, and the shape of one image."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
 
 from tf_taintradar.classifier.graph import Form, Step, call_step, flatten, forms, is_graph
+from tf_taintradar.classifier.unrolling import unroll
 from tf_taintradar.errors import UnsupportedClassifierError
 from tf_taintradar.support.checks import check_integer, reason_of, require
 
 PIXELS = 0
 """The key of the classifier's input among the tensors of its steps."""
 
+BY_PASSES = "Choose a rule that needs the network's answers alone, such as variant='cover'."
+"""What else to do with a network that cannot be opened."""
+
 InputSize = int | tuple[int, int] | None
 
 
-def read_steps(
-    classifier: Any, input_size: InputSize
-) -> tuple[list[Step], int, tuple[int, int, int]]:
-    """The classifier's steps, the key of its output and the shape (H, W, c) of one image.
+class Network(NamedTuple):
+    """A classifier as the calls of its layers.
+
+    Attributes:
+        steps: the calls.
+        output: the key of what it answers.
+        shape: (H, W, c) of one image.
+        forms: the form of every tensor, for images in any number.
+    """
+
+    steps: list[Step]
+    output: int
+    shape: tuple[int, int, int]
+    forms: dict[int, Form]
+
+
+def read(classifier: Any, input_size: InputSize) -> Network:
+    """The classifier as the calls of its layers; those of blocks in place of what holds them.
 
     Args:
         classifier: see `open_classifier`.
         input_size: the size of the images, for a classifier that takes any.
 
     Raises:
-        UnsupportedClassifierError: it is no classifier of images whose layers can be called.
+        UnsupportedClassifierError: it is no classifier of images whose layers can be called, or a
+            layer fails, or works for one number of images alone.
         ValueError: `input_size` is missing, or does not fit the classifier.
     """
+    steps, output, shape = _read_steps(classifier, input_size)
+    known = _trace(steps, shape)
+    unrolled = unroll(steps, output, known)
+    if len(unrolled) == len(steps):
+        return Network(steps, output, shape, known)
+    return Network(unrolled, output, shape, _trace(unrolled, shape))
+
+
+def _read_steps(
+    classifier: Any, input_size: InputSize
+) -> tuple[list[Step], int, tuple[int, int, int]]:
+    """The classifier's steps, the key of its output and the shape (H, W, c) of one image."""
     if isinstance(classifier, Sequence) and len(classifier) == 2:
         trunk, head = classifier
         return _pair_steps(trunk, head, input_size)
@@ -38,7 +69,7 @@ def read_steps(
             "`classifier` must be a keras.Model (Keras 3) whose layers can be opened, or a pair "
             f"(trunk, head) of two. Received: {kind.__module__}.{kind.__qualname__}. A SavedModel "
             "keeps no layers: load the network from its .keras file, or rebuild it and load its "
-            "weights."
+            f"weights. {BY_PASSES}"
         )
     if not is_graph(classifier):
         raise UnsupportedClassifierError(_why_closed(classifier))
@@ -47,13 +78,8 @@ def read_steps(
     return steps, output, _image_shape(classifier.inputs[0].shape, steps, input_size)
 
 
-def trace(steps: Sequence[Step], shape: tuple[int, int, int]) -> dict[int, Form]:
-    """The forms of all tensors of a classifier's steps, for images (H, W, c) in any number.
-
-    Raises:
-        UnsupportedClassifierError: a step fails on such images, or works for one number of images
-            alone.
-    """
+def _trace(steps: Sequence[Step], shape: tuple[int, int, int]) -> dict[int, Form]:
+    """The forms of all tensors of a classifier's steps, for images (H, W, c) in any number."""
     try:
         known = forms(steps, PIXELS, tf.TensorSpec((None, *shape), tf.float32))
     except UnsupportedClassifierError:
@@ -63,8 +89,9 @@ def trace(steps: Sequence[Step], shape: tuple[int, int, int]) -> dict[int, Form]
             f"`classifier` must work on images {shape} in any number. Received: one that fails on "
             f"them: {reason_of(error)}"
         ) from error
+    used = {key for step in steps for key in step.inputs}.union(steps[-1].outputs)
     for step in steps:
-        for key in step.outputs:
+        for key in used.intersection(step.outputs):
             _check_rows(step, known[key].shape, [known[source].shape for source in step.inputs])
     return known
 
@@ -99,7 +126,7 @@ def _pair_steps(
         output = features + 1
         rest = [call_step(head, head.name, features, output)]
     shape = _image_shape(_input_shape_of(trunk), [first, *rest], input_size)
-    _check_fit(trace([first], shape)[features].shape, _input_shape_of(head))
+    _check_fit(_trace([first], shape)[features].shape, _input_shape_of(head))
     return [first, *rest], output, shape
 
 
@@ -156,11 +183,20 @@ def _image_shape(shape: Any, steps: Sequence[Step], input_size: InputSize) -> tu
             f"{tuple(shape)}. Fix it first: `inputs = keras.Input((None, None, 3)); "
             "keras.Model(inputs, classifier(inputs))`."
         )
-    return (*_size(tuple(shape), input_size), shape[3])
+    return (*image_size(tuple(shape), input_size), shape[3])
 
 
-def _size(shape: tuple[Any, ...], input_size: InputSize) -> tuple[int, int]:
-    """(H, W) of the images: what the classifier's input says, else what `input_size` says."""
+def image_size(shape: Any, input_size: InputSize) -> tuple[int, int]:
+    """(H, W) of the images: what the classifier's input says, else what `input_size` says.
+
+    Args:
+        shape: (batch, height, width, channels) of the input; None where it is open.
+        input_size: see `read_steps`.
+
+    Raises:
+        UnsupportedClassifierError: neither says it.
+        ValueError: `input_size` is no size, or another than the input's.
+    """
     if input_size is None:
         if None in shape[1:3]:
             raise UnsupportedClassifierError(
@@ -204,5 +240,6 @@ def _why_closed(classifier: keras.Model) -> str:
     return (
         f"`classifier` ({name}) is a subclassed model: its layers are called in Python code, which "
         "cannot be cut at a feature map. Give it as two models instead, "
-        "`TaintRadarModel((trunk, head))`: images -> last feature map, feature map -> logits."
+        "`TaintRadarModel((trunk, head))`: images -> last feature map, feature map -> logits. "
+        f"{BY_PASSES}"
     )

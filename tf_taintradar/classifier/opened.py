@@ -12,33 +12,19 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_taintradar.classifier import feature_layer as layers
+from tf_taintradar.classifier.cut import Cut, TokenCut, mixes
 from tf_taintradar.classifier.dense import with_cheap_gradient
+from tf_taintradar.classifier.feature_layer import choose, choose_all
 from tf_taintradar.classifier.graph import Form, Step, finite_rows, inference, run
-from tf_taintradar.classifier.intake import PIXELS, InputSize, read_steps, trace
+from tf_taintradar.classifier.intake import PIXELS, InputSize, read
 from tf_taintradar.classifier.logits import split_logits
 from tf_taintradar.classifier.preprocessing import make_preprocessor, own_preprocessor
 from tf_taintradar.classifier.rows import check_rows
+from tf_taintradar.classifier.stage import Stage
 from tf_taintradar.errors import UnsupportedClassifierError
 from tf_taintradar.support.checks import require
 
 _EARLIER = 2  # stages before the feature map
-
-
-@dataclasses.dataclass(frozen=True)
-class Stage:
-    """A feature map of the classifier, and the way from there to the next one.
-
-    Attributes:
-        layer: name of the layer whose output is the map.
-        shape: (h, w, channels) of the map.
-        onwards: map (b, h, w, channels) -> the next stage's map, of the last stage the logits;
-            float32.
-    """
-
-    layer: str
-    shape: tuple[int, int, int]
-    onwards: Callable[[tf.Tensor], tf.Tensor]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,11 +39,11 @@ class OpenedClassifier:
         coarse_layer: a later layer, which was passed over because its map is too coarse; None:
             there is none.
         features: raw pixels (b, H, W, c) float32, 0..255 -> feature map (b, h, w, channels),
-            float32.
-        head: feature map -> logits (b, n) float32.
+            float32; of a transformer the tokens, the state of the last of `stages`.
+        head: feature map, or tokens -> logits (b, n) float32.
         predictions: logits -> what the classifier itself answers for them, in its own dtype.
         stages: the feature map, last, and the earlier ones that are looked at, first to last.
-        trunk: raw pixels -> the first stage's map, float32.
+        trunk: raw pixels -> the first stage's state, float32.
 
     All of them run in inference mode, also inside a model that trains, and leave no trace on the
     classifier.
@@ -73,6 +59,11 @@ class OpenedClassifier:
     predictions: Callable[[tf.Tensor], tf.Tensor]
     stages: tuple[Stage, ...]
     trunk: Callable[[tf.Tensor], tf.Tensor]
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether only its answers are known; see `closed.ClosedClassifier`."""
+        return not self.stages
 
     def logits(self, pixels: tf.Tensor) -> tf.Tensor:
         """Logits (b, n) float32 of raw pixels (b, H, W, c) float32, 0..255."""
@@ -91,7 +82,8 @@ def open_classifier(
     What is opened already is returned as it is.
 
     Args:
-        classifier: a Functional or Sequential model (nested models are looked into) that maps one
+        classifier: a Functional or Sequential model (nested models are looked into), convolutional
+            or a vision transformer, that maps one
             image batch (b, H, W, c) to class logits or probabilities (b, n), n >= 2; or, for a
             subclassed network, a pair `(trunk, head)` of two built models: images -> feature map,
             feature map -> logits or probabilities. Or an `OpenedClassifier`, which has its feature
@@ -126,20 +118,19 @@ def open_classifier(
         }.items():
             require(value is None, argument, value, "left out: the classifier is opened already")
         return classifier
-    steps, output, shape = read_steps(classifier, input_size)
-    known = trace(steps, shape)
+    steps, output, shape, known = read(classifier, input_size)
     n_classes = _count_classes(known[output].shape)
     body, logits_key, tail = split_logits(steps, output, known)
     if not isinstance(classifier, keras.Model) and feature_layer is None:
         feature_layer = steps[0].name
-    points = layers.choose_all(body, known, feature_layer, _EARLIER)
+    points = choose_all(body, known, feature_layer, _EARLIER)
     cut = points[-1]
     base = _trunk(body[: cut.position], cut.key, known)
     trunk = _trunk(body[: points[0].position], points[0].key, known)
     above = [with_cheap_gradient(step) for step in body[cut.position :]]
     top = _part(above, cut.key, logits_key, known)
     answer = _part(tail, logits_key, output, known)
-    preprocess = _make_preprocessor(classifier, preprocessor, shape)
+    preprocess = preprocessor_of(classifier, preprocessor, shape)
 
     def to_map(part: Callable[[tf.Tensor], tf.Tensor]) -> Callable[[tf.Tensor], tf.Tensor]:
         def run_part(pixels: tf.Tensor) -> tf.Tensor:
@@ -147,7 +138,7 @@ def open_classifier(
 
         return inference(run_part)
 
-    def between(start: layers.Cut, end: layers.Cut) -> Callable[[tf.Tensor], tf.Tensor]:
+    def between(start: Cut, end: Cut) -> Callable[[tf.Tensor], tf.Tensor]:
         part = _part(body[start.position : end.position], start.key, end.key, known)
 
         def onwards(feature_map: tf.Tensor) -> tf.Tensor:
@@ -161,21 +152,20 @@ def open_classifier(
     def predictions(logits: tf.Tensor) -> tf.Tensor:
         return answer(_rows(logits, known[logits_key].shape[1:]))
 
+    stages = tuple(
+        _stage(point, known, onwards)
+        for point, onwards in zip(points, [*map(between, points, points[1:]), head], strict=True)
+    )
     opened = OpenedClassifier(
         input_shape=shape,
         n_classes=n_classes,
         feature_layer=cut.layer,
-        feature_shape=known[cut.key].shape[1:],
+        feature_shape=stages[-1].shape,
         coarse_layer=cut.instead_of,
         features=to_map(base),
         head=head,
         predictions=predictions,
-        stages=tuple(
-            Stage(point.layer, known[point.key].shape[1:], onwards)
-            for point, onwards in zip(
-                points, [*map(between, points, points[1:]), head], strict=True
-            )
-        ),
+        stages=stages,
         trunk=to_map(trunk),
     )
     _check_head(opened, _part(steps[cut.position :], cut.key, output, known))
@@ -187,13 +177,19 @@ def former_feature_layer(classifier: Any, input_size: InputSize = None) -> str |
     """The layer that was chosen before 0.2, where another one is chosen now; None elsewhere."""
     if not isinstance(classifier, keras.Model):
         return None
-    steps, output, shape = read_steps(classifier, input_size)
-    known = trace(steps, shape)
+    steps, output, shape, known = read(classifier, input_size)
     body, _, _ = split_logits(steps, output, known)
-    return layers.choose(body, known).instead_of
+    return choose(body, known).instead_of
 
 
-def _make_preprocessor(
+def _stage(cut: Cut, known: dict[int, Form], onwards: Callable[[tf.Tensor], tf.Tensor]) -> Stage:
+    shape = known[cut.key].shape[1:]
+    if isinstance(cut, TokenCut):
+        return Stage(cut.layer, (*cut.size, shape[-1]), onwards, cut.n_special)
+    return Stage(cut.layer, shape, onwards)
+
+
+def preprocessor_of(
     classifier: Any, preprocessor: Any, shape: tuple[int, int, int]
 ) -> keras.layers.Layer:
     """The preprocessor that is given, else the classifier's own, else one that changes nothing."""
@@ -233,7 +229,7 @@ def _trunk(
     like any other.
     """
     compute = _part(steps, PIXELS, result, known)
-    position = next((i for i, step in enumerate(steps) if layers.mixes(step.operation)), None)
+    position = next((i for i, step in enumerate(steps) if mixes(step.operation)), None)
     if position is None:
         return compute
     prepare = [_part(steps[:position], PIXELS, key, known) for key in steps[position].inputs]
@@ -245,9 +241,10 @@ def _trunk(
 
 
 def _nan_unless(is_finite: tf.Tensor, features: tf.Tensor) -> tf.Tensor:
-    """Feature maps (b, h, w, channels), NaN in the rows that are not finite, `is_finite` (b,)."""
+    """Features (b, ...), NaN in the rows that are not finite, `is_finite` (b,)."""
     nan = tf.constant(float("nan"), features.dtype)
-    return tf.where(is_finite[:, None, None, None], features, nan)
+    is_finite = tf.reshape(is_finite, (-1, *[1] * (features.shape.rank - 1)))
+    return tf.where(is_finite, features, nan)
 
 
 def _rows(tensor: tf.Tensor, shape: tuple[int, ...]) -> tf.Tensor:
@@ -270,7 +267,7 @@ def _count_classes(shape: tuple[int | None, ...]) -> int:
 
 def _check_head(opened: OpenedClassifier, whole_head: Callable[[tf.Tensor], tf.Tensor]) -> None:
     """Runs the head on noise, to refuse what only its numbers give away."""
-    noise = tf.random.stateless_uniform((2, *opened.feature_shape), (0, 1))
+    noise = tf.random.stateless_uniform((2, *opened.stages[-1].state_shape), (0, 1))
     logits = opened.head(noise)
     ours, answer = (
         np.asarray(tensor, np.float32) for tensor in (opened.predictions(logits), whole_head(noise))

@@ -41,9 +41,11 @@ def precision_of(classifier: Any) -> str:
     """What the layers with weights compute in: one of `PRECISIONS`, a half one if any does.
 
     Args:
-        classifier: a Keras model, or a pair `(trunk, head)` of two.
+        classifier: a Keras model, or a pair `(trunk, head)` of two; of something else, the layers
+            are not known, and it counts as float32.
     """
-    parts = classifier if isinstance(classifier, tuple | list) else (classifier,)
+    given = classifier if isinstance(classifier, tuple | list) else (classifier,)
+    parts = [part for part in given if isinstance(part, keras.layers.Layer)]
     used = {layer.compute_dtype for part in parts for layer in _leaves(part) if layer.weights}
     return next((half for half in PRECISIONS[1:] if half in used), PRECISIONS[0])
 

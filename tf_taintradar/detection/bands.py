@@ -80,6 +80,7 @@ class Bands(CoveringRule):
 
     name = "bands"
     purpose = "for aligned faces, and what is worn on them; one more forward pass a band"
+    needs_maps = False
 
     bands: tuple[Band, ...] = (EYES,)
 
@@ -123,12 +124,6 @@ class Bands(CoveringRule):
     def judge(self, numbers: tf.Tensor) -> tf.Tensor:
         """The score, the largest; see `ScaledRule`."""
         return tf.reduce_max(numbers, axis=-1)
-
-    def is_blind(
-        self, classifier: OpenedClassifier, prediction: Prediction, maps: ActivationMaps
-    ) -> tf.Tensor:
-        """False (b,): the score needs no maps."""
-        return tf.zeros_like(prediction.label, tf.bool)
 
     def explain(self, detection: Detection, **about: Any) -> Explanation:
         """See `Rule.explain`; with what is seen under each band."""

@@ -125,8 +125,9 @@ def occlude(
     """
     chosen = [most_critical(prediction.critical_map, one, slope) for one in dict.fromkeys(sizes)]
     windows = tf.stack(chosen, axis=1)
-    rest = take_out(prediction.features, windows)
-    flat = classifier.head(tf.reshape(rest, (-1, *rest.shape[2:])))
+    stage, state = classifier.stages[-1], prediction.features
+    rest = take_out(stage.as_map(state), windows)
+    flat = stage.onwards(stage.with_map(state, tf.reshape(rest, (-1, *stage.shape))))
     logits = tf.reshape(flat, (-1, len(chosen), classifier.n_classes))
     before = strength(prediction.logits[:, None], prediction.label)
     falls = before - strength(logits, prediction.label)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from tf_taintradar.classifier.stage import Stage
 from tf_taintradar.detection.regions import Slope, where_reached
 
 _LABELS_AT_ONCE = 20  # backward passes vectorised together: bounds the memory for many labels
@@ -14,37 +15,39 @@ _LABELS_AT_ONCE = 20  # backward passes vectorised together: bounds the memory f
 ChannelWeights = Callable[[tf.Tensor], tf.Tensor]
 
 
-def trace_head(
-    head: Callable[[tf.Tensor], tf.Tensor], features: tf.Tensor
-) -> tuple[tf.Tensor, ChannelWeights]:
+def trace_head(stage: Stage, state: tf.Tensor) -> tuple[tf.Tensor, ChannelWeights]:
     """Runs the head once, so that any number of gradients can be taken of its logits.
 
     Args:
-        head: feature map (b, h, w, c) float32 -> logits (b, n) float32; row i of the logits
-            depends on row i of the feature map alone.
-        features: (b, h, w, c) float32.
+        stage: the classifier's last one, whose map is the feature map (b, h, w, c) and from which
+            it goes on to the logits (b, n) float32; row i of the logits depends on row i of the
+            state alone.
+        state: (b, ...) float32.
 
     Returns:
         The logits (b, n), and a function from k weightings of the logits (k, b, n) float32 to the
         channel weights (b, k, c) float32 of Grad-CAM: the mean over all places of the gradient of
-        the weighted logits' sum. The k backward passes are vectorised: the head's weights are read
-        once for all of them.
+        the weighted logits' sum. The k backward passes are vectorised, but for tokens: the head's
+        weights are read once for all of them.
 
     Source: Eq. 1 and 5, alpha_k. The authors' program averages over the batch as well.
     """
     with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
-        tape.watch(features)
-        logits = head(features)
+        tape.watch(state)
+        logits = stage.onwards(state)
 
     def backward(weighting: tf.Tensor) -> tf.Tensor:
-        gradient = tape.gradient(logits, features, weighting, unconnected_gradients="zero")
-        return tf.reduce_mean(gradient, axis=(1, 2))
+        gradient = tape.gradient(logits, state, weighting, unconnected_gradients="zero")
+        return tf.reduce_mean(stage.as_map(gradient), axis=(1, 2))
+
+    # vectorised, the gradient of attention crashes the process: oneDNN in TensorFlow 2.21, on a CPU
+    each = tf.vectorized_map if stage.n_special is None else tf.map_fn
 
     def channel_weights(weightings: tf.Tensor) -> tf.Tensor:
         if weightings.shape[0] == 1:
             return backward(weightings[0])[:, None]
         parts = [
-            tf.vectorized_map(backward, weightings[i : i + _LABELS_AT_ONCE])
+            each(backward, weightings[i : i + _LABELS_AT_ONCE])
             for i in range(0, weightings.shape[0], _LABELS_AT_ONCE)
         ]
         return tf.transpose(tf.concat(parts, axis=0), (1, 0, 2))

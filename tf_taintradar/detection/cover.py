@@ -41,6 +41,7 @@ from tf_taintradar.detection.ranks import largest_of_others, strengths
 from tf_taintradar.detection.regions import Slope
 from tf_taintradar.detection.rule import Answers
 from tf_taintradar.detection.scaled import Scores
+from tf_taintradar.detection.testimony import all_numbers, silence
 from tf_taintradar.support.checks import check_fraction, check_integer, require
 
 _COVERED = 3  # numbers of the windows, after those of `Occlusion`
@@ -66,6 +67,8 @@ class Cover(CoveringRule):
             the image's sides, in (0, 1).
         per_side: how many windows lie side by side, down and across, at least 1. More of them are
             smaller, and cost more.
+        depths: how many feature maps `Occlusion` looks at; 0: none, the windows alone make the
+            score, as for a classifier that cannot be opened.
         scales: what `calibrate` finds: (4, 4 d + 3) floats.
         centre: what `calibrate` finds: what each label lacks in benign images at large, n floats,
             in nats.
@@ -76,30 +79,45 @@ class Cover(CoveringRule):
 
     name = "cover"
     purpose = "for attackers who know the detector; 16 more forward passes"
+    needs_maps = False
     finds = ("scales", "centre")
 
     largest_patch: float = 0.3
     per_side: int = 4
+    depths: int = 3
     centre: tuple[float, ...] | None = dataclasses.field(default=None, kw_only=True, repr=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_fraction("largest_patch", self.largest_patch, is_one_allowed=False)
         object.__setattr__(self, "per_side", check_integer("per_side", self.per_side, 1))
+        object.__setattr__(self, "depths", check_integer("depths", self.depths, 0))
         if self.centre is not None:
             object.__setattr__(self, "centre", tuple(np.asarray(self.centre, float).tolist()))
 
     def adapted_to(self, classifier: OpenedClassifier) -> "Cover":
-        """The rule itself; ValueError if its `centre` is of another number of labels."""
+        """The rule itself, without `depths` for a classifier that is not opened.
+
+        Raises:
+            ValueError: its `centre` is of another number of labels.
+        """
         n_known, n_labels = len(self.centre or ()), classifier.n_classes
         fits = self.centre is None or n_known == n_labels
         expected = f"of {n_labels} labels, as this classifier's: calibrate it anew"
         require(fits, "centre", f"{n_known} labels", expected)
-        return self
+        return self.replaced(depths=0) if classifier.is_closed else self
 
     def stages(self, classifier: OpenedClassifier) -> Sequence[Stage]:
         """Those of `Occlusion`; see `Rule.stages`."""
-        return self._occlusion.stages(classifier)
+        return self._occlusion.stages(classifier) if self.depths else ()
+
+    def is_blind(
+        self, classifier: OpenedClassifier, prediction: Prediction, maps: ActivationMaps
+    ) -> tf.Tensor:
+        """Whether the critical map is zero everywhere, if it is needed; see `Rule.is_blind`."""
+        if not self.depths:
+            return super().is_blind(classifier, prediction, maps)
+        return self._occlusion.is_blind(classifier, prediction, maps)
 
     def detect(
         self,
@@ -124,8 +142,10 @@ class Cover(CoveringRule):
         slope: Slope = None,
     ) -> Covers:
         """What happens without cells and under windows; see `ScaledRule`."""
-        testimony = self._occlusion.evidence(classifier, prediction, maps, slope)
         images, label = prediction.images, prediction.label
+        testimony = silence(prediction)
+        if self.depths:
+            testimony = self._occlusion.evidence(classifier, prediction, maps, slope)
         sides = self.sides(classifier.input_shape[:2])
         logits = logits_under(classifier, images, sides, label, slope)
         found = Covers(*testimony, logits, *lacks_and_others(logits, label), tf.zeros(()))
@@ -137,7 +157,7 @@ class Cover(CoveringRule):
             tf.reduce_max(evidence.covered_lacks, axis=-1),
             tf.reduce_max(evidence.covered_others, axis=-1),
         )
-        return tf.concat([self._occlusion.numbers(evidence.testimony), covered], axis=-1)
+        return tf.concat([all_numbers(evidence.testimony), covered], axis=-1)
 
     def scaled(self, numbers: tf.Tensor, label: tf.Tensor) -> tf.Tensor:
         """Without what the label lacks at large, and scaled; see `ScaledRule`."""
@@ -202,7 +222,8 @@ class Cover(CoveringRule):
     @property
     def _occlusion(self) -> Occlusion:
         scales = self.scales
-        return Occlusion(scales=scales and tuple(row[:-_COVERED] for row in scales))
+        own = scales and tuple(row[:-_COVERED] for row in scales)
+        return Occlusion(depths=self.depths, scales=own)
 
     def _usual(self, label: tf.Tensor | None = None) -> tf.Tensor:
         """What each label (n,), or that of each image (b,), lacks at large."""
@@ -212,11 +233,13 @@ class Cover(CoveringRule):
         return usual if label is None else tf.gather(usual, label)
 
     def _parts(self, numbers: tf.Tensor) -> tf.Tensor:
-        """The three parts (b, 3) of numbers (b, m) as `judge` takes them; see `Covers`."""
+        """The parts (b, 3) of numbers (b, m) as `judge` takes them; see `Covers`."""
+        covered = self._covered_parts(numbers[:, -_COVERED:])
+        if not self.depths:
+            return covered
         removed = self._occlusion.judge(numbers[:, :-_COVERED])
         if self.scales is not None:
             removed = (tf.clip_by_value(removed, 0, _HIGHEST) / _REMOVED_AT) ** _POWER
-        covered = self._covered_parts(numbers[:, -_COVERED:])
         return tf.concat([removed[:, tf.newaxis], covered], axis=-1)
 
     def _covered_parts(self, numbers: tf.Tensor) -> tf.Tensor:

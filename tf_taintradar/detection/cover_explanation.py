@@ -18,7 +18,8 @@ class CoverExplanation(OcclusionExplanation):
         covered_logits: (v, n) float32, the logits with each of them painted over.
         covered_lacks: (v,) float32, what the label lacks then of being certain, in nats.
         covered_others: (v,) float32, the strength of the best other label then, in nats.
-        parts: (3,) float32, what the score is the largest of: cells, lack, other label.
+        parts: (3,) float32, what the score is the largest of: cells, lack, other label; (2,)
+            without cells.
     """
 
     covering_windows: npt.NDArray[np.bool_]
@@ -30,7 +31,7 @@ class CoverExplanation(OcclusionExplanation):
     @property
     def reason(self) -> str:
         """Which of the three parts makes the score, in words, and where."""
-        part = int(self.parts.argmax())
+        part = self._part
         if part == 0:
             counted = f"; counted as {self.score:.2f}" if self.is_scaled else ""
             return f"{super().reason}{counted}"
@@ -39,6 +40,11 @@ class CoverExplanation(OcclusionExplanation):
         unit = UNIT if part == 1 else UNIT.replace("1", "0.6", 1)
         score = f"{self.score:.2f}; {unit}" if self.is_scaled else f"{self.score:.1f} nats"
         return f"{what} under the window of {self._place(worst)}: {score}"
+
+    @property
+    def _part(self) -> int:
+        """0: cells, 1: lack, 2: other label."""
+        return 3 - len(self.parts) + int(self.parts.argmax())
 
     def _worst(self, part: int) -> int:
         """The window that makes the second or the third part."""
@@ -54,7 +60,7 @@ class CoverExplanation(OcclusionExplanation):
         return f"rows {rows[0]} to {rows[-1]}, columns {columns[0]} to {columns[-1]}"
 
     def _way(self) -> list[Panel]:
-        worst = self._worst(int(self.parts.argmax()))
+        worst = self._worst(self._part)
         lack, other = self.covered_lacks[worst], self.covered_others[worst]
         title = f"covered: lacks {lack:.1f},\nother {other:.1f} nats"
         return [*super()._way(), (self.image, title, self.covering_windows[worst])]

@@ -72,7 +72,8 @@ class Covers(NamedTuple):
         covered_lacks: (b, v) float32, what the label lacks then of being certain, in nats: the
             negative `strength`.
         covered_others: (b, v) float32, the `strength` of the best other label then, in nats.
-        parts: (b, 3) float32, what the score is the largest of; see `Cover`.
+        parts: (b, 3) float32, what the score is the largest of; see `Cover`. Without depths (b, 2):
+            those of the windows.
     """
 
     regions: tf.Tensor
@@ -202,7 +203,10 @@ def decisive(found: Covers, sides: Sides) -> tuple[tf.Tensor, tf.Tensor]:
         (b, H, W) bool, the part of the image that belongs to it, and the logits (b, n) without it.
     """
     part = tf.argmax(found.parts, axis=-1, output_type=tf.int32)
-    regions, logits = zip(deciding(found.testimony), *_worst_windows(found, sides), strict=True)
+    without = _worst_windows(found, sides)
+    if found.parts.shape[-1] > len(without):
+        without = [deciding(found.testimony), *without]
+    regions, logits = zip(*without, strict=True)
     return (
         tf.gather(tf.stack(regions, axis=1), part, batch_dims=1),
         tf.gather(tf.stack(logits, axis=1), part, batch_dims=1),

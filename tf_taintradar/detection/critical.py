@@ -5,10 +5,11 @@ b images (H, W, c), n labels, feature map (h, w, channels).
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import tensorflow as tf
 
+from tf_taintradar.classifier.intake import BY_PASSES
 from tf_taintradar.classifier.opened import OpenedClassifier
 from tf_taintradar.detection.cam import (
     ChannelWeights,
@@ -18,6 +19,7 @@ from tf_taintradar.detection.cam import (
     upsample,
 )
 from tf_taintradar.detection.regions import Slope
+from tf_taintradar.errors import UnsupportedClassifierError
 
 
 class Prediction(NamedTuple):
@@ -25,10 +27,12 @@ class Prediction(NamedTuple):
 
     Attributes:
         images: (b, H, W, c) float32, raw pixels 0..255.
-        features: (b, h, w, channels) float32, the feature map.
+        features: (b, h, w, channels) float32, the feature map; of a transformer its tokens, see
+            `Stage`.
         logits: (b, n) float32.
         label: (b,) int32, the predicted labels.
-        critical_map: (b, h, w) float32, >= 0: what supports the label or suppresses the others.
+        critical_map: (b, h, w) float32, >= 0: what supports the label or suppresses the others;
+            (b, 1, 1) zeros for a classifier that is not opened.
         critical_region: (b, H, W), see `regions`.
     """
 
@@ -50,7 +54,7 @@ class ActivationMaps:
         size: (H, W) of the images.
         map_threshold: where a region ends, as a fraction of its map's maximum, in (0, 1].
         slope: of a sigmoid for gradients, see `regions`.
-        stages: the maps (b, h, w, channels) float32 of the classifier's stages, first to last.
+        stages: the states (b, ...) float32 of the classifier's stages, first to last.
         gradients: from a weighting (b, n) of the logits to the gradient of their sum over each of
             the stages' maps, of its shape.
         pull: (b, n) float32, the weighting of step 2: the gradient of log softmax(Z / T) at the
@@ -94,26 +98,29 @@ def predict_with_critical_region(
 
     Source: Figure 2, steps 1 and 2; Eq. 1 to 4.
     """
+    if classifier.is_closed:
+        return _unseen(classifier, images, map_threshold)
     # 1  forward
+    *before, last = classifier.stages
     with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
-        stages = [classifier.trunk(images)]
-        tape.watch(stages[0])
-        for stage in classifier.stages[:-1]:
-            stages.append(stage.onwards(stages[-1]))
-        features = stages[-1]
-        logits, channel_weights = trace_head(classifier.head, features)
+        states = [classifier.trunk(images)]
+        tape.watch(states[0])
+        for stage in before:
+            states.append(stage.onwards(states[-1]))
+        logits, channel_weights = trace_head(last, states[-1])
 
     def gradients(weighting: tf.Tensor) -> Sequence[tf.Tensor]:
-        return tape.gradient(logits, stages, weighting, unconnected_gradients="zero")
+        found = tape.gradient(logits, states, weighting, unconnected_gradients="zero")
+        return [stage.as_map(one) for stage, one in zip(classifier.stages, found, strict=True)]
 
     label = tf.argmax(logits, axis=-1, output_type=tf.int32)
     # 2  critical region: the gradient of log softmax(Z / T) at the label, Eq. 3
     one_hot = tf.one_hot(label, classifier.n_classes)
     pull = (one_hot - tf.nn.softmax(logits / temperature)) / temperature
     maps = ActivationMaps(
-        features,
+        last.as_map(states[-1]),
         channel_weights,
-        stages,
+        states,
         gradients,
         pull,
         classifier.input_shape[:2],
@@ -122,4 +129,25 @@ def predict_with_critical_region(
     )
     critical = tf.nn.relu(maps.of(pull[None]))
     region = maps.regions(critical)[:, 0]
-    return Prediction(images, features, logits, label, critical[:, 0], region), maps
+    return Prediction(images, states[-1], logits, label, critical[:, 0], region), maps
+
+
+def _unseen(
+    classifier: OpenedClassifier, images: tf.Tensor, map_threshold: float
+) -> tuple[Prediction, ActivationMaps]:
+    """The prediction of a classifier without maps: it rests on nothing that can be seen."""
+    features = classifier.features(images)
+    logits = classifier.head(features)
+    label = tf.argmax(logits, axis=-1, output_type=tf.int32)
+    nothing = tf.zeros_like(features[:, :1, :1, 0])
+    region = tf.zeros_like(images[..., 0], tf.bool)
+    size = classifier.input_shape[:2]
+    maps = ActivationMaps(features, _no_maps, (), _no_maps, nothing[:, 0], size, map_threshold)
+    return Prediction(images, features, logits, label, nothing, region), maps
+
+
+def _no_maps(weightings: tf.Tensor) -> NoReturn:
+    raise UnsupportedClassifierError(
+        "This rule needs the classifier's feature maps, and the classifier cannot be opened. "
+        f"{BY_PASSES}"
+    )

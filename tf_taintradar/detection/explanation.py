@@ -96,7 +96,7 @@ class Explanation:
         """
         panels: list[Panel] = [
             (self.image, f"input\n{self._answer(self.logits)}", None),
-            (self.image, "critical region", self.critical_region),
+            *self._critical_panel(),
             *self._way(),
             (self.image, self._region_title(), self.tainted_region),
             (self.cleaned_image, f"final input\n{self._answer(self.cleaned_logits)}", None),
@@ -104,6 +104,11 @@ class Explanation:
         images, titles, overlays = zip(*panels, strict=True)
         figure = plot.panels(images, titles, overlays=overlays, headline=self._headline())
         return plot.saved(figure, path)
+
+    def _critical_panel(self) -> list[Panel]:
+        if self.critical_map.size == 1:  # of a classifier that is not opened
+            return []
+        return [(self.image, "critical region", self.critical_region)]
 
     def _way(self) -> list[Panel]:
         """The panels between the critical and the tainted region: steps 3 to 5."""

@@ -30,7 +30,14 @@ from tf_taintradar.detection.ranks import mean_of_largest, strength
 from tf_taintradar.detection.regions import Slope
 from tf_taintradar.detection.rule import Answers
 from tf_taintradar.detection.scaled import ScaledRule
-from tf_taintradar.detection.testimony import KINDS, Testimony, combine, deciding, kind_of
+from tf_taintradar.detection.testimony import (
+    KINDS,
+    Testimony,
+    all_numbers,
+    combine,
+    deciding,
+    kind_of,
+)
 from tf_taintradar.detection.windows import cells, most_critical_cells, take_out, to_pixels
 from tf_taintradar.support.checks import check_fraction, check_integer
 
@@ -104,9 +111,11 @@ class Occlusion(ScaledRule):
         slope: Slope = None,
     ) -> Testimony:
         """What happens without the most critical cells of each depth; see `ScaledRule`."""
-        removed = self._cells(prediction, maps, slope)
-        features = maps.stages[-len(removed) :]
-        logits = go_on(classifier, features, removed)
+        removed = self._cells(classifier, prediction, maps, slope)
+        states = maps.stages[-len(removed) :]
+        stages = classifier.stages[-len(removed) :]
+        features = [stage.as_map(state) for stage, state in zip(stages, states, strict=True)]
+        logits = go_on(classifier, states, removed)
         before = strength(prediction.logits[:, None], prediction.label)
         after = strength(logits, prediction.label)
         size = classifier.input_shape[:2]
@@ -125,8 +134,7 @@ class Occlusion(ScaledRule):
 
     def numbers(self, evidence: Testimony) -> tf.Tensor:
         """All four of all depths (b, 4 d), kind by kind; see `ScaledRule`."""
-        four = (evidence.falls, evidence.lacks, evidence.stirs, evidence.peaks)
-        return tf.concat(four, axis=1)
+        return all_numbers(evidence)
 
     def judge(self, numbers: tf.Tensor) -> tf.Tensor:
         """The score; see `combine` and `ScaledRule`."""
@@ -156,15 +164,23 @@ class Occlusion(ScaledRule):
             return kind_of(scaled[:, 0])
         return combine(scaled)
 
-    def _cells(self, prediction: Prediction, maps: ActivationMaps, slope: Slope) -> list[tf.Tensor]:
+    def _cells(
+        self,
+        classifier: OpenedClassifier,
+        prediction: Prediction,
+        maps: ActivationMaps,
+        slope: Slope,
+    ) -> list[tf.Tensor]:
         """The most critical cells (b, h, w) of each depth, see `regions`, deepest last.
 
         The last depth has the critical map of step 2. The maps before it are first-order estimates
         of what replacing a cell by the mean costs: the gradient of step 2, times the deviation from
         the mean, summed over the channels.
         """
-        earlier = list(maps.stages[-self.depths : -1]) if self.depths > 1 else []
-        gradients = maps.gradients(maps.pull)[-self.depths : -1] if earlier else []
+        first = max(len(maps.stages) - self.depths, 0)
+        stages = zip(classifier.stages[first:-1], maps.stages[first:-1], strict=True)
+        earlier = [stage.as_map(state) for stage, state in stages]
+        gradients = maps.gradients(maps.pull)[first:-1] if earlier else []
         costs = [
             tf.nn.relu(tf.reduce_sum((f - tf.reduce_mean(f, (1, 2), keepdims=True)) * g, axis=-1))
             for f, g in zip(earlier, gradients, strict=True)
@@ -174,7 +190,7 @@ class Occlusion(ScaledRule):
 
 
 def go_on(
-    classifier: OpenedClassifier, features: Sequence[tf.Tensor], removed: Sequence[tf.Tensor]
+    classifier: OpenedClassifier, states: Sequence[tf.Tensor], removed: Sequence[tf.Tensor]
 ) -> tf.Tensor:
     """The logits (b, d, n) without cells of each of the last d stages.
 
@@ -182,14 +198,14 @@ def go_on(
 
     Args:
         classifier: see `open_classifier`.
-        features: the maps (b, h, w, channels) of the last d stages.
+        states: of the last d stages.
         removed: the cells (b, h, w) of each, see `regions`.
     """
     rest: tf.Tensor | None = None  # of all depths so far, one below the other
-    for stage, feature, region in zip(
-        classifier.stages[-len(removed) :], features, removed, strict=True
+    for stage, state, region in zip(
+        classifier.stages[-len(removed) :], states, removed, strict=True
     ):
-        own = take_out(feature, region[:, None])[:, 0]
+        own = stage.with_map(state, take_out(stage.as_map(state), region[:, None])[:, 0])
         rest = stage.onwards(own if rest is None else tf.concat([rest, own], axis=0))
     by_depth = tf.reshape(rest, (len(removed), -1, classifier.n_classes))
     return tf.transpose(by_depth, (1, 0, 2))

@@ -57,12 +57,15 @@ class Rule(abc.ABC):
         purpose: one line, for the command line's help and the documentation.
         threshold_name: the attribute of `TaintRadarModel` that holds its threshold.
         arguments: the settings for which `TaintRadarModel` has arguments of its own.
+        needs_maps: whether it looks at feature maps; if not, it works on classifiers that cannot
+            be opened, too, see `classifier.closed`.
     """
 
     name: ClassVar[str]
     purpose: ClassVar[str]
     threshold_name: ClassVar[str] = "score_threshold"
     arguments: ClassVar[tuple[str, ...]] = ()
+    needs_maps: ClassVar[bool] = True
 
     @abc.abstractmethod
     def detect(
@@ -104,6 +107,8 @@ class Rule(abc.ABC):
         self, classifier: OpenedClassifier, prediction: Prediction, maps: ActivationMaps
     ) -> tf.Tensor:
         """(b, ...) bool: whether the maps that this rule needs are zero everywhere."""
+        if not self.needs_maps:
+            return tf.zeros_like(prediction.label, tf.bool)
         return is_zero(prediction.critical_map)
 
     @property

@@ -7,7 +7,9 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from tf_taintradar.detection.critical import Prediction
 from tf_taintradar.detection.ranks import mean_of_largest
+from tf_taintradar.detection.regions import is_inside
 
 KINDS = ("fall", "lack", "stir", "peak")
 """What a depth says; see `Testimony`."""
@@ -38,6 +40,26 @@ class Testimony(NamedTuple):
     stirs: tf.Tensor
     peaks: tf.Tensor
     scaled: tf.Tensor
+
+
+def silence(prediction: Prediction) -> Testimony:
+    """The testimony of no depth at all (d = 0)."""
+    logits, region = prediction.logits, is_inside(prediction.critical_region)
+    none = logits[:, :0]
+    return Testimony(
+        regions=region[:, tf.newaxis][:, :0],
+        removed_logits=logits[:, tf.newaxis][:, :0],
+        falls=none,
+        lacks=none,
+        stirs=none,
+        peaks=none,
+        scaled=tf.tile(none[:, tf.newaxis], (1, len(KINDS), 1)),
+    )
+
+
+def all_numbers(found: Testimony) -> tf.Tensor:
+    """All four of all depths (b, 4 d), kind by kind."""
+    return tf.concat((found.falls, found.lacks, found.stirs, found.peaks), axis=1)
 
 
 def combine(scaled: tf.Tensor) -> tf.Tensor:

@@ -6,6 +6,7 @@ from typing import Any
 _PACKAGES = {
     "cv2": "OpenCV",
     "grpc": "grpcio",
+    "onnxruntime": "ONNX Runtime",
     "tensorflow_serving": "tensorflow-serving-api",
 }
 

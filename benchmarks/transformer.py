@@ -1,0 +1,258 @@
+"""A vision transformer beside the demo's convolutional network: accuracy, detection, cost.
+
+A transformer of four blocks learns the demo's scenes, and both networks are attacked in the same
+ways. Each is calibrated on scenes that it has not seen, and counted on others. An attack counts if
+it makes the network answer the label that it aims at.
+"""
+
+import time
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+import typer
+from keras import layers
+from report import setting, table, write_json
+
+from tf_taintradar import TaintRadarModel
+from tf_taintradar.attacks import AdversarialPatch
+from tf_taintradar.calibration.by_score import smallest_threshold
+from tf_taintradar.calibration.record import wilson_interval
+from tf_taintradar.classifier import OpenedClassifier
+from tf_taintradar.classifier.graph import compiled
+from tf_taintradar.demo.scenes import CLASS_NAMES, draw_scenes
+from tf_taintradar.demo.show import detector_file
+from tf_taintradar.detection.pipeline import detect
+
+TARGETS = (0.06, 0.03, 0.01)
+VARIANTS = ("occlusion", "cover")
+LABEL = CLASS_NAMES.index("striped star")  # that the attacks aim at
+ATTACKS: dict[str, dict[str, Any]] = {
+    "partial 30 %, random": {"diameter": 0.3},
+    "partial 30 %, bottom right": {"diameter": 0.3, "place": "bottom_right"},
+    "partial, two of 20 %": {"diameter": 0.2, "n_patches": 2},
+}
+BATCH = 32
+
+Pixels = npt.NDArray[np.uint8]
+Network = tuple[str, keras.Model]
+
+
+class Line(NamedTuple):
+    """What one rule flags of one set of images, at each of `TARGETS`.
+
+    Attributes:
+        network: "transformer" or "VGG".
+        variant: the rule.
+        images: "benign" or the attack.
+        n: how many images count.
+        hit: share of the attacked images that are answered with the attack's label; of benign ones,
+            share that is answered wrongly.
+        flagged: how many of the n are flagged at each target.
+    """
+
+    network: str
+    variant: str
+    images: str
+    n: int
+    hit: float
+    flagged: tuple[int, ...]
+
+
+def main(
+    model: Annotated[
+        Path | None, typer.Option(help="the trained transformer: read, or made and written")
+    ] = None,
+    images: int = 20_000,
+    epochs: int = 8,
+    benign: int = 1_000,
+    attacked: int = 60,
+    steps: int = 100,
+    seed: int = 0,
+    output: Annotated[Path | None, typer.Option(help="a JSON file to write")] = None,
+) -> list[Line]:
+    """Train on scenes of `seed`, calibrate on those of `seed + 1`, count on those of `seed + 2`."""
+    if model is not None and model.is_file():
+        transformer = keras.models.load_model(model, compile=False)
+    else:
+        transformer = train(*draw_scenes(images, seed=seed), epochs=epochs, seed=seed)
+        if model is not None:
+            transformer.save(model)
+    demo = keras.models.load_model(detector_file()).classifier
+    known = draw_scenes(benign, seed=seed + 1)[0]
+    others = draw_scenes(benign, seed=seed + 2)
+    lines: list[Line] = []
+    for network in (("transformer", transformer), ("VGG", demo)):
+        lines += look(network, known, *others, attacked=attacked, steps=steps)
+        if output is not None:
+            write_json(output, [line._asdict() for line in lines])
+    print(f"\n{setting()}\n\n{as_table(lines)}")
+    return lines
+
+
+def build_transformer(
+    classes: int = len(CLASS_NAMES), *, width: int = 64, blocks: int = 4, heads: int = 4
+) -> keras.Model:
+    """An untrained vision transformer with a class token on images (96, 96, 3) in [-1, 1].
+
+    Three convolutions make its 8 x 8 tokens: with them it learns from few images.
+
+    Source: Dosovitskiy et al., "An Image is Worth 16x16 Words", ICLR 2021; the convolutions: Xiao
+    et al., "Early Convolutions Help Transformers See Better", NeurIPS 2021.
+    """
+    images = keras.Input((96, 96, 3), name="images")
+    x = images
+    for i, (filters, stride) in enumerate(((width // 4, 3), (width // 2, 2), (width, 2)), start=1):
+        size = 2 * stride - 1
+        x = layers.Conv2D(filters, size, stride, "same", activation="relu", name=f"patches{i}")(x)
+    x = layers.Reshape((64, width), name="tokens")(x)
+    x = ClassToken(name="class_token")(x)
+    for i in range(1, blocks + 1):
+        y = layers.LayerNormalization(name=f"block{i}_norm1")(x)
+        attention = layers.MultiHeadAttention(heads, width // heads, name=f"block{i}_attention")
+        x = layers.Add(name=f"block{i}_add1")([x, attention(y, y)])
+        y = layers.LayerNormalization(name=f"block{i}_norm2")(x)
+        y = layers.Dense(2 * width, "gelu", name=f"block{i}_dense1")(y)
+        y = layers.Dense(width, name=f"block{i}_dense2")(y)
+        x = layers.Add(name=f"block{i}_add2")([x, y])
+    x = layers.LayerNormalization(name="norm")(x)[:, 0]
+    probabilities = layers.Dense(classes, "softmax", name="predictions")(x)
+    return keras.Model(images, probabilities, name="transformer")
+
+
+@keras.saving.register_keras_serializable(package="tf_taintradar_benchmarks")
+class ClassToken(layers.Layer):
+    """Puts a learned class token before tokens (b, t, c), and adds learned positions."""
+
+    def build(self, shape: Any) -> None:
+        """Makes the weights for the shape of the tokens."""
+        _, n_tokens, channels = shape
+        self.token = self.add_weight(name="token", shape=(1, 1, channels))
+        self.places = self.add_weight(
+            name="places",
+            shape=(1, n_tokens + 1, channels),
+            initializer=keras.initializers.RandomNormal(stddev=0.02),
+        )
+
+    def call(self, tokens: Any) -> Any:
+        """The tokens (b, 1 + t, c)."""
+        first = keras.ops.tile(self.token, (keras.ops.shape(tokens)[0], 1, 1))
+        return keras.ops.concatenate([first, tokens], axis=1) + self.places
+
+
+def train(scenes: Pixels, labels: npt.NDArray[np.int32], *, epochs: int, seed: int) -> keras.Model:
+    """A transformer that has learnt the scenes."""
+    keras.utils.set_random_seed(seed)
+    started = time.monotonic()
+    transformer = build_transformer()
+    learner = keras.Sequential([layers.Rescaling(1 / 127.5, offset=-1), transformer])
+    n_steps = epochs * -(-len(labels) // BATCH)
+    rate = keras.optimizers.schedules.CosineDecay(
+        0.0, n_steps, warmup_target=1e-3, warmup_steps=min(500, n_steps // 4)
+    )
+    learner.compile(
+        keras.optimizers.AdamW(rate, weight_decay=1e-3, clipnorm=1.0),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+    )
+    learner.fit(training_batches(scenes, labels), epochs=epochs, shuffle=False, verbose=2)
+    print(f"trained for {time.monotonic() - started:.0f} s")
+    return transformer
+
+
+def training_batches(scenes: Pixels, labels: npt.NDArray[np.int32]) -> tf.data.Dataset:
+    """Shuffled batches, mirrored, moved and with their colours exchanged at random."""
+    pixels, classes = tf.constant(scenes), tf.constant(labels)
+
+    def fetch(numbers: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        images = tf.image.random_flip_left_right(tf.gather(pixels, numbers))
+        images = tf.gather(images, tf.random.shuffle([0, 1, 2]), axis=-1)
+        images = tf.pad(images, [[0, 0], [8, 8], [8, 8], [0, 0]], "REFLECT")
+        images = tf.image.random_crop(images, (tf.shape(images)[0], 96, 96, 3))
+        return images, tf.gather(classes, numbers)
+
+    order = tf.data.Dataset.range(len(labels)).shuffle(len(labels))
+    return order.batch(BATCH).map(fetch).prefetch(2)
+
+
+def look(
+    network: Network,
+    known: Pixels,
+    scenes: Pixels,
+    truth: npt.NDArray[np.int32],
+    *,
+    attacked: int,
+    steps: int,
+) -> list[Line]:
+    """What both rules flag of benign scenes and of each attack."""
+    name, classifier = network
+    radars = [
+        TaintRadarModel(classifier, preprocessor="tf", variant=variant) for variant in VARIANTS
+    ]
+    right = labels_of(radars[0].opened, scenes) == truth
+    victims = scenes[right & (truth != LABEL)][:attacked]
+    sets = {"benign": (scenes, ~right)}
+    for kind, settings in ATTACKS.items():
+        attack = AdversarialPatch(radars[0].opened, target_class=LABEL, steps=steps, **settings)
+        result = attack.partial(victims, verbose=0)
+        sets[kind] = result.images, result.success
+    lines = []
+    for radar in radars:
+        calibration = radar.calibrate(known, max(TARGETS), verbose=0)
+        limits = [smallest_threshold(calibration.scores, target) for target in TARGETS]
+        for kind, (images, hit) in sets.items():
+            counted = images if kind == "benign" else images[hit]
+            scores = radar.score(counted)
+            flagged = tuple(int((scores > limit).sum()) for limit in limits)
+            lines.append(Line(name, radar.variant, kind, len(counted), hit.mean(), flagged))
+            print(lines[-1], flush=True)
+        print(f"{name}, {radar.variant}: {cost(radar, scenes[:8]):.2f} forward passes", flush=True)
+    return lines
+
+
+def labels_of(opened: OpenedClassifier, images: Pixels) -> npt.NDArray[np.int64]:
+    """What a network answers."""
+    logits = compiled(opened.logits, opened.input_shape)
+    batches = (images[i : i + BATCH].astype(np.float32) for i in range(0, len(images), BATCH))
+    return np.concatenate([np.argmax(logits(batch), axis=-1) for batch in batches])
+
+
+def cost(radar: TaintRadarModel, images: Pixels, repeats: int = 9) -> float:
+    """The processor time of a detection, as a multiple of a plain pass: the median of several."""
+    opened, pixels = radar.opened, tf.constant(images, tf.float32)
+    rule = radar.rule
+    ways = (
+        compiled(lambda x: detect(opened, x, variant=rule).score, opened.input_shape),
+        compiled(opened.logits, opened.input_shape),
+    )
+
+    def seconds(way: Any) -> float:
+        started = time.process_time()
+        way(pixels)
+        return time.process_time() - started
+
+    times = [[seconds(way) for way in ways] for _ in range(repeats + 2)][2:]
+    return float(np.median([detector / plain for detector, plain in times]))
+
+
+def as_table(lines: list[Line]) -> str:
+    """The lines as Markdown."""
+    header = ["network", "variant", "images", "n", "wrong / hit"]
+    return table([*header, *(f"flagged at {target:.0%}" for target in TARGETS)], map(cells, lines))
+
+
+def cells(line: Line) -> list[str]:
+    """A line as printed."""
+    name, variant, images, n, hit, counts = line
+    shares = []
+    for count in counts:
+        low, high = wilson_interval(count, n)
+        shares.append(f"{count / max(n, 1):.1%} ({low:.0%} to {high:.0%})")
+    return [name, variant, images, str(n), f"{hit:.0%}", *shares]
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -18,14 +18,15 @@ import typer
 from keras import layers
 from report import setting, table, write_json
 
-from tf_taintradar import TaintRadarModel
+from tf_taintradar import TaintRadarModel, rules
 from tf_taintradar.attacks import AdversarialPatch
 from tf_taintradar.calibration.by_score import smallest_threshold
 from tf_taintradar.calibration.record import wilson_interval
-from tf_taintradar.classifier import OpenedClassifier
+from tf_taintradar.classifier import OpenedClassifier, open_classifier
 from tf_taintradar.classifier.graph import compiled
 from tf_taintradar.demo.scenes import CLASS_NAMES, draw_scenes
 from tf_taintradar.demo.show import detector_file
+from tf_taintradar.detection.covering import logits_under
 from tf_taintradar.detection.pipeline import detect
 
 TARGETS = (0.06, 0.03, 0.01)
@@ -90,7 +91,10 @@ def main(
         lines += look(network, known, *others, attacked=attacked, steps=steps)
         if output is not None:
             write_json(output, [line._asdict() for line in lines])
+    vit = open_classifier(build_vit())
+    noise = np.random.default_rng(seed).integers(0, 256, (8, *vit.input_shape)).astype(np.uint8)
     print(f"\n{setting()}\n\n{as_table(lines)}")
+    print(f"\nViT Ti/16: a covered pass costs {covered_pass(vit, noise):.2f} of a plain one")
     return lines
 
 
@@ -106,19 +110,32 @@ def build_transformer(
     maps = keras.Input((24, 24, 48), name="maps")
     x = layers.Conv2D(width, 3, 3, name="patches")(maps)
     x = layers.Reshape((64, width), name="tokens")(x)
-    x = ClassToken(name="class_token")(x)
+    x = encode(ClassToken(name="class_token")(x), width, blocks, heads)
+    probabilities = layers.Dense(classes, "softmax", name="predictions")(x)
+    return keras.Model(maps, probabilities, name="transformer")
+
+
+def build_vit(classes: int = 1000) -> keras.Model:
+    """An untrained ViT of the size Ti/16 on images (224, 224, 3): 12 blocks, width 192, 3 heads."""
+    images = keras.Input((224, 224, 3), name="images")
+    x = layers.Conv2D(192, 16, 16, name="patches")(images)
+    x = layers.Reshape((196, 192), name="tokens")(x)
+    x = encode(ClassToken(name="class_token")(x), 192, 12, 3, hidden=4 * 192)
+    return keras.Model(images, layers.Dense(classes, name="logits")(x), name="vit")
+
+
+def encode(x: Any, width: int, blocks: int, heads: int, hidden: int | None = None) -> Any:
+    """The class token (b, width) after so many blocks over tokens (b, t, width)."""
     for i in range(1, blocks + 1):
         y = layers.LayerNormalization(name=f"block{i}_norm1")(x)
         attention = layers.MultiHeadAttention(heads, width // heads, name=f"block{i}_attention")
         x = layers.Add(name=f"block{i}_add1")([x, attention(y, y)])
         y = layers.LayerNormalization(name=f"block{i}_norm2")(x)
-        y = layers.Dense(2 * width, "gelu", name=f"block{i}_dense1")(y)
+        y = layers.Dense(hidden or 2 * width, "gelu", name=f"block{i}_dense1")(y)
         y = layers.Dropout(0.1, name=f"block{i}_dropout")(y)
         y = layers.Dense(width, name=f"block{i}_dense2")(y)
         x = layers.Add(name=f"block{i}_add2")([x, y])
-    x = layers.LayerNormalization(name="norm")(x)[:, 0]
-    probabilities = layers.Dense(classes, "softmax", name="predictions")(x)
-    return keras.Model(maps, probabilities, name="transformer")
+    return layers.LayerNormalization(name="norm")(x)[:, 0]
 
 
 @keras.saving.register_keras_serializable(package="tf_taintradar_benchmarks")
@@ -216,12 +233,21 @@ def labels_of(opened: OpenedClassifier, images: Pixels) -> npt.NDArray[np.int64]
 
 def cost(radar: TaintRadarModel, images: Pixels, repeats: int = 9) -> float:
     """The processor time of a detection, as a multiple of a plain pass: the median of several."""
-    opened, pixels = radar.opened, tf.constant(images, tf.float32)
-    rule = radar.rule
-    ways = (
-        compiled(lambda x: detect(opened, x, variant=rule).score, opened.input_shape),
-        compiled(opened.logits, opened.input_shape),
-    )
+    opened, rule = radar.opened, radar.rule
+    return relative(opened, images, lambda x: detect(opened, x, variant=rule).score, repeats)
+
+
+def covered_pass(opened: OpenedClassifier, images: Pixels, repeats: int = 5) -> float:
+    """The processor time of one of the passes of "cover", as a multiple of a plain one."""
+    sides = rules.Cover().sides(opened.input_shape[:2])
+    every = relative(opened, images, lambda x: logits_under(opened, x, sides), repeats)
+    return every / len(sides[0])
+
+
+def relative(opened: OpenedClassifier, images: Pixels, way: Any, repeats: int) -> float:
+    """The processor time of a way to look at images, as a multiple of a plain pass: the median."""
+    pixels = tf.constant(images, tf.float32)
+    ways = compiled(way, opened.input_shape), compiled(opened.logits, opened.input_shape)
 
     def seconds(way: Any) -> float:
         started = time.process_time()
@@ -229,7 +255,7 @@ def cost(radar: TaintRadarModel, images: Pixels, repeats: int = 9) -> float:
         return time.process_time() - started
 
     times = [[seconds(way) for way in ways] for _ in range(repeats + 2)][2:]
-    return float(np.median([detector / plain for detector, plain in times]))
+    return float(np.median([own / plain for own, plain in times]))
 
 
 def as_table(lines: list[Line]) -> str:

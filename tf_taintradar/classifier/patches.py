@@ -66,11 +66,9 @@ class Patches:
         noise = np.random.default_rng(0).uniform(64, 255, (*windows.shape[1:], n_channels))
         with tf.init_scope():
             blank = self.tokens(tf.zeros((1, *noise.shape)))
-            changes = [
-                self.tokens(tf.constant((noise * window[..., None])[None], tf.float32)) - blank
-                for window in windows
-            ]
-        sizes = np.stack([np.abs(np.asarray(change[0])).max(axis=-1) for change in changes])
+            inside = [(noise * window[..., None])[None].astype(np.float32) for window in windows]
+            changes = [np.asarray(self.tokens(tf.constant(one)) - blank)[0] for one in inside]
+        sizes = np.stack([np.abs(change).max(axis=-1) for change in changes])
         sizes[:, : self.n_special] = 0
         return [np.flatnonzero(one <= _SURELY * sizes.max()).astype(np.int32) for one in sizes]
 

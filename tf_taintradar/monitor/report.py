@@ -53,7 +53,8 @@ class Report:
         alarms: number of alarms.
         last_alarm: the number of the image with a verdict that raised the last; None: none did.
         distance: how far the last 1,000 scores are from the calibration's, in [0, 1], see
-            `distribution_distance`; None without scores on both sides.
+            `distribution_distance`; None without scores on both sides. Rules that scale calibrate
+            with the largest scores that their images may get, so it is a little above 0 at first.
         scores: histogram of the scores, between benign quantiles and the threshold.
         seconds: histogram of the times of calls, in seconds.
     """

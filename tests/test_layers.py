@@ -15,7 +15,7 @@ LAYERS = [
     ["export"],
     ["model"],
     ["serving", "attacks", "baselines"],
-    ["evaluation", "video"],
+    ["evaluation", "monitor", "video"],
     ["demo", "opening", "faces"],
     ["vggface"],
     ["__init__"],

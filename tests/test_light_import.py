@@ -37,6 +37,7 @@ ERRORS = {
     "train_face_detector": "Drawing needs matplotlib: [plot]",
     "align": "Alignment, for photographs that are no aligned faces yet, needs mtcnn: [align]",
     "read_frames": "Reading a video needs OpenCV: [video]",
+    "Monitor.serve": "Monitor.serve needs prometheus_client: [monitor]",
     "OnnxLayer": "Running an ONNX file needs ONNX Runtime: [onnx]",
     "DigitalWatermarking": "The inpainting of DigitalWatermarking needs OpenCV: [baselines]",
     "SentiNet": "The selective search of SentiNet needs OpenCV: [baselines]",

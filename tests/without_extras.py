@@ -13,8 +13,8 @@ import pathlib
 import sys
 
 EXTRAS = {
-    *("cv2", "grpc", "matplotlib", "mtcnn", "onnxruntime", "requests", "rich"),
-    *("tensorflow_serving", "typer", "urllib3"),
+    *("cv2", "grpc", "matplotlib", "mtcnn", "onnxruntime", "prometheus_client"),
+    *("requests", "rich", "tensorflow_serving", "typer", "urllib3"),
 }
 
 
@@ -52,6 +52,7 @@ def features(folder):
     from tf_taintradar.classifier.onnx import OnnxLayer
     from tf_taintradar.demo.show import show
     from tf_taintradar.faces.detector import train_face_detector
+    from tf_taintradar.monitor import Monitor
 
     classifier, images = build_small_classifier(), draw_images(20)
     radar = TaintRadarModel(classifier)
@@ -67,6 +68,7 @@ def features(folder):
     yield "train_face_detector", error_of(train_face_detector, folder, classifier, folder / "faces")
     yield "align", error_of(faces.align, folder, folder / "aligned")
     yield "read_frames", error_of(next, video.read_frames(folder / "film.mp4"))
+    yield "Monitor.serve", error_of(Monitor(None, rate=0.06).serve, 0)
     yield "OnnxLayer", error_of(OnnxLayer, folder / "net.onnx")
     yield "DigitalWatermarking", error_of(baselines.DigitalWatermarking, classifier)
     yield "SentiNet", error_of(baselines.SentiNet, classifier)

@@ -10,7 +10,6 @@ from tf_taintradar.cli import options, tables
 from tf_taintradar.cli.opening import make_folders, require_threshold, with_detector
 from tf_taintradar.cli.program import app
 from tf_taintradar.cli.quiet import import_tensorflow, progress_on_stderr
-from tf_taintradar.support.files import replacing
 
 if TYPE_CHECKING:
     from tf_taintradar.model import TaintRadarModel
@@ -54,53 +53,6 @@ def detect(
     for error in errors:
         typer.echo(f"Error: {error}", err=True)
     raise typer.Exit(1 if errors else 0)
-
-
-@app.command()
-@with_detector("preprocessor", "feature_layer", "class_names", "variant")
-def calibrate(
-    radar: "TaintRadarModel",
-    model: options.Model,
-    folder: options.Folder,
-    output: options.Detector,
-    target_fpr: options.TargetFpr = 0.06,
-    groups: options.Groups = False,
-    k_max: options.KMax = None,
-    batch_size: options.BatchSize = 32,
-    plot: options.Plot = None,
-    report: options.Report = None,
-) -> None:
-    """Chooses a detector's settings on benign images alone, and saves the detector.
-
-    Example: `taintradar calibrate classifier.keras benign/ --preprocessor tf --output radar.keras`
-    """
-    if plot is not None:
-        from tf_taintradar.plot import require_matplotlib
-
-        require_matplotlib()  # before the work
-    from tf_taintradar.cli import rows
-
-    images, names = rows.by_sub_folder(folder) if groups else (folder, None)
-    make_folders(output, plot, report)
-    with progress_on_stderr() as verbose:
-        calibration = radar.calibrate(
-            images,
-            target_fpr,
-            groups=names,
-            k_max=k_max,
-            batch_size=batch_size,
-            verbose=verbose,
-        )
-    radar.save(output)
-    tables.print_calibration(calibration)
-    typer.echo(f"detector: {output}")
-    if report is not None:
-        with replacing(report) as partial:
-            partial.write_text(calibration.to_json() + "\n", encoding="utf-8")
-        typer.echo(f"report: {report}")
-    if plot is not None:
-        calibration.plot(plot)
-        typer.echo(f"plot: {plot}")
 
 
 @app.command()

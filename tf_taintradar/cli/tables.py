@@ -4,13 +4,14 @@ import dataclasses
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import track
 from rich.table import Column, Table
 from rich.text import Text
 
+from tf_taintradar.calibration.record import wilson_interval
 from tf_taintradar.cli.quiet import progress_on_stderr
 
 if TYPE_CHECKING:
@@ -83,6 +84,26 @@ def progress(rows: "Iterator[Row]", total: int, batch_size: int) -> "Iterator[Ro
 def print_calibration(calibration: "Calibration") -> None:
     """Prints the settings that were chosen and what to expect of them."""
     _print(str(calibration))
+
+
+def print_former(former: "Sequence[Mapping[str, Any]]", flagged: int, n_images: int) -> None:
+    """Prints the calibrations that a detector had, and how often the last of them flags now.
+
+    Args:
+        former: entries of `calibration.provenance`, the last that of the threshold until now.
+        flagged: how many of the new images that one flags.
+        n_images: number of new images.
+    """
+    for entry in former:
+        _print(
+            f"former threshold {entry['threshold']:.4g}, {entry['n_images']} images, target "
+            f"{entry['target_fpr']:.1%}, saved {entry['saved'] or 'at an unknown time'}"
+        )
+    low, high = wilson_interval(flagged, n_images)
+    _print(
+        f"the last of them flags {_share(flagged, n_images)} of these images (95 % interval "
+        f"{low:.1%} to {high:.1%})"
+    )
 
 
 def print_outcomes(outcomes: "Sequence[Outcome]") -> None:

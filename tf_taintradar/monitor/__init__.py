@@ -1,0 +1,22 @@
+"""The weeks after the calibration: is the false positive rate still what it was calibrated to?
+
+`Monitor` counts what a detector answers, wherever it answers, and raises an alarm when it flags
+more than the calibration allows; an alarm means the same however often one looks. `Monitor.serve`
+gives the numbers to Prometheus, which needs the extra `monitor`. `AnswerLog` reads the answers of
+a server from a log. `examples/serving/` has a Grafana dashboard.
+"""
+
+from tf_taintradar.monitor.log import AnswerLog
+from tf_taintradar.monitor.monitor import Monitor
+from tf_taintradar.monitor.report import Histogram, Report
+from tf_taintradar.monitor.sequence import RateAlarm, distribution_distance, share_interval
+
+__all__ = [
+    "AnswerLog",
+    "Histogram",
+    "Monitor",
+    "RateAlarm",
+    "Report",
+    "distribution_distance",
+    "share_interval",
+]

@@ -94,8 +94,7 @@ class RateAlarm:
         ValueError: an argument is out of range.
 
     Source: Shin, Ramdas, Rinaldo, "E-detectors: a nonparametric framework for sequential change
-    detection", New England Journal of Statistics in Data Science, 2023; Shiryaev, 1963; Roberts,
-    1966.
+    detection", 2023; the recursion is that of Shiryaev, 1963, and Roberts, 1966.
     """
 
     def __init__(self, rate: float, false_alarm_every: float = 1_000_000) -> None:
@@ -109,14 +108,25 @@ class RateAlarm:
         self.last_alarm: int | None = None
         odds = [times * rate / (1 - rate) for times in ODDS]
         risen = [one / (1 + one) for one in odds]
-        passed, flagged = [(1 - r) / (1 - rate) for r in risen], [r / rate for r in risen]
-        self._ratios = (passed, flagged)
-        self._evidence = [0.0] * len(ODDS)
+        self._flagged = [q / rate for q in risen]
+        self._passed = [(1 - q) / (1 - rate) for q in risen]
+        self._calm = [(1 - q) / (q - rate) for q in risen]  # R = (R + 1) * L without any flag
+        self._begin()
+
+    def _begin(self) -> None:
+        """Without evidence, as after an alarm."""
+        self._known = [0.0] * len(ODDS)  # after the last flag
+        self._n_passed = 0  # images since then
 
     @property
     def evidence(self) -> float:
         """What speaks for a change, >= 0; an alarm at `false_alarm_every`."""
-        return sum(self._evidence) / len(ODDS)
+        return sum(self._present()) / len(ODDS)
+
+    def _present(self) -> list[float]:
+        """R of each alternative: without flags it approaches its calm level geometrically."""
+        known = zip(self._known, self._calm, self._passed, strict=True)
+        return [calm + (r - calm) * passed**self._n_passed for r, calm, passed in known]
 
     def update(self, flags: Iterable[Any]) -> None:
         """Takes in the flags of further images, in their order.
@@ -124,16 +134,19 @@ class RateAlarm:
         Args:
             flags: (n,) bool. Several calls are the same as one with all of their flags.
         """
-        for flag in np.asarray(flags, bool).tolist():  # plain numbers: six are too few for NumPy
-            self.n_images += 1
-            ratios = self._ratios[flag]
-            self._evidence = [
-                (r + 1) * ratio for r, ratio in zip(self._evidence, ratios, strict=True)
-            ]
+        found = np.asarray(flags, bool)
+        last = -1
+        for i in np.flatnonzero(found).tolist():  # only a flag can raise an alarm
+            self._n_passed += i - last - 1
+            present = zip(self._present(), self._flagged, strict=True)
+            self._known, self._n_passed = [(r + 1) * ratio for r, ratio in present], 0
             if self.evidence >= self.false_alarm_every:
                 self.alarms += 1
-                self.last_alarm = self.n_images
-                self._evidence = [0.0] * len(ODDS)
+                self.last_alarm = self.n_images + i + 1
+                self._begin()
+            last = i
+        self._n_passed += len(found) - last - 1
+        self.n_images += len(found)
 
 
 def distribution_distance(

@@ -17,6 +17,7 @@ from tf_taintradar.monitor import AnswerLog, Monitor
 def main(log: str, detector: str, port: int = 9108) -> None:
     """Goes on until it is stopped; a new version of the detector asks for a new start."""
     monitor, answers = Monitor(read_calibration(Path(detector))), AnswerLog(log)
+    observe_new(monitor, answers)  # before anyone looks: old alarms are not news
     monitor.serve(port, "0.0.0.0")
     while True:
         observe_new(monitor, answers)

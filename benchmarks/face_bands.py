@@ -28,7 +28,7 @@ from tf_taintradar.evaluation.metrics import Rate
 from tf_taintradar.video.vote import SlidingWindows
 
 EYES, DEFAULT = rules.Bands(), rules.Occlusion()
-_SOME = 200  # benign photographs of a question that changes them
+_SOME = 60  # benign photographs of a question that changes them
 _FRAMES = 5  # of a film
 
 
@@ -92,7 +92,7 @@ class Bench(FaceBench):
 
     def glasses(self) -> dict[str, FaceSet]:
         """Ready glasses, and those made anew."""
-        made = glasses(self, self.attacked).items()
+        made = glasses(self, self.attacked).items() if self.attacked else ()
         return {**self.ready, **{f"{name}, made anew": faces for name, faces in made}}
 
 
@@ -219,7 +219,7 @@ QUESTIONS: dict[str, Callable[[Bench], list[Line]]] = {
 def main(
     question: Annotated[list[str], typer.Option(help="may be repeated")] = ["rates"],  # noqa: B006
     divisions: int = 20,
-    attacked: Annotated[int, typer.Option(help="photographs that are attacked anew")] = 60,
+    attacked: Annotated[int, typer.Option(help="photographs for glasses made anew; 0: none")] = 60,
     some: Annotated[int, typer.Option(help="that are attacked in costlier ways")] = 50,
     steps: Annotated[int, typer.Option(help="of attackers who know the rule")] = 200,
     cache: Annotated[Path | None, typer.Option(help="a folder for what was computed")] = None,

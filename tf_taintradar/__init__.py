@@ -14,6 +14,7 @@ import importlib
 import sys
 from typing import Any
 
+import tf_taintradar.support.backend  # noqa: F401, first of all; isort: split
 from tf_taintradar import attacks, baselines, fills, vggface, video
 from tf_taintradar.calibration.record import Calibration
 from tf_taintradar.detection import Detection, rules

@@ -18,6 +18,11 @@ FORMER_RULE = (
     "threshold means nothing now and is left out. Call `calibrate(benign_images)` anew and save it."
 )
 
+MOVED_ON = (
+    "The classifier's weights have changed since this detector was calibrated, so its threshold "
+    "says nothing about them. Call `calibrate(benign_images)` anew."
+)
+
 
 class TaintRadarError(Exception):
     """Base of every error of this package that a caller can mend."""

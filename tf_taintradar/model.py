@@ -1,6 +1,7 @@
 """TaintRadarModel: a Keras image classifier that knows when it is being fooled."""
 
 import copy
+import dataclasses
 import json
 import logging
 import os
@@ -15,6 +16,7 @@ import tensorflow as tf
 from tf_taintradar.calibration.by_score import smallest_threshold
 from tf_taintradar.calibration.groups import as_groups, of_groups
 from tf_taintradar.calibration.record import Calibration, check_finite, check_target
+from tf_taintradar.classifier.checksum import WeightsChecksum
 from tf_taintradar.classifier.closed import check_exportable, close_classifier, is_closed
 from tf_taintradar.classifier.intake import InputSize, leaves_size_open
 from tf_taintradar.classifier.opened import (
@@ -42,6 +44,7 @@ from tf_taintradar.detection.rules import (
 from tf_taintradar.errors import (
     BLIND,
     FORMER_RULE,
+    MOVED_ON,
     NO_THRESHOLD,
     BlindDetectorError,
     NotCalibratedError,
@@ -183,6 +186,7 @@ class TaintRadarModel(Untrainable):
         self._pipeline = Pipeline(opened, temperature=temperature, map_threshold=map_threshold)
         self._rule = rule.adapted_to(opened)
         self._threshold: float | None = None
+        self._checksum: WeightsChecksum | None = None
         self._calibration: Calibration | None = None
         self.class_names = class_names
         given = {"top_k": top_k, "rank_threshold": rank_threshold}
@@ -307,6 +311,16 @@ class TaintRadarModel(Untrainable):
         if self._threshold is None:
             raise NotCalibratedError(NO_THRESHOLD)
 
+    def _weights_checksum(self) -> str:
+        if self._checksum is None:
+            self._checksum = WeightsChecksum(self.weights)
+        return self._checksum()
+
+    def _has_moved_on(self) -> bool:
+        """Whether the classifier was trained further after the calibration."""
+        known = None if self._calibration is None else self._calibration.weights
+        return known is not None and known != self._weights_checksum()
+
     # Use
 
     def call(self, images: Any) -> dict[str, tf.Tensor]:
@@ -363,6 +377,8 @@ class TaintRadarModel(Untrainable):
                 names no files.
         """
         self._require_threshold()
+        if self._has_moved_on():
+            _LOG.warning(MOVED_ON)
         x = require_files(x) if return_files else x
         listening = keras.callbacks.CallbackList(callbacks, model=self)
         answers = self._over_batches(
@@ -565,6 +581,7 @@ class TaintRadarModel(Untrainable):
             raise BlindDetectorError(BLIND.format(self.opened.feature_layer))
         own = {} if names is None else {"groups": as_groups(names, len(seen["is_finite"]))}
         found = self._rule.calibrate(seen, target_fpr, self.opened.n_classes, **own)
+        found = dataclasses.replace(found, weights=self._weights_checksum())
         self.calibration = found
         return found
 
@@ -632,7 +649,8 @@ class TaintRadarModel(Untrainable):
             **kwargs: Keras's `verbose`, which is ignored; nothing else.
 
         Raises:
-            NotCalibratedError: there is no threshold yet.
+            NotCalibratedError: there is no threshold yet, or it was chosen before the classifier
+                was trained further.
             ValueError: another format, or an argument that cannot be honoured.
             FileExistsError: there is something else of that name, which would be lost.
             UnsupportedClassifierError: the classifier is called in Python, outside of TensorFlow.
@@ -641,6 +659,8 @@ class TaintRadarModel(Untrainable):
         unknown = set(kwargs) - {"verbose"}
         require(not unknown, "kwargs", sorted(unknown), "nothing but `verbose`")
         self._require_threshold()
+        if self._has_moved_on():
+            raise NotCalibratedError(MOVED_ON)
         check_exportable(self.opened)
         check_replaceable(filepath)
         with replacing(filepath) as partial:

@@ -208,7 +208,7 @@ def test_the_reason_names_the_band_who_is_seen_and_by_how_much():
         f"of ann goes from {odds[0] / odds.sum():.2f} to 0.02, and ann lacks {lack:.1f} nats"
     )
     scaled = dataclasses.replace(found, is_scaled=True, recovered_label=0, score=1.5)
-    assert "the classifier sees still ann" in scaled.reason
+    assert "the classifier still sees ann" in scaled.reason
     assert scaled.reason.endswith("nats: 1.50; 1 is as far out as 3 benign images in 100")
     calm = dataclasses.replace(found, covered_lacks=-found.covered_lacks)
     assert "ann has a margin of" in calm.reason

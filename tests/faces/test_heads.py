@@ -49,6 +49,10 @@ def test_what_is_kept_of_a_network(network):
     several = keras.Model(network.input, [network.output, named.output])
     with pytest.raises(UnsupportedClassifierError, match="`network` must answer one embedding"):
         embedding_of(several)
+    images = keras.Input((None, None, 3))
+    pooled = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(4, 3)(images))
+    with pytest.raises(UnsupportedClassifierError, match="`network` must take images of one size"):
+        embedding_of(keras.Model(images, pooled))
 
 
 def test_prototypes_worked_out_on_paper():

@@ -159,6 +159,7 @@ def test_the_command_with_another_network(people, network, tmp_path):
     (copy / "subject0" / "broken.jpg").write_bytes(b"no picture")
     command = ["faces-train", copy, "--network", tmp_path / "network.keras", "--kept", "pool5"]
     command += ["--preprocessor", "unit", "--calibrate-on", "folds", "--output", tmp_path / "out"]
+    command += ["--head", "prototypes"]
     command += ["--n-train", 6, "--epochs", 3, "--n-wearers", 1, "--steps", 2, "--target-fpr", 0.2]
     result = CliRunner().invoke(app, [*map(str, command)])
     assert result.exit_code == 1, result.output  # a photograph could not be read

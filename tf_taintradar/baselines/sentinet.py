@@ -186,7 +186,7 @@ class SentiNet(Baseline):
 
     def _grad_cam(self, image: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         """The regions (k, H, W) bool where Grad-CAM of k labels is high; empty for an empty map."""
-        stage, state = self._classifier.stages[-1], self._classifier.features(image)
+        stage, state = self._classifier.last, self._classifier.features(image)
         _, channel_weights = trace_head(stage, state)
         weightings = tf.one_hot(labels, self._classifier.n_classes)[:, tf.newaxis]
         weightings = tf.ensure_shape(weightings, (1 + self.n_proposals, 1, None))

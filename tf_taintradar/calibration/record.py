@@ -63,6 +63,8 @@ class Calibration:
         fpr_interval: its 95 % confidence interval (Wilson).
         n_images: number of calibration images.
         groups: the rate of each group of them; empty if they were not divided into groups.
+        weights: checksum of the classifier's weights then, see `classifier.checksum`; None in
+            records from before 0.2.
     """
 
     kind: ClassVar[str]
@@ -72,6 +74,7 @@ class Calibration:
     fpr_interval: tuple[float, float]
     n_images: int
     groups: tuple[GroupRate, ...] = ()
+    weights: str | None = None
 
     @property
     def variant(self) -> str:

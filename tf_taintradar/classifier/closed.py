@@ -107,6 +107,7 @@ def close_classifier(
         predictions=tf.math.exp if is_probability else tf.identity,
         stages=(),
         trunk=_as_pixels,
+        patches=None,
         is_in_graph=is_in_graph,
     )
     check_rows(closed)

@@ -18,9 +18,11 @@ from tf_taintradar.classifier.feature_layer import choose, choose_all
 from tf_taintradar.classifier.graph import Form, Step, finite_rows, inference, run
 from tf_taintradar.classifier.intake import PIXELS, InputSize, read
 from tf_taintradar.classifier.logits import split_logits
+from tf_taintradar.classifier.patches import Patches
 from tf_taintradar.classifier.preprocessing import make_preprocessor, own_preprocessor
 from tf_taintradar.classifier.rows import check_rows
 from tf_taintradar.classifier.stage import Stage
+from tf_taintradar.classifier.tokens import first_tokens
 from tf_taintradar.errors import UnsupportedClassifierError
 from tf_taintradar.support.checks import require
 
@@ -44,6 +46,7 @@ class OpenedClassifier:
         predictions: logits -> what the classifier itself answers for them, in its own dtype.
         stages: the feature map, last, and the earlier ones that are looked at, first to last.
         trunk: raw pixels -> the first stage's state, float32.
+        patches: a transformer that can do without some of its patches; None: another network.
 
     All of them run in inference mode, also inside a model that trains, and leave no trace on the
     classifier.
@@ -59,11 +62,17 @@ class OpenedClassifier:
     predictions: Callable[[tf.Tensor], tf.Tensor]
     stages: tuple[Stage, ...]
     trunk: Callable[[tf.Tensor], tf.Tensor]
+    patches: Patches | None
 
     @property
     def is_closed(self) -> bool:
         """Whether only its answers are known; see `closed.ClosedClassifier`."""
         return not self.stages
+
+    @property
+    def last(self) -> Stage:
+        """The stage of the feature map; of a classifier that is not opened, that of the images."""
+        return [Stage(self.feature_layer, self.feature_shape, self.head), *self.stages][-1]
 
     def logits(self, pixels: tf.Tensor) -> tf.Tensor:
         """Logits (b, n) float32 of raw pixels (b, H, W, c) float32, 0..255."""
@@ -167,10 +176,19 @@ def open_classifier(
         predictions=predictions,
         stages=stages,
         trunk=to_map(trunk),
+        patches=None,
     )
     _check_head(opened, _part(steps[cut.position :], cut.key, output, known))
     check_rows(opened)
-    return opened
+    first = first_tokens(body, known) if isinstance(cut, TokenCut) else None
+    if first is None:
+        return opened
+    patches = Patches(
+        to_map(_trunk(body[: first.position], first.key, known)),
+        _any_number(body[first.position :], first.key, logits_key, known),
+        first.n_special,
+    )
+    return dataclasses.replace(opened, patches=patches if patches.are_a_set(shape) else None)
 
 
 def former_feature_layer(classifier: Any, input_size: InputSize = None) -> str | None:
@@ -216,6 +234,18 @@ def _part(
     def part(tensor: tf.Tensor) -> tf.Tensor:
         start = tf.ensure_shape(tf.cast(tensor, form.dtype), shape)
         return run(steps, {source: start})[result]
+
+    return inference(part)
+
+
+def _any_number(
+    steps: Sequence[Step], source: int, result: int, known: dict[int, Form]
+) -> Callable[[tf.Tensor], tf.Tensor]:
+    """The function from the tokens `source`, in any number, to the logits `result`, float32."""
+
+    def part(tokens: tf.Tensor) -> tf.Tensor:
+        answer = run(steps, {source: tf.cast(tokens, known[source].dtype)})[result]
+        return tf.cast(_rows(answer, known[result].shape[1:]), tf.float32)
 
     return inference(part)
 

@@ -7,6 +7,7 @@ which the logits depend, and an earlier one is before another block in which tok
 other. Which ones do is seen by gradients over noise: they are exactly zero where nothing flows.
 """
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 
 import keras
@@ -57,6 +58,20 @@ def choose_tokens(steps: Sequence[Step], forms: dict[int, Form]) -> TokenCut | N
     return None
 
 
+def first_tokens(steps: Sequence[Step], forms: dict[int, Form]) -> TokenCut | None:
+    """The cut at the last tokens that have not listened to each other; None: there are none.
+
+    Args:
+        steps: the network up to its logits.
+        forms: the form of every tensor.
+    """
+    every = token_cuts(steps, forms)
+    for cut, above in itertools.pairwise(every):
+        if _listens(steps, cut, above, forms):
+            return cut
+    return every[-1] if every else None
+
+
 def earlier_tokens(
     steps: Sequence[Step], forms: dict[int, Form], cut: TokenCut, n: int
 ) -> list[Cut]:
@@ -77,12 +92,17 @@ def earlier_tokens(
         is_alike = all(one <= 2 * own for one, own in zip(other.size, cut.size, strict=True))
         if len(found) == n or not is_alike:
             break
-        between = steps[other.position : above.position]
-        gradient = _gradient(between, other, above.key, forms, lambda tokens: tokens[:, -1])
-        if tf.reduce_any(gradient[:, other.n_special : -1] != 0):
+        if _listens(steps, other, above, forms):
             found.append(other)
         above = other
     return found[::-1]
+
+
+def _listens(steps: Sequence[Step], cut: TokenCut, above: TokenCut, forms: dict[int, Form]) -> bool:
+    """Whether a token of a place depends on others between two cuts."""
+    between = steps[cut.position : above.position]
+    gradient = _gradient(between, cut, above.key, forms, lambda tokens: tokens[:, -1])
+    return bool(tf.reduce_any(gradient[:, cut.n_special : -1] != 0))
 
 
 def _gradient(

@@ -40,10 +40,10 @@ class BandsExplanation(Explanation):
         own, seen = self.name_of(self.label), self.name_of(self.recovered_label)
         rows = np.flatnonzero(self.tainted_region.any(axis=1))
         before, after = (probability(z, self.label) for z in (self.logits, self.cleaned_logits))
-        found = f"still {own}" if seen == own else f"{seen} instead of {own}"
+        found = f"still sees {own}" if seen == own else f"sees {seen} instead of {own}"
         score = f": {self.score:.2f}; {UNIT}" if self.is_scaled else ""
         return (
-            f"without the band of rows {rows[0]} to {rows[-1]} the classifier sees {found}; the "
+            f"without the band of rows {rows[0]} to {rows[-1]} the classifier {found}; the "
             f"probability of {own} goes from {before:.2f} to {after:.2f}, and {own} "
             f"{self._lacks()}{score}"
         )

@@ -125,7 +125,7 @@ def occlude(
     """
     chosen = [most_critical(prediction.critical_map, one, slope) for one in dict.fromkeys(sizes)]
     windows = tf.stack(chosen, axis=1)
-    stage, state = classifier.stages[-1], prediction.features
+    stage, state = classifier.last, prediction.features
     rest = take_out(stage.as_map(state), windows)
     flat = stage.onwards(stage.with_map(state, tf.reshape(rest, (-1, *stage.shape))))
     logits = tf.reshape(flat, (-1, len(chosen), classifier.n_classes))

@@ -5,13 +5,15 @@ b images (H, W, c), n labels, v windows.
 
 import abc
 import dataclasses
-from typing import NamedTuple, TypeAlias
+from collections.abc import Callable
+from typing import NamedTuple, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
 from tf_taintradar.classifier.opened import OpenedClassifier
+from tf_taintradar.classifier.patches import Patches
 from tf_taintradar.detection.ranks import largest_of_others, strengths
 from tf_taintradar.detection.regions import Slope, fill_region
 from tf_taintradar.detection.scaled import ScaledRule
@@ -125,7 +127,8 @@ def logits_under(
 ) -> tf.Tensor:
     """Paints over each of the windows in turn, and asks the classifier again.
 
-    The mean colour outside a window takes its place: it holds nothing of what is under it.
+    The mean colour outside a window takes its place: it holds nothing of what is under it. To a
+    transformer that can do without, the patches of a window are not shown at all.
 
     Args:
         classifier: see `open_classifier`.
@@ -139,23 +142,51 @@ def logits_under(
     Returns:
         (b, v, n) float32, the logits under each window.
     """
-    windows = tuple(map(tf.constant, sides))
-
-    def under(window: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
-        region = window_of(*window)  # of all images, or of each its own
-        return classifier.logits(fill_region(images, region, average_outside(images, region)))
-
+    under = _without_patches if classifier.patches else _painted_over
+    answer = under(classifier, images, sides)
     # one window at a time: all of them at once would take as many times the memory
     of_window = tf.TensorSpec((None, classifier.n_classes), tf.float32)
-    logits = tf.map_fn(under, windows, parallel_iterations=1, fn_output_signature=of_window)
+    every = tf.range(len(sides[0]))
+    logits = tf.map_fn(answer, every, parallel_iterations=1, fn_output_signature=of_window)
     logits = tf.transpose(logits, (1, 0, 2))
     if slope is not None:
         logits = tf.stop_gradient(logits)
         for worst in (tf.argmax(seen, axis=-1) for seen in lacks_and_others(logits, label)):
-            again = under(tuple(tf.gather(side, worst) for side in windows))
+            again = answer(worst)
             is_worst = tf.one_hot(worst, logits.shape[1], True, False, dtype=tf.bool)
             logits = tf.where(is_worst[..., tf.newaxis], again[:, tf.newaxis], logits)
     return logits
+
+
+_Under: TypeAlias = Callable[[tf.Tensor], tf.Tensor]
+"""The number of a window, () or (b,), one for each image -> the logits (b, n) under it."""
+
+
+def _painted_over(classifier: OpenedClassifier, images: tf.Tensor, sides: Sides) -> _Under:
+    windows = tuple(map(tf.constant, sides))
+
+    def under(number: tf.Tensor) -> tf.Tensor:
+        region = window_of(*(tf.gather(side, number) for side in windows))
+        return classifier.logits(fill_region(images, region, average_outside(images, region)))
+
+    return under
+
+
+def _without_patches(classifier: OpenedClassifier, images: tf.Tensor, sides: Sides) -> _Under:
+    patches = cast(Patches, classifier.patches)
+    outside = tf.ragged.constant(patches.outside(*sides, images.shape[-1]), tf.int32)
+    tokens = patches.tokens(images)
+
+    def under(number: tf.Tensor) -> tf.Tensor:
+        if number.shape.rank == 0:
+            return patches.onwards(tf.gather(tokens, outside[number], axis=1))
+        of_image = tf.TensorSpec((classifier.n_classes,), tf.float32)
+        return tf.map_fn(of_one, (tokens, number), fn_output_signature=of_image)
+
+    def of_one(given: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+        return patches.onwards(tf.gather(given[0], outside[given[1]])[tf.newaxis])[0]
+
+    return under
 
 
 def under_window(logits: tf.Tensor, sides: Sides, which: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

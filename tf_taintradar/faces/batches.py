@@ -9,7 +9,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from tf_taintradar.classifier.preprocessing import make_preprocessor
-from tf_taintradar.faces.subjects import Photographs
+from tf_taintradar.faces.photographs import Photographs
 from tf_taintradar.images.files import read_image
 
 

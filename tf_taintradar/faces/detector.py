@@ -22,16 +22,16 @@ from tf_taintradar.faces.glasses import (
     DODGING,
     EYE_LINE,
     IMPERSONATION,
-    Worn,
     framed,
     measure_glasses,
     read_faces,
     wear,
 )
 from tf_taintradar.faces.heads import embedding_of
-from tf_taintradar.faces.report import FaceDetector, write
+from tf_taintradar.faces.photographs import Photographs
+from tf_taintradar.faces.report import FaceDetector, Pixels, write
 from tf_taintradar.faces.strangers import meet_strangers
-from tf_taintradar.faces.subjects import Photographs, Subjects, find_subjects
+from tf_taintradar.faces.subjects import Subjects, find_subjects
 from tf_taintradar.faces.transfer import Transfer, teach
 from tf_taintradar.faces.tuning import check_layer, fine_tune
 from tf_taintradar.images.sources import files_of
@@ -147,22 +147,42 @@ def train_face_detector(
     bar: dict[str, Any] = {"batch_size": batch_size, "verbose": verbose}
     apart = course.apart(learnt) if calibrate_on == "folds" else [(radar, calibration)]
     radar.calibrate_across(_parts(apart, eye_line, seed), target_fpr, groups=groups, **bar)
+    worn = {"n_wearers": n_wearers, "eye_line": eye_line, "steps": steps, "seed": seed}
+    made, images = _measure(radar, learnt, other, meant, worn, **bar)
+    _show(made, other, images, out)
+    return made
+
+
+def _measure(
+    radar: TaintRadarModel,
+    learnt: Transfer,
+    other: Photographs,
+    strangers: Any,
+    glasses: dict[str, Any],
+    **bar: Any,
+) -> tuple[FaceDetector, Pixels]:
+    """A calibrated detector with its rates on other photographs, and those with glasses.
+
+    `glasses` are arguments of `wear`, `bar` those of `TaintRadarModel.predict`.
+    """
     benign = radar.predict(other.files, **bar)
-    frames = framed(radar, other, eye_line, seed + 1)
+    frames = framed(radar, other, glasses["eye_line"], glasses["seed"] + 1)
     plain = radar.predict(frames, **bar)["is_adversarial"]
-    given: dict[str, Any] = {"eye_line": eye_line, "steps": steps, "seed": seed, "verbose": verbose}
     worn = {
-        goal + suffix: wear(radar, other, n_wearers, goal, one_each=bool(suffix), **given)
+        goal + suffix: wear(
+            radar, other, goal=goal, one_each=bool(suffix), verbose=bar["verbose"], **glasses
+        )
         for goal, suffix in itertools.product((IMPERSONATION, DODGING), ("", ", one each"))
     }
-    glasses = {
-        kind: measure_glasses(radar, on, benign["score"], batch_size) for kind, on in worn.items()
+    found = {
+        kind: measure_glasses(radar, on, benign["score"], bar["batch_size"])
+        for kind, on in worn.items()
     }
-    met = None if meant is None else meet_strangers(radar, meant, benign["predictions"], **bar)
     rates = Rate.of(benign["is_adversarial"]), Rate.of(plain)
-    made = FaceDetector(radar, learnt, *rates, glasses, met)
-    _show(made, other, worn[IMPERSONATION], out)
-    return made
+    met = None
+    if strangers is not None:
+        met = meet_strangers(radar, strangers, benign["predictions"], **bar)
+    return FaceDetector(radar, learnt, *rates, found, met), worn[IMPERSONATION].images
 
 
 def _check_folds(subjects: Subjects, train: Photographs) -> None:
@@ -187,15 +207,16 @@ def _parts(
     for radar, part in apart:
         numbers = np.arange(len(part.files))
         yield radar, part.take(numbers[::2]).files
-        yield radar, framed(radar, part.take(numbers[1::2]), eye_line, seed)
+        if len(numbers) > 1:
+            yield radar, framed(radar, part.take(numbers[1::2]), eye_line, seed)
 
 
-def _show(made: FaceDetector, other: Photographs, worn: Worn, out: Path) -> None:
+def _show(made: FaceDetector, other: Photographs, worn: Pixels, out: Path) -> None:
     """Writes the files, with the first wearer in the picture."""
     first = other.labels.min()
     shown = other.take(np.flatnonzero(other.labels == first)[:_SHOWN])
     name = made.transfer.subjects.names[first]
-    write(made, read_faces(made.radar, shown), worn.images[: len(shown.files)], name, out)
+    write(made, read_faces(made.radar, shown), worn[: len(shown.files)], name, out)
 
 
 @dataclasses.dataclass(frozen=True)

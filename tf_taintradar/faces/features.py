@@ -11,7 +11,7 @@ import tensorflow as tf
 from tf_taintradar.classifier.preprocessing import make_preprocessor
 from tf_taintradar.faces.batches import Batches
 from tf_taintradar.faces.devices import place
-from tf_taintradar.faces.subjects import Photographs
+from tf_taintradar.faces.photographs import Photographs
 from tf_taintradar.support.progress import Progress
 from tf_taintradar.support.resumable import Arrays, Store, checksum
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from tf_taintradar.attacks import EyeglassesAttack
 from tf_taintradar.attacks.plain import plain_glasses
 from tf_taintradar.evaluation.metrics import Rate, auroc
-from tf_taintradar.faces.subjects import Photographs
+from tf_taintradar.faces.photographs import Photographs
 from tf_taintradar.images.files import read_image
 from tf_taintradar.model import TaintRadarModel
 from tf_taintradar.support.progress import Progress

@@ -34,12 +34,19 @@ def embedding_of(network: keras.Model, kept: str | None = None) -> keras.Model:
             other network is an embedding, and kept whole.
 
     Raises:
-        UnsupportedClassifierError: the network has no layer `kept`, or more than one output.
+        UnsupportedClassifierError: the network has no layer `kept`, more than one output, or
+            takes images of any size.
     """
     if len(network.outputs) != 1:
         raise UnsupportedClassifierError(
             "`network` must answer one embedding for each image. Received: a model of "
             f"{len(network.outputs)} outputs. Make a keras.Model of its input and the embedding."
+        )
+    if None in network.input_shape[1:]:
+        raise UnsupportedClassifierError(
+            f"`network` must take images of one size. Received: an input of shape "
+            f"{network.input_shape}. Fix it first: `inputs = keras.Input((112, 112, 3)); "
+            "keras.Model(inputs, network(inputs))`."
         )
     output = _default_output(network) if kept is None else _output_of(network, kept)
     if len(output.shape) == 4:

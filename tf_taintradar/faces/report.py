@@ -72,15 +72,18 @@ class FaceDetector:
         }
         return json.dumps(document, indent=1) + "\n"
 
-    def beside_paper(self) -> tuple[list[str], list[list[str]]]:
-        """Header and rows of a table: one for each kind of glasses, then the paper's two."""
+    def rows(self) -> list[list[str]]:
+        """The rows of a table with the columns `HEADER`: one for each kind of glasses."""
         about = [str(len(self.transfer.subjects.names)), f"{self.transfer.accuracy:.1%}"]
         about += [self.radar.variant, str(self.benign), str(self.plain)]
-        rows = [
+        return [
             [*about, kind, str(found.succeeded), str(found.flagged)]
             for kind, found in self.glasses.items()
         ]
-        return HEADER, [*rows, *PAPER]
+
+    def beside_paper(self) -> tuple[list[str], list[list[str]]]:
+        """Header and rows of a table: the detector's, then the paper's."""
+        return HEADER, [*self.rows(), *PAPER]
 
 
 def write(made: FaceDetector, plain: Pixels, worn: Pixels, name: str, out: Path) -> None:

@@ -1,16 +1,16 @@
-"""Photographs of people, in one sub-folder for each, checked and divided at random."""
+"""People whose photographs lie in one sub-folder for each: checked, and divided at random."""
 
 import dataclasses
 import logging
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from tf_taintradar.errors import ImageError
+from tf_taintradar.faces.photographs import Photographs
 from tf_taintradar.images.files import read_upright
 from tf_taintradar.images.folders import existing_folder, find_images
 from tf_taintradar.images.pixels import Shape
@@ -20,49 +20,6 @@ from tf_taintradar.support.files import sha256_of
 _LOG = logging.getLogger(__name__)
 
 _ENLARGED = 1 / 4  # of the network's input: smaller photographs hold too little of a face
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Photographs:
-    """Photographs and their labels.
-
-    Attributes:
-        files: n paths.
-        labels: (n,) int64, index of the subject in the order of names.
-        hashes: n SHA-256 sums of the files.
-    """
-
-    files: list[Path]
-    labels: npt.NDArray[np.int64]
-    hashes: list[str]
-
-    def take(self, index: npt.NDArray[np.integer]) -> "Photographs":
-        """The photographs with these indices."""
-        return Photographs(
-            [self.files[i] for i in index], self.labels[index], [self.hashes[i] for i in index]
-        )
-
-    def find(self, some: "Photographs") -> npt.NDArray[np.int64]:
-        """The indices of the photographs `some` among these, in the order of `some`."""
-        numbers = {content: i for i, content in enumerate(self.hashes)}
-        return np.array([numbers[content] for content in some.hashes], np.int64)
-
-    def folds(self, n: int, seed: int) -> Iterator[tuple["Photographs", "Photographs"]]:
-        """Divides the photographs into parts, and yields all but one part, and that part.
-
-        The parts have the same number of photographs of each subject, give or take one.
-
-        Args:
-            n: number of parts, at least 2.
-            seed: random seed of the division.
-        """
-        order = np.random.default_rng(seed).permutation(len(self.files))
-        order = order[np.argsort(self.labels[order], kind="stable")]
-        part_of = np.empty(len(order), np.int64)
-        part_of[order] = np.arange(len(order)) % n
-        for part in range(n):
-            kept, left_out = np.flatnonzero(part_of != part), np.flatnonzero(part_of == part)
-            yield self.take(kept), self.take(left_out)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

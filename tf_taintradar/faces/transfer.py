@@ -13,7 +13,8 @@ import tensorflow as tf
 from tf_taintradar.calibration.record import wilson_interval
 from tf_taintradar.faces.features import compute_features
 from tf_taintradar.faces.heads import HEADS, embedding_of, make_prototypes, train_dense
-from tf_taintradar.faces.subjects import Photographs, Subjects, find_subjects
+from tf_taintradar.faces.photographs import Photographs
+from tf_taintradar.faces.subjects import Subjects, find_subjects
 from tf_taintradar.support.checks import require
 
 

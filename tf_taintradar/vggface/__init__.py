@@ -9,7 +9,8 @@ the names of the 2,622 identities.
 """
 
 from tf_taintradar.faces.average import average_face
-from tf_taintradar.faces.subjects import Photographs, Subjects, find_subjects
+from tf_taintradar.faces.photographs import Photographs
+from tf_taintradar.faces.subjects import Subjects, find_subjects
 from tf_taintradar.faces.transfer import Transfer, teach, transfer
 from tf_taintradar.faces.tuning import fine_tune
 from tf_taintradar.vggface.architecture import VGGFace

@@ -216,9 +216,10 @@ def look(
         limits = [smallest_threshold(calibration.scores, target) for target in TARGETS]
         for kind, (images, hit) in sets.items():
             counted = images if kind == "benign" else images[hit]
-            scores = radar.score(counted)
+            scores = radar.score(counted) if len(counted) else np.zeros(0)
             flagged = tuple(int((scores > limit).sum()) for limit in limits)
-            lines.append(Line(name, radar.variant, kind, len(counted), hit.mean(), flagged))
+            share = float(hit.mean())
+            lines.append(Line(name, radar.variant, kind, len(counted), share, flagged))
             print(lines[-1], flush=True)
         print(f"{name}, {radar.variant}: {cost(radar, scenes[:8]):.2f} forward passes", flush=True)
     return lines
@@ -267,10 +268,13 @@ def as_table(lines: list[Line]) -> str:
 def cells(line: Line) -> list[str]:
     """A line as printed."""
     name, variant, images, n, hit, counts = line
-    shares = []
-    for count in counts:
-        low, high = wilson_interval(count, n)
-        shares.append(f"{count / max(n, 1):.1%} ({low:.0%} to {high:.0%})")
+    shares = ["-"] * len(counts)  # no attack hits
+    if n:
+        bounds = [wilson_interval(count, n) for count in counts]
+        shares = [
+            f"{count / n:.1%} ({low:.0%} to {high:.0%})"
+            for count, (low, high) in zip(counts, bounds, strict=True)
+        ]
     return [name, variant, images, str(n), f"{hit:.0%}", *shares]
 
 

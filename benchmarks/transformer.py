@@ -68,15 +68,18 @@ def main(
     model: Annotated[
         Path | None, typer.Option(help="the trained transformer: read, or made and written")
     ] = None,
-    images: int = 20_000,
-    epochs: int = 8,
-    benign: int = 1_000,
-    attacked: int = 60,
-    steps: int = 100,
+    images: int = 12_000,
+    epochs: int = 4,
+    benign: int = 500,
+    attacked: int = 40,
+    steps: int = 60,
     seed: int = 0,
     output: Annotated[Path | None, typer.Option(help="a JSON file to write")] = None,
 ) -> list[Line]:
     """Train on scenes of `seed`, calibrate on those of `seed + 1`, count on those of `seed + 2`."""
+    vit = open_classifier(build_vit())
+    noise = np.random.default_rng(seed).integers(0, 256, (8, *vit.input_shape)).astype(np.uint8)
+    print(f"ViT Ti/16: a covered pass costs {covered_pass(vit, noise):.2f} of a plain one")
     demo = keras.models.load_model(detector_file()).classifier
     if model is not None and model.is_file():
         transformer = keras.models.load_model(model, compile=False)
@@ -91,10 +94,7 @@ def main(
         lines += look(network, known, *others, attacked=attacked, steps=steps)
         if output is not None:
             write_json(output, [line._asdict() for line in lines])
-    vit = open_classifier(build_vit())
-    noise = np.random.default_rng(seed).integers(0, 256, (8, *vit.input_shape)).astype(np.uint8)
     print(f"\n{setting()}\n\n{as_table(lines)}")
-    print(f"\nViT Ti/16: a covered pass costs {covered_pass(vit, noise):.2f} of a plain one")
     return lines
 
 

@@ -80,7 +80,7 @@ def write_savedmodel(
         **description,
         "signatures": sorted(endpoints),
         "batch_sizes": BATCH_SIZES,
-        "weights": _sum_up(weights),
+        "weights": sum_up(weights),
         "versions": {
             "tf_taintradar": __version__,
             "tensorflow": tf.__version__,
@@ -102,8 +102,15 @@ def _serve(endpoints: dict[str, Endpoint]) -> tf.types.experimental.PolymorphicF
     return serve
 
 
-def _sum_up(weights: Sequence[keras.Variable]) -> dict[str, Any]:
-    """How many weights there are, their size, and the SHA-256 of their bytes in order."""
+def sum_up(weights: Sequence[keras.Variable]) -> dict[str, Any]:
+    """How many weights there are, their size, and the SHA-256 of their bytes in order.
+
+    Args:
+        weights: those of a detector, in its order.
+
+    Returns:
+        `tensors`, `bytes` and, in hexadecimal, `sha256`, ready for JSON.
+    """
     digest, size = hashlib.sha256(), 0
     for weight in weights:
         values = np.ascontiguousarray(weight.numpy())

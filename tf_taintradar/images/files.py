@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import threading
 import warnings
 from typing import Any
 
@@ -13,6 +15,9 @@ from PIL import Image, ImageOps
 
 from tf_taintradar.errors import ImageError
 from tf_taintradar.images.pixels import Shape
+
+_OPENING = threading.Lock()
+"""The filters of warnings are the whole process's: one thread at a time changes them."""
 
 
 def read_image(path: str | os.PathLike[str], input_shape: Shape) -> npt.NDArray[np.uint8]:
@@ -34,22 +39,39 @@ def read_image(path: str | os.PathLike[str], input_shape: Shape) -> npt.NDArray[
             `Image.MAX_IMAGE_PIXELS`, or samples of 32 bits; or the classifier's input is neither
             grey nor RGB.
     """
-    height, width, channels = input_shape
+    return as_input(read_upright(path, mode_of(input_shape)), input_shape)
+
+
+def mode_of(input_shape: Shape) -> str:
+    """Pillow's name of the channels that a classifier takes, "RGB" or "L".
+
+    Raises:
+        ImageError: The classifier's input is neither grey nor RGB.
+    """
+    channels = input_shape[-1]
     if channels not in (1, 3):
         raise ImageError(
             f"`input_shape` must have 1 or 3 channels for files to be read. Received: {channels} "
             "channels. Pass the images as arrays."
         )
-    image = read_upright(path, "RGB" if channels == 3 else "L")
-    return fit(image.reshape(*image.shape[:2], channels), (height, width)).numpy()
+    return "RGB" if channels == 3 else "L"
 
 
-def read_upright(path: str | os.PathLike[str], mode: str = "RGB") -> npt.NDArray[np.uint8]:
-    """One image file at its own size, upright; see `read_image`.
+def as_input(upright: npt.NDArray[np.uint8], input_shape: Shape) -> npt.NDArray[np.uint8]:
+    """What `read_upright` gives, `(height, width, channels)` as the classifier takes it."""
+    height, width, channels = input_shape
+    return fit(upright.reshape(*upright.shape[:2], channels), (height, width)).numpy()
+
+
+def read_upright(
+    path: str | os.PathLike[str], mode: str = "RGB", contents: bytes | None = None
+) -> npt.NDArray[np.uint8]:
+    """One image file at its own size, upright; see `read_image`. Threads may read at a time.
 
     Args:
         path: A file of any format that Pillow reads.
         mode: Pillow's name of the channels, "RGB" or "L".
+        contents: What the file holds, if that has been read already: `path` is only its name then.
 
     Returns:
         `(height, width, 3)` uint8, raw pixels; `(height, width)` of mode "L".
@@ -58,23 +80,53 @@ def read_upright(path: str | os.PathLike[str], mode: str = "RGB") -> npt.NDArray
         ImageError: The file cannot be read, see `read_image`.
     """
     try:
-        return _decode(path, mode)
+        return _decode(path if contents is None else _Named(contents, os.fspath(path)), mode)
     except Exception as error:  # on a malformed file Pillow raises nearly anything
         raise ImageError(f"Cannot read {os.fspath(path)!r} as an image: {error}") from error
 
 
-def _decode(path: str | os.PathLike[str], mode: str) -> npt.NDArray[np.uint8]:
+class _Named(io.BytesIO):
+    """The contents of a file, which errors call by the file's name."""
+
+    def __init__(self, contents: bytes, path: str) -> None:
+        super().__init__(contents)
+        self.path = path
+
+    def __repr__(self) -> str:
+        return repr(self.path)
+
+
+def _decode(file: Any, mode: str) -> npt.NDArray[np.uint8]:
     """The first frame of the file, upright, in Pillow's mode "RGB" or "L"."""
-    with warnings.catch_warnings():
+    with _OPENING, warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        with Image.open(path) as picture:
-            upright = ImageOps.exif_transpose(picture)
+        opened = Image.open(file)
+    with opened as picture:
+        upright = ImageOps.exif_transpose(picture)
+    if (
+        Image.MAX_IMAGE_PIXELS is not None
+        and upright.width * upright.height > Image.MAX_IMAGE_PIXELS
+    ):
+        raise ValueError(f"it has {upright.width * upright.height} pixels, too many.")
     if upright.mode in ("I", "F"):
         raise ValueError("its 32-bit samples have no known range. Convert it to 8 bits.")
     if upright.mode.startswith("I;16"):  # Pillow would cut these off at 255
         upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
     upright.info.pop("transparency", None)
     return np.asarray(upright.convert(mode))
+
+
+def shown_part(size: tuple[int, int], fitted: tuple[int, int]) -> tuple[int, int, int, int]:
+    """The part of an image that `fit` shows: `(top, left, height, width)` in its own pixels.
+
+    Args:
+        size: `(height, width)` of the image, >= 1.
+        fitted: `(height, width)` that it is made to have.
+    """
+    (rows, columns), (height, width) = size, fitted
+    shown_rows = min(max((columns * height + width // 2) // width, 1), rows)
+    shown_columns = min(max((rows * width + height // 2) // height, 1), columns)
+    return (rows - shown_rows) // 2, (columns - shown_columns) // 2, shown_rows, shown_columns
 
 
 def fit(image: Any, size: tuple[int, int]) -> tf.Tensor:

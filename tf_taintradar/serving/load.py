@@ -1,19 +1,29 @@
 """Asks the SavedModel of a detector in this process, as one asks `TaintRadarModel.predict`."""
 
+import functools
 import json
 import os
+import types
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
+from tf_taintradar.calibration.record import Calibration
+from tf_taintradar.detection.explanation import Explanation
 from tf_taintradar.detection.pipeline import Arrays, over_batches
+from tf_taintradar.detection.rule import Rule
+from tf_taintradar.detection.rules import make_rule
 from tf_taintradar.errors import ServingError
 from tf_taintradar.export.savedmodel import METADATA_FILE, MODEL_FILE, versions_in
+from tf_taintradar.images.files import read_image
+from tf_taintradar.images.pixels import as_whole_pixels
 from tf_taintradar.images.sources import names_of, require_files
 
 _NEEDED = {"serving_default", "serve_float"}
+_USED = {*_NEEDED, "explain"}
 
 
 class SavedDetector:
@@ -73,6 +83,40 @@ class SavedDetector:
             answers["file"] = names_of(x, len(answers["label"]))
         return answers
 
+    @functools.cached_property
+    def rule(self) -> Rule:
+        """The rule that the detector was made with, as far as it is known here.
+
+        Raises:
+            ValueError: it is a rule of somebody's own; see `rules.register_rule`.
+        """
+        about = self.metadata
+        rule = make_rule({"name": about["variant"], "config": about["rule"]})
+        found = about["calibration"]
+        return rule if found is None else rule.calibrated(Calibration.from_json(json.dumps(found)))
+
+    def explain(self, image: Any) -> Explanation:
+        """Every intermediate result for one image, as `TaintRadarModel.explain` gives it.
+
+        Args:
+            image: (H, W, c) raw pixels, whole numbers, or a file.
+
+        Raises:
+            ImageError: the image has the wrong shape, type or value range, or cannot be read.
+            ServingError: the SavedModel was exported before it could explain.
+        """
+        if "explain" not in self._signatures:
+            raise ServingError(f"{self.path} cannot explain: export the detector again.")
+        shape = tuple(self.metadata["input_shape"])
+        if isinstance(image, str | os.PathLike):
+            image = read_image(image, shape)
+        pixels = as_whole_pixels(np.asarray(image)[None], shape)
+        found = self._signatures["explain"](images=tf.constant(pixels))
+        flag = bool(found["is_adversarial"][0])
+        names = self.class_names
+        answer: Any = _Answer(pixels, found)
+        return self.rule.explain(answer, is_adversarial=flag, class_names=names)
+
     def _ask(self, pixels: Any) -> Arrays:
         """The answers for checked pixels (b, H, W, c) float32; whole numbers travel as bytes."""
         whole = pixels.astype(np.uint8)
@@ -102,7 +146,21 @@ def load(path: str | os.PathLike[str]) -> SavedDetector:
             f"{folder} is no detector: it lacks the signatures {', '.join(sorted(_NEEDED))}. "
             "Write it with `export_savedmodel(radar, path)`."
         )
-    return SavedDetector(folder, metadata, {name: model.signatures[name] for name in _NEEDED})
+    used = {name: model.signatures[name] for name in _USED & set(model.signatures)}
+    return SavedDetector(folder, metadata, used)
+
+
+class _Answer:
+    """What the signature `explain` answers for one image, where a rule expects a `Detection`."""
+
+    def __init__(self, pixels: npt.NDArray[np.uint8], found: dict[str, tf.Tensor]) -> None:
+        images = tf.cast(pixels, tf.float32)
+        self.prediction = types.SimpleNamespace(images=images)
+        self._fields = {"images": images, **found}
+
+    def fields(self) -> dict[str, tf.Tensor]:
+        """See `Detection.fields`."""
+        return {k: v for k, v in self._fields.items() if k not in ("valid", "is_adversarial")}
 
 
 def _version_folder(path: Path) -> Path:

@@ -3,6 +3,9 @@
 import numpy as np
 import pytest
 
+from tf_taintradar import TaintRadarModel
+from tf_taintradar.monitor import Monitor
+
 
 def test_alarms_come_after_the_change_and_hardly_without_one(benchmark_script):
     monitor = benchmark_script("monitor")
@@ -37,3 +40,22 @@ def test_a_line_as_printed(benchmark_script):
 def test_a_small_run(benchmark_script, capsys):
     benchmark_script("monitor").main(months=2, images=2000, change=500)
     assert "| 3% | 10,000 |" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_of_a_real_network_other_images_raise_no_alarm_and_attacks_do(benchmark_script, shared):
+    sets, data = benchmark_script("patch_sets"), shared / "data"
+    images = (data / "imagenet_dev", data / "imagenet_dev.csv", data / "attacks")
+    network = sets.Network(shared / "models/mobilenet_v2.keras", "tf", *images)
+    radar = TaintRadarModel(network.classifier, preprocessor="tf")
+    radar.calibrate(network.crops[::2], verbose=0)
+    monitor = Monitor(radar)
+    predict = monitor.watch(radar.predict)
+    predict(network.crops[1::2], verbose=0)
+    report = monitor.report()
+    assert not report.alarm
+    assert report.interval[0] < 0.06 < report.interval[1]
+    assert report.distance < 0.15
+    (attacked,) = (one for one in network.attacked(12) if one.name == "universal_rb40")
+    predict(attacked.images, verbose=0)
+    assert monitor.report().alarm

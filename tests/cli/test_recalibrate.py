@@ -67,6 +67,7 @@ def test_what_came_before_is_kept_and_taken_along(tmp_path):
     assert [entry["n_images"] for entry in found] == [40, 60, 60]
     assert [entry["target_fpr"] for entry in found] == [0.1, 0.1, 0.2]
     assert found[0]["threshold"] == keras.models.load_model("radar.keras").threshold
+    assert len({entry["weights"] for entry in found}) == 1  # the network is the same
     assert all(re.match(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d$", entry["saved"]) for entry in found)
 
 

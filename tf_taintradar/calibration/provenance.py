@@ -13,7 +13,7 @@ from typing import Any
 from tf_taintradar.calibration.record import Calibration
 
 _MEMBER = "taintradar_provenance.json"
-_KEPT = ("kind", "target_fpr", "fpr", "fpr_interval", "n_images")
+_KEPT = ("kind", "target_fpr", "fpr", "fpr_interval", "n_images", "weights")
 
 Entry = dict[str, Any]
 
@@ -26,7 +26,7 @@ def read_provenance(path: str | os.PathLike[str]) -> list[Entry]:
 
     Returns:
         Of each calibration `saved`, when Keras wrote its file, `threshold`, `variant`, and of the
-        record `kind`, `target_fpr`, `fpr`, `fpr_interval` and `n_images`.
+        record `kind`, `target_fpr`, `fpr`, `fpr_interval`, `n_images` and `weights`.
     """
     try:
         with zipfile.ZipFile(path) as archive:

@@ -57,7 +57,7 @@ def test_what_no_window_covers_is_never_certain():
     assert certify(pencil(-100.0), attacked_image(), places, 2).tolist() == [False]
 
 
-@pytest.fixture(params=["in nats", "calibrated"])
+@pytest.fixture(params=[pytest.param("in nats", marks=pytest.mark.slow), "calibrated"])
 def guarded(request, small_classifier, images):
     """A detector whose threshold lies between what label 2 lacks on these images, and which lie
     above it, for a patch in the corner: the first window alone covers it.

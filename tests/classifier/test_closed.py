@@ -239,6 +239,7 @@ def test_whole_numbers_are_rounded():
     np.testing.assert_array_equal(found.logits(pixels), np.full((1, 5), 100))
 
 
+@pytest.mark.slow
 def test_the_real_network_as_a_saved_model(shared, tmp_path):
     """MobileNetV2 taken back from a SavedModel answers as the opened one."""
     network = keras.models.load_model(shared / "models/mobilenet_v2.keras", compile=False)

@@ -134,7 +134,7 @@ def test_saved_and_loaded(radar, tmp_path):
         np.testing.assert_array_equal(values, expected[name])
 
 
-@pytest.mark.parametrize("precision", ["float32", "float16"])
+@pytest.mark.parametrize("precision", ["float32", pytest.param("float16", marks=pytest.mark.slow)])
 def test_exported(radar, tmp_path, precision):
     served = load(export_savedmodel(radar, tmp_path / "radar", precision=precision))
     expected = radar.predict(IMAGES, verbose=0)

@@ -70,6 +70,7 @@ def test_the_region_is_where_the_label_comes_from():
     assert found.tainted_region[4:12, 8:].all()
 
 
+@pytest.mark.slow
 def test_saved_and_exported(tmp_path):
     images = draw_images(8)
     radar = TaintRadarModel(build_transformer(), score_threshold=0.0)

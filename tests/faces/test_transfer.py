@@ -112,6 +112,7 @@ def test_a_spatial_layer_is_averaged(people, network):
         learn(people, network, kept="fc9")
 
 
+@pytest.mark.slow
 def test_the_command(people, tmp_path, published):
     out = tmp_path / "out"
     command = ["vggface-train", people, "--output", out, "--weights", published, "--classes", 5]

@@ -103,6 +103,7 @@ print(tuned.classifier.predict(images, verbose=0).shape)
 """
 
 
+@pytest.mark.slow
 def test_several_devices(people):
     done = subprocess.run(
         [sys.executable, "-c", TWO_DEVICES, str(people)],

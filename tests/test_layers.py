@@ -15,7 +15,7 @@ LAYERS = [
     ["export"],
     ["model"],
     ["serving", "attacks", "baselines"],
-    ["evaluation", "video"],
+    ["evaluation", "video", "scan"],
     ["demo", "opening", "faces"],
     ["vggface"],
     ["__init__"],

@@ -32,7 +32,7 @@ def __getattr__(name: str) -> Any:
 def _program() -> Any:
     for module in ("typer", "rich"):
         import_extra(module, feature="The command line", extra="cli")
-    from tf_taintradar.cli import attack, commands, evaluate, faces  # noqa: F401, register
+    from tf_taintradar.cli import attack, commands, evaluate, faces, scan  # noqa: F401, register
     from tf_taintradar.cli.program import app
 
     return app

@@ -50,16 +50,14 @@ def test_a_worker_that_is_killed_is_replaced(cluster, exported, photos, tmp_path
     killed = []
 
     def kill():
-        """Kills the first actor that has loaded the detector."""
-        from ray.util.state import list_actors
-
+        """Kills the first worker that is ready, once."""
         while not killed:
-            for actor in list_actors():
-                if actor.pid and actor.state == "ALIVE" and "Map" in (actor.class_name or ""):
-                    os.kill(actor.pid, signal.SIGKILL)
-                    killed.append(actor.pid)
+            for actor in cluster._private.state.actors().values():
+                if actor["State"] == "ALIVE" and "MapWorker" in actor["ActorClassName"]:
+                    killed.append(actor["Pid"])
+                    os.kill(actor["Pid"], signal.SIGKILL)
                     return
-            time.sleep(0.5)
+            time.sleep(0.2)
 
     threading.Thread(target=kill, daemon=True).start()
     assert list(scan(load(exported.folder), photos, batch_size=4, engine="ray")) == here

@@ -15,7 +15,7 @@ LAYERS = [
     ["export"],
     ["model"],
     ["serving", "attacks", "baselines"],
-    ["evaluation", "monitor", "video"],
+    ["evaluation", "monitor", "scan", "video"],
     ["demo", "opening", "faces"],
     ["vggface"],
     ["__init__"],

@@ -40,6 +40,9 @@ ERRORS = {
     "Monitor.serve": "Monitor.serve needs prometheus_client: [monitor]",
     "OnnxLayer": "Running an ONNX file needs ONNX Runtime: [onnx]",
     "DigitalWatermarking": "The inpainting of DigitalWatermarking needs OpenCV: [baselines]",
+    "scan, Parquet": "A table of findings in Parquet or Arrow needs pyarrow: [scan]",
+    "scan, an address": "The address 'memory://photos' needs fsspec: [scan]",
+    "scan, Ray": "A scan on Ray needs ray: [ray]",
     "SentiNet": "The selective search of SentiNet needs OpenCV: [baselines]",
 }
 

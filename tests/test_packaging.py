@@ -37,9 +37,9 @@ def test_the_readme_lists_every_extra(extras):
     assert sorted(name for name in listed if name in extras) == sorted(extras)
 
 
-def test_all_holds_every_extra_but_that_of_the_tests(extras):
+def test_all_holds_every_extra_but_those_of_the_tests_and_of_clusters(extras):
     (all_of,) = extras["all"]
-    assert all_of == f"tf_taintradar[{','.join(sorted(extras.keys() - {'all', 'test'}))}]"
+    assert all_of == f"tf_taintradar[{','.join(sorted(extras.keys() - {'all', 'ray', 'test'}))}]"
     assert "tf_taintradar[all]" in extras["test"]
 
 

@@ -156,3 +156,18 @@ def test_what_is_no_detector_is_refused(exported, tmp_path, spoil, message):
     for path in (folder, tmp_path):
         with pytest.raises(ServingError, match=message):
             load(path)
+
+
+@pytest.mark.parametrize("which", ["occlusion", "cover", "paper"])
+def test_it_explains_as_the_detector_does(request, which, tmp_path):
+    exported = request.getfixturevalue(f"exported_{which}")
+    image = exported.images[np.argmax(exported.radar.score(exported.images))]
+    ours, theirs = load(exported.folder).explain(image), exported.radar.explain(image)
+    assert type(ours) is type(theirs)
+    assert ours.reason == theirs.reason
+    assert ours.is_adversarial == theirs.is_adversarial
+    for name, value in vars(theirs).items():
+        if isinstance(value, np.ndarray | float):
+            np.testing.assert_allclose(getattr(ours, name), value, atol=1e-3, err_msg=name)
+    Image.fromarray(image).save(tmp_path / "photo.png")
+    assert load(exported.folder).explain(tmp_path / "photo.png").score == ours.score

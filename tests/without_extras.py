@@ -13,7 +13,8 @@ import pathlib
 import sys
 
 EXTRAS = {
-    *("cv2", "grpc", "matplotlib", "mtcnn", "onnxruntime", "prometheus_client"),
+    *("cv2", "fsspec", "grpc", "matplotlib", "mtcnn", "onnxruntime", "prometheus_client"),
+    *("pyarrow", "ray"),
     *("requests", "rich", "tensorflow_serving", "typer", "urllib3"),
 }
 
@@ -48,7 +49,7 @@ def features(folder):
     """Yields the name of each feature that needs an extra, and the error it raises."""
     from small_detector import build_small_classifier, draw_images
 
-    from tf_taintradar import TaintRadarModel, baselines, faces, serving, video
+    from tf_taintradar import TaintRadarModel, baselines, faces, scan, serving, video
     from tf_taintradar.classifier.onnx import OnnxLayer
     from tf_taintradar.demo.show import show
     from tf_taintradar.faces.detector import train_face_detector
@@ -72,6 +73,10 @@ def features(folder):
     yield "OnnxLayer", error_of(OnnxLayer, folder / "net.onnx")
     yield "DigitalWatermarking", error_of(baselines.DigitalWatermarking, classifier)
     yield "SentiNet", error_of(baselines.SentiNet, classifier)
+    file = pathlib.Path(__file__)
+    yield "scan, Parquet", error_of(scan.scan, radar, file, folder / "rows.parquet")
+    yield "scan, an address", error_of(scan.scan, radar, "memory://photos")
+    yield "scan, Ray", error_of(scan.scan, radar, file, engine="ray")
 
 
 def evaluation():

@@ -1,6 +1,8 @@
 """Image files as raw pixels. Kind: two decoders."""
 
+import concurrent.futures
 import struct
+import warnings
 import zlib
 
 import numpy as np
@@ -9,7 +11,7 @@ import tensorflow as tf
 from PIL import Image
 
 from tf_taintradar.errors import ImageError
-from tf_taintradar.images.files import fit, read_image
+from tf_taintradar.images.files import fit, read_image, read_upright
 
 SHAPE = (6, 8, 3)
 
@@ -25,6 +27,34 @@ def saved(path, array, **options):
 
 
 # Reading one file
+
+
+def test_the_contents_of_a_file_are_read_as_the_file(tmp_path):
+    path = saved(tmp_path / "a.png", picture())
+    np.testing.assert_array_equal(read_upright("a.png", contents=path.read_bytes()), picture())
+    path.write_bytes(b"no image")
+    for arguments in ({}, {"contents": b"no image"}):
+        with pytest.raises(ImageError) as caught:
+            read_upright(path, **arguments)
+        told = f"Cannot read {str(path)!r} as an image: cannot identify image file {str(path)!r}"
+        assert str(caught.value) == told
+
+
+def test_threads_refuse_large_files_and_leave_the_filters_of_warnings(tmp_path):
+    (tmp_path / "a.png").write_bytes(huge_png(10_000))
+    saved(tmp_path / "b.png", picture())
+
+    def read(name):
+        try:
+            return read_image(tmp_path / name, SHAPE).shape
+        except ImageError:
+            return "refused"
+
+    filters = list(warnings.filters)
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(read, ["a.png", "b.png"] * 40))
+    assert found == ["refused", SHAPE] * 40
+    assert warnings.filters == filters
 
 
 @pytest.mark.parametrize("suffix", [".png", ".bmp", ".tif"])

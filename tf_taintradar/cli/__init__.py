@@ -32,7 +32,14 @@ def __getattr__(name: str) -> Any:
 def _program() -> Any:
     for module in ("typer", "rich"):
         import_extra(module, feature="The command line", extra="cli")
-    from tf_taintradar.cli import attack, calibrate, commands, evaluate, faces  # noqa: F401, register
+    from tf_taintradar.cli import (  # noqa: F401, register
+        attack,
+        calibrate,
+        commands,
+        evaluate,
+        faces,
+        scan,
+    )
     from tf_taintradar.cli.program import app
 
     return app

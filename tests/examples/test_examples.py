@@ -26,7 +26,7 @@ def test_video(tmp_path, capsys):
 
 def test_vggface_transfer(tmp_path, capsys):
     run = runpy.run_path(str(EXAMPLES / "vggface_transfer.py"))["main"]
-    small = {"width": 1 / 32, "subjects": 3, "photographs": 14, "n_train": 2, "n_wearers": 1}
+    small = {"width": 1 / 32, "subjects": 3, "photographs": 26, "n_train": 2, "n_wearers": 1}
     assert 0 <= run(tmp_path, **small, steps=2, fine_tune="fc7") <= 1
     written = {path.name for path in tmp_path.iterdir()}
     assert {"faces", "detector.keras", "served", "glasses.png", "tuning.csv"} <= written

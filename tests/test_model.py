@@ -492,7 +492,7 @@ def test_a_config_from_before_several_depths(small_classifier, images, sides):
     radar = TaintRadarModel(classifier, variant=rule, feature_layer="coarse")
     radar.calibrate(images, 0.2, verbose=0)
     config = {**radar.get_config(), "feature_layer": None}
-    assert config.pop("format") == 2
+    assert config.pop("format") == 3
     record = json.loads(config["calibration"])
     config["calibration"] = json.dumps({**record, "variant": "occlusion"})
     settings = {"name": "occlusion", "config": {"sides": sides}}

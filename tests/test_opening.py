@@ -108,7 +108,7 @@ def _save_no_classifier(folder):
 
 def _make_savedmodel(folder):
     (folder / "saved_model.pb").touch()
-    return folder, "is a SavedModel"
+    return folder, "Cannot read the SavedModel"
 
 
 def _make_folder(folder):

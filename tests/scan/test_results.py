@@ -171,24 +171,27 @@ import sys
 from tf_taintradar.scan import results, scan
 from tf_taintradar.serving import load
 results.PART_ROWS = 8
-for finding in scan(load(sys.argv[1]), sys.argv[2], sys.argv[3], batch_size=4):
+findings = scan(load(sys.argv[1]), sys.argv[2], sys.argv[3], batch_size=4)
+for number, finding in enumerate(findings, start=1):
     print(finding.path, flush=True)
+    if sys.argv[4:] == [str(number)]:
+        sys.stdin.readline()  # waits for whoever interrupts it
 """
 
 
-def start(exported, photos, output):
-    arguments = map(str, (sys.executable, "-c", SCAN, exported.folder, photos, output))
+def start(exported, photos, output, *wait_at):
+    arguments = map(str, (sys.executable, "-c", SCAN, exported.folder, photos, output, *wait_at))
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.Popen([*arguments], stdout=subprocess.PIPE, env=environment, text=True)
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    return subprocess.Popen([*arguments], **pipes, env=environment, text=True)
 
 
 def test_an_interrupt_loses_at_most_the_batch_in_hand(exported, photos, tmp_path):
     output = tmp_path / "results.jsonl"
-    process = start(exported, photos, output)
-    for _ in range(13):
-        process.stdout.readline()
+    process = start(exported, photos, output, 13)
+    told = len([process.stdout.readline() for _ in range(13)])
     process.send_signal(signal.SIGINT)
-    told = 13 + len(process.communicate()[0].splitlines())
+    process.communicate()
     parts = sorted((tmp_path / ".results.jsonl.parts").iterdir())
     rows = [json.loads(line) for part in parts for line in part.read_text().splitlines()]
     assert process.returncode != 0

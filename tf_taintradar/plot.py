@@ -4,6 +4,7 @@ Drawing needs matplotlib, which the extra `plot` installs.
 """
 
 import os
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _OUTLINE = "#ff2d55"
+_CHARACTERS = 30  # of a headline, above one picture
 
 
 def require_matplotlib() -> None:
@@ -59,7 +61,7 @@ def panels(
             _lay_over(axis, overlay)
         axis.set_title(title, fontsize=9)
         axis.set_axis_off()
-    figure.suptitle(headline, fontsize=11)
+    figure.suptitle(textwrap.fill(headline, _CHARACTERS * len(images)), fontsize=11)
     return figure
 
 

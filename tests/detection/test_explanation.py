@@ -60,7 +60,7 @@ def test_the_picture_is_the_row_of_figure_4(radar, images, tmp_path):
 
 def test_labels_without_names_have_numbers(small_classifier, images):
     e = TaintRadarModel(small_classifier).explain(images[0])
-    title = e.plot().get_suptitle()
+    title = " ".join(e.plot().get_suptitle().split())
     assert f"label {e.label}: no threshold set" in title
 
 

@@ -21,6 +21,7 @@ def faces(tmp_path):
 SMALL = {"epochs": 3, "target_fpr": 0.4, "n_wearers": 3, "steps": 3}
 
 
+@pytest.mark.slow
 def test_few_photographs(benchmark_script, patch_folder, faces, capsys, tmp_path):
     made = benchmark_script("faces").main(
         faces,

@@ -62,6 +62,7 @@ def test_targets_are_met_or_missed_in_the_worst_case(latency):
     assert latency.verdicts("ResNet50", results, peaks) == []
 
 
+@pytest.mark.slow
 def test_memory_of_a_small_network(latency):
     peaks = latency.peak_memory("MobileNetV2", 32)
     assert peaks["plain"] > 0.1  # GB: TensorFlow alone takes more

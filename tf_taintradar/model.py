@@ -668,7 +668,7 @@ class TaintRadarModel(Untrainable):
                 partial,
                 signatures(self._pipeline, self._rule, decide=self._decide),
                 weights=self.weights,  # `variables` has seeds, too, which no answer depends on
-                description=self._description(),
+                description=self.description(),
             )
 
     @property
@@ -702,7 +702,8 @@ class TaintRadarModel(Untrainable):
             radar.calibration = Calibration.from_json(calibration)
         return radar
 
-    def _description(self) -> dict[str, Any]:
+    def description(self) -> dict[str, Any]:
+        """What the metadata of an export say of the detector, ready for JSON; see `export`."""
         opened = self.opened
         parts = self.classifier if isinstance(self.classifier, Sequence) else [self.classifier]
         return {

@@ -157,16 +157,7 @@ def _describe(radar: Detector) -> dict[str, Any]:
     """What the metadata of an exported detector say, as far as a scan needs it."""
     if isinstance(radar, SavedDetector):
         return radar.metadata
-    found = radar.calibration
-    return {
-        **{name: getattr(radar, name) for name in ("class_names", "variant", "threshold")},
-        "input_shape": radar.opened.input_shape,
-        "n_classes": radar.opened.n_classes,
-        "temperature": radar.temperature,
-        "rule": radar.rule.get_config(),
-        "calibration": None if found is None else json.loads(found.to_json()),
-        "weights": sum_up(radar.weights),
-    }
+    return {**radar.description(), "weights": sum_up(radar.weights)}
 
 
 def _checksum(value: Any) -> str:

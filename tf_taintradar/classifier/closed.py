@@ -44,8 +44,10 @@ class ClosedClassifier(OpenedClassifier):
 
 def is_closed(classifier: Any) -> bool:
     """Whether a classifier can be called, but not opened; see `close_classifier`."""
-    if isinstance(classifier, OpenedClassifier | keras.Sequential):
-        return isinstance(classifier, keras.Sequential) and not _is_plain_sequential(classifier)
+    if isinstance(classifier, OpenedClassifier):
+        return False
+    if isinstance(classifier, keras.Sequential):  # a plain one is opened, once it is built
+        return type(classifier).call is not keras.Sequential.call
     if isinstance(classifier, keras.Model):
         return not is_graph(classifier)
     return callable(classifier) or hasattr(classifier, "signatures")
@@ -120,7 +122,7 @@ def check_exportable(classifier: OpenedClassifier) -> None:
     Raises:
         UnsupportedClassifierError: it is one.
     """
-    if isinstance(classifier, ClosedClassifier) and not classifier.is_in_graph:
+    if _is_called_in_python(classifier):
         raise UnsupportedClassifierError(
             "A SavedModel can hold TensorFlow's operations alone, and this classifier is called in "
             "Python (a function of arrays, or ONNX Runtime). Serve the detector from Python, or "
@@ -134,7 +136,7 @@ def check_gradients(classifier: OpenedClassifier) -> None:
     Raises:
         UnsupportedClassifierError: it is called in Python.
     """
-    if isinstance(classifier, ClosedClassifier) and not classifier.is_in_graph:
+    if _is_called_in_python(classifier):
         raise UnsupportedClassifierError(
             "An attack needs the classifier's gradients, and this classifier is called in Python "
             "(a function of arrays, or ONNX Runtime). Make the attack on the same network as a "
@@ -142,13 +144,12 @@ def check_gradients(classifier: OpenedClassifier) -> None:
         )
 
 
+def _is_called_in_python(classifier: OpenedClassifier) -> bool:
+    return isinstance(classifier, ClosedClassifier) and not classifier.is_in_graph
+
+
 def _as_pixels(pixels: tf.Tensor) -> tf.Tensor:
     return tf.cast(pixels, tf.float32)
-
-
-def _is_plain_sequential(classifier: keras.Sequential) -> bool:
-    """One that is opened, once it is built."""
-    return type(classifier).call is keras.Sequential.call
 
 
 def _function_of(classifier: Any) -> tuple[Callable[[tf.Tensor], Any], tf.TensorSpec]:
@@ -156,8 +157,6 @@ def _function_of(classifier: Any) -> tuple[Callable[[tf.Tensor], Any], tf.Tensor
     if isinstance(classifier, keras.layers.Layer):
         return classifier, _spec_of_layer(classifier)
     signatures = getattr(classifier, "signatures", None)
-    if signatures is None:
-        return classifier, _spec_of_function(classifier)
     if not signatures:
         return classifier, _spec_of_function(classifier)
     if _SIGNATURE not in signatures:

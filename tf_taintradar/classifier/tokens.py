@@ -124,10 +124,11 @@ def _gradient(
 
 
 def _size(steps: Sequence[Step], forms: dict[int, Form], n_tokens: int) -> tuple[int, int] | None:
-    """The size of the map of so many tokens: of the last map that became them, or by the image's.
+    """The height and width of the map that `n_tokens` tokens make up; None if nothing fits.
 
-    A map has the proportions of the image; it is divided into patches of so many pixels that few
-    tokens are left for other ends.
+    It is the size of the last feature map before the tokens that has the image's proportions and
+    leaves only a few special tokens over. If there is none, it follows from cutting the image into
+    square patches.
     """
     sides = forms[INPUT].shape[1:3]
     shapes = [forms[key].shape for step in reversed(steps) for key in step.outputs]

@@ -11,11 +11,12 @@ import keras
 import numpy as np
 import pytest
 import typer
+from command import run
 from PIL import Image
 from typer.testing import CliRunner
 
 from tf_taintradar import TaintRadarModel
-from tf_taintradar.cli import app, quiet
+from tf_taintradar.cli import quiet
 from tf_taintradar.cli.program import Program
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -54,10 +55,6 @@ def folder(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def _inside(folder, monkeypatch):
     monkeypatch.chdir(folder)
-
-
-def run(*arguments):
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
 def run_process(*arguments, **environment):

@@ -1,16 +1,16 @@
 """`taintradar attack`: what it makes, what it counts, and how it ends."""
 
+import functools
 import json
 
+import command
 import numpy as np
 import pytest
 from PIL import Image
 from small_detector import build_small_classifier, draw_images
-from typer.testing import CliRunner
 
 from tf_taintradar import TaintRadarModel
 from tf_taintradar.attacks import AdversarialPatch
-from tf_taintradar.cli import app
 from tf_taintradar.cli.attack import read_place
 
 NAMES = ["cat", "dog", "owl", "fox", "7"]
@@ -35,8 +35,7 @@ def _inside(made, monkeypatch):
     monkeypatch.chdir(made)
 
 
-def run(*arguments):
-    return CliRunner().invoke(app, ["attack", *map(str, arguments)])
+run = functools.partial(command.run, "attack")
 
 
 def test_what_is_written_is_what_the_attack_makes(made, tmp_path):

@@ -4,9 +4,9 @@ import json
 
 import pytest
 import typer
+from command import run
 from PIL import Image
 from small_detector import build_small_classifier, draw_images
-from typer.testing import CliRunner
 
 from tf_taintradar import TaintRadarModel
 from tf_taintradar.cli import app
@@ -37,10 +37,6 @@ def made(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def _inside(made, monkeypatch):
     monkeypatch.chdir(made)
-
-
-def run(*arguments):
-    return CliRunner().invoke(app, [*map(str, arguments)])
 
 
 def test_evaluate_prints_and_writes_the_same_and_goes_on(tmp_path):

@@ -1,16 +1,16 @@
 """`taintradar export`: from a detector's file to versions of a SavedModel."""
 
+import functools
 import json
 import os
 import sys
 
+import command
 import keras
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 from tf_taintradar import TaintRadarModel
-from tf_taintradar.cli import app
 from tf_taintradar.serving import load
 
 
@@ -35,8 +35,7 @@ def _inside(folder, monkeypatch):
     monkeypatch.chdir(folder)
 
 
-def run(*arguments):
-    return CliRunner().invoke(app, ["export", *map(str, arguments)])
+run = functools.partial(command.run, "export")
 
 
 def images():

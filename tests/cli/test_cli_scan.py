@@ -1,12 +1,11 @@
 """The command `scan`: what it prints where, and how it ends."""
 
+import functools
 import json
 
+import command
 import pytest
 from PIL import Image
-from typer.testing import CliRunner
-
-from tf_taintradar.cli import app
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +27,7 @@ def _inside(folder, monkeypatch):
     monkeypatch.chdir(folder)
 
 
-def run(*arguments):
-    return CliRunner().invoke(app, ["scan", *map(str, arguments)])
+run = functools.partial(command.run, "scan")
 
 
 def test_it_writes_rows_and_a_page_and_counts(exported, tmp_path):

@@ -5,13 +5,12 @@ import re
 import keras
 import numpy as np
 import pytest
+from command import run
 from PIL import Image
 from small_detector import build_small_classifier, draw_images
-from typer.testing import CliRunner
 
 from tf_taintradar import TaintRadarModel
 from tf_taintradar.calibration.provenance import read_provenance
-from tf_taintradar.cli import app
 
 
 @pytest.fixture(scope="module")
@@ -31,10 +30,6 @@ def folder(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def _inside(folder, monkeypatch):
     monkeypatch.chdir(folder)
-
-
-def run(*arguments):
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
 def test_the_threshold_is_new_and_all_else_as_before(tmp_path):

@@ -207,10 +207,11 @@ def logits_of(images):
 
 REFUSED = {
     "no size": (logits_of, None, "`input_size` must be the size"),
-    "one output": (lambda x: logits_of(x)[:, :1], 8, "two classes or more.*\\(\\d+, 1\\)"),
+    "one output": (lambda x: logits_of(x)[:, :1], 8, "single output without an activation"),
+    "no output": (lambda x: logits_of(x)[:, :0], 8, "must answer.*\\(\\d+, 0\\)"),
     "a map": (lambda x: x, 8, "must answer \\(batch, classes\\)"),
     "two outputs": (lambda x: {"a": logits_of(x), "b": x}, 8, "one output. Received: 2 \\(a, b\\)"),
-    "sigmoids": (lambda x: tf.sigmoid(logits_of(x) / 255), 8, "logits, or probabilities that sum"),
+    "sigmoids": (lambda x: tf.sigmoid(logits_of(x) / 255), 8, "a sigmoid for each of its 5 labels"),
     "other rows": (lambda x: logits_of(x - tf.reduce_mean(x)), 8, "each image by itself"),
     "one row": (lambda x: logits_of(x)[:1], 8, "each image by itself|in any number"),
     "an error": (lambda x: undefined(x), 8, "fails on them.*undefined"),  # noqa: F821

@@ -459,8 +459,8 @@ def channels_first_trunk():
     return trunk, functional_head((8, 22, 14))
 
 
-def one_class():
-    return keras.Sequential([base(), layers.GlobalMaxPooling2D(), layers.Dense(1, "sigmoid")])
+def one_measure():
+    return keras.Sequential([base(), layers.GlobalMaxPooling2D(), layers.Dense(1)])
 
 
 def multi_label():
@@ -556,8 +556,8 @@ REFUSED = {
     several_outputs: "one input and one output. Received: 1 inputs and 2 outputs",
     channels_first: "data_format='channels_last'",
     channels_first_trunk: "data_format='channels_last'",
-    one_class: "two outputs with a softmax",
-    multi_label: "ends in a sigmoid \\(layer `dense`\\), as multi-label networks do",
+    one_measure: "single output without an activation. .*pass label=0",
+    multi_label: "a sigmoid for each of its 5 labels, as multi-label networks do",
     segmentation: "must answer \\(batch, classes\\). .* \\(None, 6, 4, 5\\)",
     open_number_of_classes: "must answer \\(batch, classes\\)",
     lambda: built(Subclassed()): "\\(Subclassed\\) is a subclassed model: .*two models",

@@ -26,7 +26,7 @@ from tf_taintradar.classifier.opened import (
 )
 from tf_taintradar.classifier.precision import precision_of
 from tf_taintradar.classifier.preprocessing import own_preprocessor
-from tf_taintradar.detection.diagnosis import BLIND_SHARE, Diagnosis
+from tf_taintradar.detection.diagnosis import BLIND_SHARE, COARSE, Diagnosis, is_coarse
 from tf_taintradar.detection.explanation import Explanation
 from tf_taintradar.detection.pipeline import Arrays, Pipeline, Tensors
 from tf_taintradar.detection.rule import Rule
@@ -455,6 +455,7 @@ class TaintRadarModel(Untrainable):
             )
         seen = self._over_batches(self._visibility, x, batch_size, verbose)
         return Diagnosis(
+            input_shape=self.opened.input_shape,
             feature_layer=self.opened.feature_layer,
             feature_shape=self.opened.feature_shape,
             layers=[stage.layer for stage in self._rule.stages(self.opened)],
@@ -586,6 +587,9 @@ class TaintRadarModel(Untrainable):
             check_finite(seen["is_finite"], images)
         if seen["is_blind"].mean() > BLIND_SHARE:
             raise BlindDetectorError(BLIND.format(self.opened.feature_layer))
+        if self._rule.needs_maps and is_coarse(self.opened.feature_shape):
+            height, width, _ = self.opened.feature_shape
+            _LOG.warning("The feature map has %d x %d cells: %s.", height, width, COARSE)
         own = {} if names is None else {"groups": as_groups(names, len(seen["is_finite"]))}
         found = self._rule.calibrate(seen, target_fpr, self.opened.n_classes, **own)
         found = dataclasses.replace(found, weights=self._weights_checksum())

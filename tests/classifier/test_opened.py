@@ -572,6 +572,8 @@ REFUSED = {
     open_channels: "a known number of channels. Received: an input of shape",
     vectors: "must take images of shape",
     lambda: functional: "must be a keras.Model .* Received: builtins.function",
+    lambda: "VGG16": "Received: builtins.str. .*load_detector",
+    lambda: 3: "Received: builtins.int\\.$",
     lambda: (base(), len): "The head of the pair",
     lambda: (Trunk(), functional_head()): "The trunk of the pair .* Call it once",
     lambda: (built(Trunk(outputs=2)), functional_head()): "`trunk` must answer 1 tensor",
@@ -590,7 +592,7 @@ def test_refuses_what_it_cannot_open(build, why):
 
 def test_refuses_a_saved_model(tmp_path):
     functional().export(tmp_path / "saved", verbose=False)
-    with pytest.raises(UnsupportedClassifierError, match=r"A SavedModel keeps no layers.*\.keras"):
+    with pytest.raises(UnsupportedClassifierError, match=r"A SavedModel or an ONNX file keeps no layers.*\.keras"):
         open_classifier(tf.saved_model.load(tmp_path / "saved"))
     wrapped = keras.Sequential(
         [keras.Input(SHAPE), layers.TFSMLayer(tmp_path / "saved", call_endpoint="serve")]

@@ -171,13 +171,14 @@ def _function_of(classifier: Any) -> tuple[Callable[[tf.Tensor], Any], tf.Tensor
     if isinstance(classifier, keras.layers.Layer):
         return classifier, _spec_of_layer(classifier)
     signatures = getattr(classifier, "signatures", None)
-    if not signatures:
+    if not signatures and callable(classifier):
         return classifier, _spec_of_function(classifier)
-    if _SIGNATURE not in signatures:
+    if not signatures or _SIGNATURE not in signatures:
+        names = ", ".join(map(repr, signatures or ())) or "none"
         raise UnsupportedClassifierError(
             f"`classifier` must have a signature {_SIGNATURE!r}. Received: a SavedModel with "
-            f"{', '.join(map(repr, signatures))}. Pass the one to ask, "
-            "`loaded.signatures[name]`."
+            f"{names}. Pass the one to ask, `loaded.signatures[name]`, or a function of images "
+            "that calls it."
         )
     return _function_of(signatures[_SIGNATURE])
 
@@ -233,7 +234,11 @@ def _in_graph(
     shape: tuple[int, int, int],
 ) -> tuple[Callable[[tf.Tensor], tf.Tensor], bool]:
     """The network on pixels as a part of a graph, and whether it is one without calling Python."""
-    inside = inference(lambda pixels: _single(network(prepare(pixels))))
+    call = inference(lambda pixels: network(prepare(pixels)))
+
+    def inside(pixels: tf.Tensor) -> tf.Tensor:
+        return _single(call(pixels))  # outside of Keras, which wraps errors in its own words
+
     spec = tf.TensorSpec((None, *shape), tf.float32)
     try:
         traced = tf.function(inside, autograph=False).get_concrete_function(spec)
@@ -253,7 +258,9 @@ def _called(network: Callable[[Any], Any], images: tf.Tensor) -> tf.Tensor:
     """The answer of a function in Python, which is given an array and answers one."""
 
     def call(array: Any) -> Any:
-        return np.asarray(_single(network(array)), np.float32)
+        answer = network(array)
+        is_rows = isinstance(answer, list) and all(isinstance(row, list) for row in answer)
+        return np.asarray(answer if is_rows else _single(answer), np.float32)
 
     return tf.numpy_function(call, [images], tf.float32)
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import typer
 from keras import layers
 from report import setting, write_json
-from transformer import Line, as_table, cost
+from transformer import TARGETS, Line, as_table, cost
 
 from tf_taintradar import TaintRadarModel, rules
 from tf_taintradar.attacks import AdversarialPatch
@@ -25,7 +25,6 @@ from tf_taintradar.calibration.by_score import smallest_threshold
 from tf_taintradar.demo.scenes import CLASS_NAMES, draw_scenes
 from tf_taintradar.demo.show import detector_file
 
-TARGETS = (0.06, 0.03, 0.01)
 RULES: dict[str, Any] = {
     "occlusion": "occlusion",
     "cover": "cover",

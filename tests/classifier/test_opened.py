@@ -592,7 +592,9 @@ def test_refuses_what_it_cannot_open(build, why):
 
 def test_refuses_a_saved_model(tmp_path):
     functional().export(tmp_path / "saved", verbose=False)
-    with pytest.raises(UnsupportedClassifierError, match=r"A SavedModel or an ONNX file keeps no layers.*\.keras"):
+    with pytest.raises(
+        UnsupportedClassifierError, match=r"A SavedModel or an ONNX file keeps no layers.*\.keras"
+    ):
         open_classifier(tf.saved_model.load(tmp_path / "saved"))
     wrapped = keras.Sequential(
         [keras.Input(SHAPE), layers.TFSMLayer(tmp_path / "saved", call_endpoint="serve")]

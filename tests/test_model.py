@@ -280,6 +280,23 @@ def test_diagnose_counts(paper_radar, images):
     assert diagnosis.critical_area == pytest.approx(np.mean(criticals), abs=1e-6)
 
 
+def test_how_fine_the_map_is(small_classifier, images, caplog):
+    radar = TaintRadarModel(small_classifier)  # 6 x 4 cells of 24 x 16 pixels
+    diagnosis = radar.diagnose(images)
+    assert diagnosis.cell == (4, 4)
+    assert "a cell is 4 x 4 pixels, 25% of the side\n" in str(diagnosis)
+    inputs = keras.Input((24, 16, 3))
+    x = keras.layers.Conv2D(4, 3, strides=6, padding="same", name="only")(inputs)
+    classifier = keras.Model(inputs, keras.layers.Dense(5)(keras.layers.Flatten()(x)))
+    coarse = TaintRadarModel(classifier, variant="windows")
+    assert coarse.diagnose(images).is_coarse
+    assert "6 x 5.33 pixels, 33% of the side: coarse" in str(coarse.diagnose(images))
+    for one in (radar, coarse):
+        caplog.clear()
+        one.calibrate(images, target_fpr=0.2, verbose=0)
+        assert ("4 x 3 cells: coarse" in caplog.text) == (one is coarse)
+
+
 def rank_calibration():
     common = {"target_fpr": 0.1, "fpr": 0.1, "fpr_interval": (0.0, 0.2), "n_images": 50}
     return RankCalibration(

@@ -26,7 +26,7 @@ from tf_taintradar.classifier.opened import (
 )
 from tf_taintradar.classifier.precision import precision_of
 from tf_taintradar.classifier.preprocessing import own_preprocessor
-from tf_taintradar.detection.diagnosis import BLIND_SHARE, Diagnosis
+from tf_taintradar.detection.diagnosis import BLIND_SHARE, COARSE, Diagnosis, is_coarse
 from tf_taintradar.detection.explanation import Explanation
 from tf_taintradar.detection.pipeline import Arrays, Pipeline, Tensors
 from tf_taintradar.detection.rule import Rule
@@ -61,7 +61,7 @@ from tf_taintradar.support.names import as_class_names
 from tf_taintradar.support.untrainable import Untrainable
 
 _LOG = logging.getLogger(__name__)
-_OPENED = ("classifier", "preprocessor", "feature_layer", "input_size")
+_OPENED = ("classifier", "preprocessor", "feature_layer", "input_size", "label")
 _BOUND = (*_OPENED, "temperature", "map_threshold")
 _FORMER_SIZE = 224  # of classifiers that take any size, in files from before `input_size`
 _FORMAT = 3  # of a config; those without one are from before 0.2
@@ -112,6 +112,10 @@ class TaintRadarModel(Untrainable):
             last. See `classifier.open_classifier`.
         input_size: height and width of the images, as one number or as `(height, width)`, for a
             classifier that takes images of any size: the size that it was trained on.
+        label: of a multi-label network (a sigmoid for each label), the one to watch, from 0. The
+            detector then has two labels, 0 for no and 1 for yes, as it has for a classifier of a
+            single sigmoid, which needs no `label`; `predictions` are (n, 1). Make a detector for
+            each label that matters. See `classifier.open_classifier`.
         variant: how a region is removed and the score found: the name of a rule of
             `tf_taintradar.rules`, "occlusion" by default, or a rule with settings of its own.
             Passing `top_k` or `rank_threshold` also selects "paper".
@@ -151,6 +155,7 @@ class TaintRadarModel(Untrainable):
         preprocessor: Any = None,
         feature_layer: str | Sequence[str] | None = None,
         input_size: InputSize = None,
+        label: int | None = None,
         variant: Any = None,
         score_threshold: float | None = None,
         fill: Any = None,
@@ -175,12 +180,14 @@ class TaintRadarModel(Untrainable):
             feature_layer=feature_layer,
             preprocessor=preprocessor,
             input_size=input_size,
+            label=label,
         )
         self.classifier = classifier
         self.preprocessor = own_preprocessor(classifier) if preprocessor is None else preprocessor
         names = feature_layer
         self.feature_layer = names if names is None or isinstance(names, str) else list(names)
         self.input_size = tuple(input_size) if isinstance(input_size, list) else input_size
+        self.label = label
         self.temperature = temperature
         self.map_threshold = map_threshold
         self._pipeline = Pipeline(opened, temperature=temperature, map_threshold=map_threshold)
@@ -448,6 +455,7 @@ class TaintRadarModel(Untrainable):
             )
         seen = self._over_batches(self._visibility, x, batch_size, verbose)
         return Diagnosis(
+            input_shape=self.opened.input_shape,
             feature_layer=self.opened.feature_layer,
             feature_shape=self.opened.feature_shape,
             layers=[stage.layer for stage in self._rule.stages(self.opened)],
@@ -579,6 +587,9 @@ class TaintRadarModel(Untrainable):
             check_finite(seen["is_finite"], images)
         if seen["is_blind"].mean() > BLIND_SHARE:
             raise BlindDetectorError(BLIND.format(self.opened.feature_layer))
+        if self._rule.needs_maps and is_coarse(self.opened.feature_shape):
+            height, width, _ = self.opened.feature_shape
+            _LOG.warning("The feature map has %d x %d cells: %s.", height, width, COARSE)
         own = {} if names is None else {"groups": as_groups(names, len(seen["is_finite"]))}
         found = self._rule.calibrate(seen, target_fpr, self.opened.n_classes, **own)
         found = dataclasses.replace(found, weights=self._weights_checksum())
@@ -711,6 +722,7 @@ class TaintRadarModel(Untrainable):
             "precision": precision_of(self.classifier),
             "input_shape": opened.input_shape,
             "n_classes": opened.n_classes,
+            "label": self.label,
             "class_names": self.class_names,
             "feature_layer": opened.feature_layer,
             "feature_shape": opened.feature_shape,

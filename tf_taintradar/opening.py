@@ -50,6 +50,7 @@ def load_detector(
     preprocessor: str | None = None,
     feature_layer: str | Sequence[str] | None = None,
     input_size: int | tuple[int, int] | None = None,
+    label: int | None = None,
     class_names: Any = None,
     variant: str | None = None,
     top_k: int | None = None,
@@ -68,6 +69,8 @@ def load_detector(
         feature_layer: feature layer of a new detector, found by default.
         input_size: size of the images of a new detector, see `TaintRadarModel`. For a network of
             `keras.applications` None means its own.
+        label: of a new detector of a multi-label network, the label to watch; see
+            `TaintRadarModel`.
         class_names: class names of a new detector. For a network of `keras.applications` None means
             the names of ImageNet, if Keras has downloaded them before.
         variant: rule of a new detector, see `TaintRadarModel`.
@@ -85,6 +88,7 @@ def load_detector(
         "preprocessor": preprocessor,
         "feature_layer": feature_layer,
         "input_size": input_size,
+        "label": label,
         "class_names": class_names,
         "variant": variant,
     }

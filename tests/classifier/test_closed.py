@@ -207,10 +207,15 @@ def logits_of(images):
 
 REFUSED = {
     "no size": (logits_of, None, "`input_size` must be the size"),
-    "one output": (lambda x: logits_of(x)[:, :1], 8, "two classes or more.*\\(\\d+, 1\\)"),
+    "one output": (lambda x: logits_of(x)[:, :1], 8, "single output without an activation"),
+    "no output": (lambda x: logits_of(x)[:, :0], 8, "must answer.*\\(\\d+, 0\\)"),
     "a map": (lambda x: x, 8, "must answer \\(batch, classes\\)"),
     "two outputs": (lambda x: {"a": logits_of(x), "b": x}, 8, "one output. Received: 2 \\(a, b\\)"),
-    "sigmoids": (lambda x: tf.sigmoid(logits_of(x) / 255), 8, "logits, or probabilities that sum"),
+    "sigmoids": (lambda x: tf.sigmoid(logits_of(x) / 255), 8, "a sigmoid for each of its 5 labels"),
+    "two in a list": (lambda x: [x, x], 8, "^`classifier` must have one output. Received: 2\\."),
+    "two arrays": (lambda x: (x.copy(), x.copy()), 8, "one output. Received: 2"),
+    "nothing": (lambda x: None, 8, "must answer \\(batch, classes\\)"),
+    "text": (lambda x: "cat", 8, "fails on them.*'cat'"),
     "other rows": (lambda x: logits_of(x - tf.reduce_mean(x)), 8, "each image by itself"),
     "one row": (lambda x: logits_of(x)[:1], 8, "each image by itself|in any number"),
     "an error": (lambda x: undefined(x), 8, "fails on them.*undefined"),  # noqa: F821
@@ -222,6 +227,30 @@ def test_what_cannot_be_taken(case):
     network, size, message = REFUSED[case]
     with pytest.raises(UnsupportedClassifierError, match=message):
         TaintRadarModel(network, input_size=size, variant="cover")
+
+
+def test_rows_in_lists_are_an_answer(small_classifier, images):
+    """A function that answers plain Python is called in Python."""
+    radar = TaintRadarModel(lambda x: np.array(small_classifier(x.copy())).tolist(),
+                            input_size=(24, 16), variant=ALONE)  # fmt: skip
+    assert not radar.opened.is_in_graph
+    expected = TaintRadarModel(small_classifier, variant=ALONE)
+    np.testing.assert_allclose(radar.score(images), expected.score(images), rtol=1e-3, atol=1e-3)
+
+
+def test_a_saved_model_without_the_signature(small_classifier, tmp_path):
+    module = tf.Module()
+    module.network = small_classifier
+    for names in ((), ("one", "two")):
+        spec = tf.TensorSpec((None, 24, 16, 3))
+        ask = tf.function(lambda x: {"p": small_classifier(x)}, input_signature=[spec])
+        tf.saved_model.save(module, tmp_path / "saved", signatures=dict.fromkeys(names, ask))
+        loaded = tf.saved_model.load(tmp_path / "saved")
+        told = "'one', 'two'" if names else "none"
+        with pytest.raises(UnsupportedClassifierError, match=f"SavedModel with {told}. Pass the"):
+            TaintRadarModel(loaded, variant=ALONE)
+    radar = TaintRadarModel(loaded.signatures["two"], variant=ALONE)
+    assert radar.opened.input_shape == (24, 16, 3)
 
 
 def test_a_feature_layer_is_refused(small_classifier):

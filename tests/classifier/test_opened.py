@@ -459,8 +459,8 @@ def channels_first_trunk():
     return trunk, functional_head((8, 22, 14))
 
 
-def one_class():
-    return keras.Sequential([base(), layers.GlobalMaxPooling2D(), layers.Dense(1, "sigmoid")])
+def one_measure():
+    return keras.Sequential([base(), layers.GlobalMaxPooling2D(), layers.Dense(1)])
 
 
 def multi_label():
@@ -556,8 +556,8 @@ REFUSED = {
     several_outputs: "one input and one output. Received: 1 inputs and 2 outputs",
     channels_first: "data_format='channels_last'",
     channels_first_trunk: "data_format='channels_last'",
-    one_class: "two outputs with a softmax",
-    multi_label: "ends in a sigmoid \\(layer `dense`\\), as multi-label networks do",
+    one_measure: "single output without an activation. .*pass label=0",
+    multi_label: "a sigmoid for each of its 5 labels, as multi-label networks do",
     segmentation: "must answer \\(batch, classes\\). .* \\(None, 6, 4, 5\\)",
     open_number_of_classes: "must answer \\(batch, classes\\)",
     lambda: built(Subclassed()): "\\(Subclassed\\) is a subclassed model: .*two models",
@@ -572,6 +572,8 @@ REFUSED = {
     open_channels: "a known number of channels. Received: an input of shape",
     vectors: "must take images of shape",
     lambda: functional: "must be a keras.Model .* Received: builtins.function",
+    lambda: "VGG16": "Received: builtins.str. .*load_detector",
+    lambda: 3: "Received: builtins.int\\.$",
     lambda: (base(), len): "The head of the pair",
     lambda: (Trunk(), functional_head()): "The trunk of the pair .* Call it once",
     lambda: (built(Trunk(outputs=2)), functional_head()): "`trunk` must answer 1 tensor",
@@ -590,7 +592,9 @@ def test_refuses_what_it_cannot_open(build, why):
 
 def test_refuses_a_saved_model(tmp_path):
     functional().export(tmp_path / "saved", verbose=False)
-    with pytest.raises(UnsupportedClassifierError, match=r"A SavedModel keeps no layers.*\.keras"):
+    with pytest.raises(
+        UnsupportedClassifierError, match=r"A SavedModel or an ONNX file keeps no layers.*\.keras"
+    ):
         open_classifier(tf.saved_model.load(tmp_path / "saved"))
     wrapped = keras.Sequential(
         [keras.Input(SHAPE), layers.TFSMLayer(tmp_path / "saved", call_endpoint="serve")]

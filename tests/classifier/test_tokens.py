@@ -32,6 +32,13 @@ def ends_in(x):
     return layers.Dense(CLASSES, "softmax")(x)
 
 
+@pytest.mark.parametrize("n", [12, pytest.param(96, marks=pytest.mark.slow)])
+def test_however_deep(n):
+    opened = open_classifier(build_transformer(blocks=n))
+    assert names(opened) == [f"block{i}" for i in range(n - 3, n)]
+    assert opened.patches is not None
+
+
 @pytest.mark.parametrize("n_special", [1, 2, 5])
 def test_the_cut_is_before_the_last_block_that_the_class_token_listens_in(n_special):
     classifier = build_transformer(n_special)

@@ -117,6 +117,7 @@ def test_the_description_says_what_is_served(exported_paper):
         "precision": "float32",
         "input_shape": [24, 16, 3],
         "n_classes": 5,
+        "label": None,
         "class_names": ["cat", "dog", "owl", "fox", "bee"],
         "feature_layer": "last",
         "feature_shape": [6, 4, 8],

@@ -61,5 +61,7 @@ def _ordered(
     radar: TaintRadarModel, images: npt.ArrayLike, batch_size: int
 ) -> npt.NDArray[np.intp]:
     """The labels (n, classes) of each image, the likeliest first."""
-    found = radar.predict(images, batch_size=batch_size, verbose=0)["predictions"]
-    return np.argsort(-found.astype(np.float32), axis=1, kind="stable")
+    found = radar.predict(images, batch_size=batch_size, verbose=0)
+    if radar.opened.n_classes == 2:  # a sigmoid answers one number for both
+        return np.stack([found["label"], 1 - found["label"]], axis=1).astype(np.intp)
+    return np.argsort(-found["predictions"].astype(np.float32), axis=1, kind="stable")

@@ -16,13 +16,18 @@ import tensorflow as tf
 from tf_taintradar.classifier.copying import probe_of
 from tf_taintradar.classifier.graph import inference, is_graph
 from tf_taintradar.classifier.intake import InputSize, image_size
+from tf_taintradar.classifier.logits import LINEAR, SIGMOID
 from tf_taintradar.classifier.opened import OpenedClassifier, preprocessor_of
 from tf_taintradar.classifier.rows import check_rows
+from tf_taintradar.classifier.two_labels import asked_output, no_and_yes
 from tf_taintradar.errors import UnsupportedClassifierError
 from tf_taintradar.support.checks import reason_of, require
 
 _SIGNATURE = "serving_default"
+_SOFTMAX = "softmax"
 _SMALLEST = float(np.finfo(np.float32).tiny)
+_LEAST_LEFT = float(np.finfo(np.float32).epsneg)  # what float32 can be short of 1
+_ANSWER = {LINEAR: tf.identity, SIGMOID: tf.sigmoid, _SOFTMAX: tf.math.exp}
 _PYTHON = ("PyFunc", "PyFuncStateless", "EagerPyFunc")
 _SUM = 0.01  # how far from 1 the sum of probabilities may be, in half precision
 
@@ -59,26 +64,30 @@ def close_classifier(
     feature_layer: Any = None,
     preprocessor: Any = None,
     input_size: InputSize = None,
+    label: int | None = None,
 ) -> ClosedClassifier:
     """Takes a classifier as it is, for rules that need nothing but its answers.
 
     Of probabilities the logarithms are the logits, up to a constant that no rule sees. They end at
-    1e-38, some 87 nats below a sure label; give logits where they are to be had.
+    1e-38, some 87 nats below a sure label; those of a sigmoid end at 17 above zero. Give logits
+    where they are to be had.
 
     Args:
         classifier: a subclassed Keras model or another Keras layer, as a `keras.layers.TFSMLayer`
             or an `onnx.OnnxLayer`; what `tf.saved_model.load` gives; or a function. It maps images
-            (b, H, W, c) to class logits or probabilities (b, n), n >= 2. A function that only works
-            on arrays is given arrays, outside of TensorFlow's graph.
+            (b, H, W, c) to class logits or probabilities (b, n), n >= 2, or to sigmoids. A function
+            that only works on arrays is given arrays, outside of TensorFlow's graph.
         feature_layer: must be left out.
         preprocessor: raw pixels -> the classifier's input; see `preprocessing.make_preprocessor`.
         input_size: height and width of the images, as one number or as `(height, width)`, where
             the classifier does not say them. It takes three channels then.
+        label: of a multi-label network, the one to watch; see `open_classifier`.
 
     Raises:
         UnsupportedClassifierError: the classifier fails on such images, does not answer each by
             itself, or answers neither logits nor probabilities.
-        ValueError: `feature_layer` is given, or `input_size` does not fit the classifier.
+        ValueError: `feature_layer` is given, or `input_size` or `label` does not fit the
+            classifier.
     """
     expected = "left out: this classifier cannot be opened, so none of its layers can be looked at"
     require(feature_layer is None, "feature_layer", feature_layer, expected)
@@ -92,21 +101,26 @@ def close_classifier(
 
     ask, is_in_graph = _in_graph(network, prepare, shape)
     answer = _probe(ask, shape)
-    n_classes, is_probability = answer.shape[1], _are_probabilities(answer)
+    activation = _activation_of(answer)
+    asked = asked_output(activation, answer.shape[1], label)
 
     def head(pixels: tf.Tensor) -> tf.Tensor:
-        answers = tf.ensure_shape(tf.cast(ask(pixels), tf.float32), (None, n_classes))
-        return tf.math.log(tf.maximum(answers, _SMALLEST)) if is_probability else answers
+        answers = tf.ensure_shape(tf.cast(ask(pixels), tf.float32), (None, answer.shape[1]))
+        logits = _logits_of(answers, activation)
+        return logits if asked is None else no_and_yes(logits[:, asked : asked + 1])
+
+    def predictions(logits: tf.Tensor) -> tf.Tensor:
+        return _ANSWER[activation](logits if asked is None else logits[:, 1:])
 
     closed = ClosedClassifier(
         input_shape=shape,
-        n_classes=n_classes,
+        n_classes=answer.shape[1] if asked is None else 2,
         feature_layer="the images",
         feature_shape=shape,
         coarse_layer=None,
         features=_as_pixels,
         head=head,
-        predictions=tf.math.exp if is_probability else tf.identity,
+        predictions=predictions,
         stages=(),
         trunk=_as_pixels,
         patches=None,
@@ -157,13 +171,14 @@ def _function_of(classifier: Any) -> tuple[Callable[[tf.Tensor], Any], tf.Tensor
     if isinstance(classifier, keras.layers.Layer):
         return classifier, _spec_of_layer(classifier)
     signatures = getattr(classifier, "signatures", None)
-    if not signatures:
+    if not signatures and callable(classifier):
         return classifier, _spec_of_function(classifier)
-    if _SIGNATURE not in signatures:
+    if not signatures or _SIGNATURE not in signatures:
+        names = ", ".join(map(repr, signatures or ())) or "none"
         raise UnsupportedClassifierError(
             f"`classifier` must have a signature {_SIGNATURE!r}. Received: a SavedModel with "
-            f"{', '.join(map(repr, signatures))}. Pass the one to ask, "
-            "`loaded.signatures[name]`."
+            f"{names}. Pass the one to ask, `loaded.signatures[name]`, or a function of images "
+            "that calls it."
         )
     return _function_of(signatures[_SIGNATURE])
 
@@ -219,7 +234,11 @@ def _in_graph(
     shape: tuple[int, int, int],
 ) -> tuple[Callable[[tf.Tensor], tf.Tensor], bool]:
     """The network on pixels as a part of a graph, and whether it is one without calling Python."""
-    inside = inference(lambda pixels: _single(network(prepare(pixels))))
+    call = inference(lambda pixels: network(prepare(pixels)))
+
+    def inside(pixels: tf.Tensor) -> tf.Tensor:
+        return _single(call(pixels))  # outside of Keras, which wraps errors in its own words
+
     spec = tf.TensorSpec((None, *shape), tf.float32)
     try:
         traced = tf.function(inside, autograph=False).get_concrete_function(spec)
@@ -239,7 +258,9 @@ def _called(network: Callable[[Any], Any], images: tf.Tensor) -> tf.Tensor:
     """The answer of a function in Python, which is given an array and answers one."""
 
     def call(array: Any) -> Any:
-        return np.asarray(_single(network(array)), np.float32)
+        answer = network(array)
+        is_rows = isinstance(answer, list) and all(isinstance(row, list) for row in answer)
+        return np.asarray(answer if is_rows else _single(answer), np.float32)
 
     return tf.numpy_function(call, [images], tf.float32)
 
@@ -255,22 +276,27 @@ def _probe(ask: Callable[[tf.Tensor], tf.Tensor], shape: tuple[int, int, int]) -
             f"`classifier` must work on images {shape} in any number. Received: one that fails on "
             f"them: {reason_of(error)}"
         ) from error
-    if answer.ndim != 2 or answer.shape[1] < 2:
+    if answer.ndim != 2 or answer.shape[1] < 1:
         raise UnsupportedClassifierError(
-            "`classifier` must answer (batch, classes), two classes or more. Received: an output "
-            f"of shape {answer.shape} for {len(probe_of(shape))} images."
+            "`classifier` must answer (batch, classes). Received: an output of shape "
+            f"{answer.shape} for {len(probe_of(shape))} images."
         )
     return answer
 
 
-def _are_probabilities(answer: Any) -> bool:
-    """Whether answers (b, n) are probabilities; if not, they are logits or their logarithms."""
+def _activation_of(answer: Any) -> str:
+    """What made answers (b, n) of the logits: see `logits.Split`."""
     if not (answer >= 0).all() or not (answer <= 1 + _SUM).all():
-        return False
-    if np.allclose(answer.sum(-1), 1, atol=_SUM):
-        return True
-    raise UnsupportedClassifierError(
-        "`classifier` must answer logits, or probabilities that sum to 1. Received: numbers from 0 "
-        f"to 1 that sum to {answer.sum(-1).min():.2f} to {answer.sum(-1).max():.2f}, as a sigmoid "
-        "gives: labels that do not compete. Pass a function that answers logits."
-    )
+        return LINEAR
+    is_shared = answer.shape[1] > 1 and np.allclose(answer.sum(-1), 1, atol=_SUM)
+    return _SOFTMAX if is_shared else SIGMOID
+
+
+def _logits_of(answers: tf.Tensor, activation: str) -> tf.Tensor:
+    """The logits of answers (b, n), as far as float32 tells them apart."""
+    if activation == LINEAR:
+        return answers
+    logits = tf.math.log(tf.maximum(answers, _SMALLEST))
+    if activation == SIGMOID:
+        logits -= tf.math.log(tf.maximum(1 - answers, _LEAST_LEFT))
+    return logits

@@ -62,5 +62,6 @@ def producer(steps: Sequence[Step], key: int) -> Step:
 
 def mixes(operation: Any) -> bool:
     """Whether the operation weighs channels or places against each other, as a kernel does."""
-    weights = getattr(operation, "weights", [])
-    return any(sum(size > 1 for size in weight.shape) >= 2 for weight in weights)
+    shapes = [weight.shape for weight in getattr(operation, "weights", [])]
+    makes_one = any(len(shape) == 2 and shape[0] > 1 == shape[1] for shape in shapes)
+    return makes_one or any(sum(size > 1 for size in shape) >= 2 for shape in shapes)

@@ -18,10 +18,10 @@ from tf_taintradar.classifier.tokens import choose_tokens, earlier_tokens, token
 from tf_taintradar.errors import UnsupportedClassifierError
 from tf_taintradar.support.checks import require
 
-_COARSE, _FINE = (
-    5,
-    6,
-)  # cells along the longer side: below the first a map is too coarse, from the second on fine
+COARSEST = 5
+"""Cells along the longer side below which a map is too coarse, if there is a finer one."""
+
+_FINE = 6  # cells along the longer side from which on a map is taken instead
 
 
 def choose_all(
@@ -79,7 +79,7 @@ def choose(steps: Sequence[Step], forms: dict[int, Form], *, is_fine: bool = Tru
             raise UnsupportedClassifierError(_why_none(steps, forms, possible))
         return tokens
     last = possible[0]
-    if not is_fine or _n_cells(forms, last) >= _COARSE:
+    if not is_fine or _n_cells(forms, last) >= COARSEST:
         return last
     fine = next((cut for cut in possible if _n_cells(forms, cut) >= _FINE), last)
     return last if fine is last else dataclasses.replace(fine, instead_of=last.layer)

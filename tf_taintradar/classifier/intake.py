@@ -1,5 +1,6 @@
 """What a classifier takes: the calls of its layers, and the shape of one image."""
 
+import os
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -64,13 +65,7 @@ def _read_steps(
         trunk, head = classifier
         return _pair_steps(trunk, head, input_size)
     if not isinstance(classifier, keras.Model):
-        kind = type(classifier)
-        raise UnsupportedClassifierError(
-            "`classifier` must be a keras.Model (Keras 3) whose layers can be opened, or a pair "
-            f"(trunk, head) of two. Received: {kind.__module__}.{kind.__qualname__}. A SavedModel "
-            "keeps no layers: load the network from its .keras file, or rebuild it and load its "
-            f"weights. {BY_PASSES}"
-        )
+        raise UnsupportedClassifierError(_why_no_model(classifier))
     if not is_graph(classifier):
         raise UnsupportedClassifierError(_why_closed(classifier))
     _check_single("`classifier`", classifier)
@@ -227,6 +222,25 @@ def _with_layers(operation: Any) -> Iterator[Any]:
     if isinstance(operation, keras.Model):
         for layer in operation.layers:
             yield from _with_layers(layer)
+
+
+def _why_no_model(classifier: Any) -> str:
+    kind = type(classifier)
+    text = (
+        "`classifier` must be a keras.Model (Keras 3) whose layers can be opened, or a pair "
+        f"(trunk, head) of two. Received: {kind.__module__}.{kind.__qualname__}."
+    )
+    if isinstance(classifier, str | os.PathLike):
+        return (
+            f"{text} Load the file with keras.models.load_model, or pass it to "
+            "`tf_taintradar.opening.load_detector`, which takes files and names."
+        )
+    if not callable(classifier) and not hasattr(classifier, "signatures"):
+        return text
+    return (
+        f"{text} A SavedModel or an ONNX file keeps no layers: load the network from its .keras "
+        f"file, or rebuild it and load its weights. {BY_PASSES}"
+    )
 
 
 def _why_closed(classifier: keras.Model) -> str:

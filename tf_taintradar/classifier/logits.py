@@ -2,56 +2,70 @@
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 
 from tf_taintradar.classifier.graph import Form, Step, call_step
 from tf_taintradar.errors import UnsupportedClassifierError
 
-_TO_PROBABILITIES = ("softmax", "log_softmax", "softmax_v2", "log_softmax_v2")  # v2: of tf.nn
-_NOTHING = ("linear", "identity")
+LINEAR, SIGMOID = "linear", "sigmoid"
+_SOFTMAX = ("softmax", "log_softmax", "softmax_v2", "log_softmax_v2")  # v2: of tf.nn
+_NOTHING = (LINEAR, "identity")
 _ACTIVATIONS = ("Identity", "Softmax", "LogSoftmax", "Sigmoid", "LogSigmoid", "HardSigmoid")
 _SAME_VALUES = ("Cast", "Flatten", "Reshape", "Squeeze")
 
 
-def split_logits(
-    steps: Sequence[Step], output: int, forms: dict[int, Form]
-) -> tuple[list[Step], int, list[Step]]:
+class Split(NamedTuple):
+    """A classifier cut at its logits.
+
+    Attributes:
+        body: the steps up to the logits.
+        logits: their key.
+        tail: the steps from them to the answer; none if the classifier answers logits.
+        activation: what makes the answer of the logits: `LINEAR` (nothing), `SIGMOID`, or the name
+            of a softmax.
+    """
+
+    body: list[Step]
+    logits: int
+    tail: list[Step]
+    activation: str
+
+
+def split_logits(steps: Sequence[Step], output: int, forms: dict[int, Form]) -> Split:
     """Cuts a classifier's steps at its logits.
 
-    The softmax may be a layer of its own, an operation, or the `activation` of the last layer; in
-    the last case a second layer object, on the same weights, computes the logits. Casts and
-    reshapes may follow it.
+    The softmax or sigmoid may be a layer of its own, an operation, or the `activation` of the last
+    layer; in the last case a second layer object, on the same weights, computes the logits. Casts
+    and reshapes may follow it.
 
     Args:
         steps: the classifier's steps.
         output: the key of its answer.
         forms: the forms of all tensors.
 
-    Returns:
-        The steps up to the logits, the key of the logits, and the steps from them to the answer
-        (none if the classifier answers logits).
-
     Raises:
-        UnsupportedClassifierError: the answer is neither logits nor a softmax over them.
+        UnsupportedClassifierError: the answer is neither logits nor a softmax or sigmoid of them.
     """
     position = next((i for i in reversed(range(len(steps))) if not _changes_nothing(steps[i])), 0)
     last = steps[position]
     activation = _activation(last)
     if activation in _NOTHING:
-        return list(steps), output, []
-    if activation not in _TO_PROBABILITIES:
+        return Split(list(steps), output, [], LINEAR)
+    if activation not in (*_SOFTMAX, SIGMOID):
         raise UnsupportedClassifierError(_why_not(last.name, activation))
     (result,) = last.outputs
-    _check_axis(last, forms[result], forms[output])
+    if activation != SIGMOID:
+        _check_axis(last, forms[result], forms[output])
     tail = list(steps[position + 1 :])
     if _is_plain(last):
-        return list(steps[:position]), last.inputs[0], [last, *tail]
+        return Split(list(steps[:position]), last.inputs[0], [last, *tail], activation)
     layer = last.operation
-    softmax = keras.layers.Activation(layer.activation, dtype=layer.compute_dtype, name=layer.name)
+    applied = keras.layers.Activation(layer.activation, dtype=layer.compute_dtype, name=layer.name)
     bare = Step(_without_activation(layer), last.name, last.inputs, last.outputs, last.bind)
-    return [*steps[:position], bare], result, [call_step(softmax, last.name, result, result), *tail]
+    tail = [call_step(applied, last.name, result, result), *tail]
+    return Split([*steps[:position], bare], result, tail, activation)
 
 
 def _changes_nothing(step: Step) -> bool:
@@ -97,13 +111,7 @@ def _check_axis(last: Step, form: Form, answer: Form) -> None:
 
 
 def _why_not(name: str, activation: str) -> str:
-    if "sigmoid" in activation:
-        return (
-            f"`classifier` ends in a {activation} (layer `{name}`), as multi-label networks do: "
-            "its labels do not compete, and TaintRadar looks for a region that holds the other "
-            "labels down. Only softmax classifiers are supported."
-        )
     return (
-        f"`classifier` ends in the activation `{activation}` (layer `{name}`); expected a softmax "
-        "or plain logits. Give the network without that activation."
+        f"`classifier` ends in the activation `{activation}` (layer `{name}`); expected a "
+        "softmax, a sigmoid, or plain logits. Give the network without that activation."
     )

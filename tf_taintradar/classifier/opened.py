@@ -9,20 +9,21 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from tf_taintradar.classifier.cut import Cut, TokenCut, mixes
 from tf_taintradar.classifier.dense import with_cheap_gradient
 from tf_taintradar.classifier.feature_layer import choose, choose_all
 from tf_taintradar.classifier.graph import Form, Step, finite_rows, inference, run
+from tf_taintradar.classifier.head_checks import check_head, check_logits, count_outputs
 from tf_taintradar.classifier.intake import PIXELS, InputSize, read
-from tf_taintradar.classifier.logits import split_logits
+from tf_taintradar.classifier.logits import LINEAR, split_logits
 from tf_taintradar.classifier.patches import Patches
 from tf_taintradar.classifier.preprocessing import make_preprocessor, own_preprocessor
 from tf_taintradar.classifier.rows import check_rows
 from tf_taintradar.classifier.stage import Stage
 from tf_taintradar.classifier.tokens import first_tokens
+from tf_taintradar.classifier.two_labels import as_two_labels, asked_output
 from tf_taintradar.errors import UnsupportedClassifierError
 from tf_taintradar.support.checks import require
 
@@ -85,6 +86,7 @@ def open_classifier(
     feature_layer: str | Sequence[str] | None = None,
     preprocessor: Any = None,
     input_size: InputSize = None,
+    label: int | None = None,
 ) -> OpenedClassifier:
     """Opens a Keras image classifier; its weights, activations and `trainable` stay as they are.
 
@@ -92,10 +94,10 @@ def open_classifier(
 
     Args:
         classifier: a Functional or Sequential model (nested models are looked into), convolutional
-            or a vision transformer, that maps one
-            image batch (b, H, W, c) to class logits or probabilities (b, n), n >= 2; or, for a
-            subclassed network, a pair `(trunk, head)` of two built models: images -> feature map,
-            feature map -> logits or probabilities. Or an `OpenedClassifier`, which has its feature
+            or a vision transformer, that maps one image batch (b, H, W, c) to class logits or
+            probabilities (b, n), n >= 2, or to sigmoids; or, for a subclassed network, a pair
+            `(trunk, head)` of two built models: images -> feature map, feature map -> logits or
+            probabilities. Or an `OpenedClassifier`, which has its feature
             layer, preprocessor and input size already.
         feature_layer: the layer whose output is the feature map, a layer of a nested model as
             `"base/conv5"` or just `"conv5"`. By default the last spatial feature map with weights
@@ -108,13 +110,18 @@ def open_classifier(
             if it has none, the classifier takes raw pixels.
         input_size: height and width of the images, as one number or as `(height, width)`, for a
             classifier that takes images of any size: the size that it was trained on.
+        label: of a multi-label network, whose labels do not compete, the one to watch, from 0. The
+            opened classifier then has two labels, 0 for no and 1 for yes, and answers (b, 1). So
+            has a classifier of a single sigmoid, which needs no `label`; one of a single logit
+            needs label=0, which says that it is that of a sigmoid.
 
     Raises:
         UnsupportedClassifierError: the classifier cannot be opened, or takes images of any size and
-            `input_size` is not given; the text says why.
+            `input_size` is not given, or has several sigmoids and `label` is not given; the text
+            says why.
         ValueError: the preprocessor does not answer images that the classifier takes,
-            `input_size` does not fit the classifier, or an argument is given for a classifier that
-            is opened.
+            `input_size` or `label` does not fit the classifier, or an argument is given for a
+            classifier that is opened.
 
     Source: Eq. 1-2 of the paper need the last convolution's output; which layer that really is:
     `feature_layer.choose`.
@@ -124,12 +131,18 @@ def open_classifier(
             "feature_layer": feature_layer,
             "preprocessor": preprocessor,
             "input_size": input_size,
+            "label": label,
         }.items():
             require(value is None, argument, value, "left out: the classifier is opened already")
         return classifier
     steps, output, shape, known = read(classifier, input_size)
-    n_classes = _count_classes(known[output].shape)
-    body, logits_key, tail = split_logits(steps, output, known)
+    n_outputs = count_outputs(known[output].shape)
+    split = split_logits(steps, output, known)
+    asked = asked_output(split.activation, n_outputs, label)
+    if asked is not None:
+        split, known = as_two_labels(split, output, asked, known)
+    body, logits_key, tail, activation = split
+    n_classes = n_outputs if asked is None else 2
     if not isinstance(classifier, keras.Model) and feature_layer is None:
         feature_layer = steps[0].name
     points = choose_all(body, known, feature_layer, _EARLIER)
@@ -178,7 +191,9 @@ def open_classifier(
         trunk=to_map(trunk),
         patches=None,
     )
-    _check_head(opened, _part(steps[cut.position :], cut.key, output, known))
+    check_head(opened, _part(steps[cut.position :], cut.key, output, known), asked)
+    if activation == LINEAR:
+        check_logits(opened)
     check_rows(opened)
     first = first_tokens(body, known) if isinstance(cut, TokenCut) else None
     if first is None:
@@ -196,8 +211,7 @@ def former_feature_layer(classifier: Any, input_size: InputSize = None) -> str |
     if not isinstance(classifier, keras.Model):
         return None
     steps, output, shape, known = read(classifier, input_size)
-    body, _, _ = split_logits(steps, output, known)
-    return choose(body, known).instead_of
+    return choose(split_logits(steps, output, known).body, known).instead_of
 
 
 def _stage(cut: Cut, known: dict[int, Form], onwards: Callable[[tf.Tensor], tf.Tensor]) -> Stage:
@@ -280,45 +294,3 @@ def _nan_unless(is_finite: tf.Tensor, features: tf.Tensor) -> tf.Tensor:
 def _rows(tensor: tf.Tensor, shape: tuple[int, ...]) -> tf.Tensor:
     """Each row as `shape`, which holds as many numbers: (n,) and (1, 1, n) are the same logits."""
     return tf.reshape(tensor, (tf.shape(tensor)[0], *shape))
-
-
-def _count_classes(shape: tuple[int | None, ...]) -> int:
-    if len(shape) != 2 or shape[-1] is None:
-        raise UnsupportedClassifierError(
-            f"`classifier` must answer (batch, classes). Received: an output of shape {shape}."
-        )
-    if shape[-1] < 2:
-        raise UnsupportedClassifierError(
-            "`classifier` has a single output, so no other label can be suppressed. A two-class "
-            "problem needs two outputs with a softmax: TaintRadar compares ranks of labels."
-        )
-    return shape[-1]
-
-
-def _check_head(opened: OpenedClassifier, whole_head: Callable[[tf.Tensor], tf.Tensor]) -> None:
-    """Runs the head on noise, to refuse what only its numbers give away."""
-    noise = tf.random.stateless_uniform((2, *opened.stages[-1].state_shape), (0, 1))
-    logits = opened.head(noise)
-    ours, answer = (
-        np.asarray(tensor, np.float32) for tensor in (opened.predictions(logits), whole_head(noise))
-    )
-    size = abs(answer[np.isfinite(answer)]).max(initial=0)
-    if not np.allclose(ours, answer, rtol=0.01, atol=0.01 * size, equal_nan=True):
-        raise UnsupportedClassifierError(
-            "`classifier` cannot be split into logits and a softmax: put together again, they do "
-            "not give its own answer (a custom last layer, or random numbers?). End it with a "
-            "Dense layer and a keras.layers.Softmax, or without a softmax."
-        )
-    unsplit = np.array_equal(logits, answer)
-    if unsplit and (answer >= 0).all() and np.allclose(answer.sum(-1), 1, atol=0.01):
-        raise UnsupportedClassifierError(
-            "`classifier` answers probabilities, but its last layer is not a softmax that can be "
-            "taken off (a Lambda or a subclassed head?). End it with a Dense layer and a "
-            "keras.layers.Softmax, or without a softmax."
-        )
-    if unsplit and np.allclose(np.linalg.norm(answer, axis=-1), 1, atol=1e-3):
-        raise UnsupportedClassifierError(
-            "`classifier` answers vectors of length 1: the embedding of a face network, which "
-            "names nobody. Give it and photographs of the people to faces.transfer, "
-            "head='prototypes', and its classifier to the detector."
-        )

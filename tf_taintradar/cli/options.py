@@ -71,6 +71,13 @@ InputSize = Annotated[
         "images of any size.",
     ),
 ]
+Label = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        help="Of a multi-label classifier (a sigmoid for each label), the label to watch, from 0.",
+    ),
+]
 Custom = Annotated[
     list[str] | None,
     typer.Option(
@@ -121,5 +128,5 @@ DETECTOR = {
 }
 """The options that describe a detector; see `opening.with_detector`."""
 
-EVERY_DETECTOR = {"input_size": InputSize, "custom": Custom}
+EVERY_DETECTOR = {"input_size": InputSize, "label": Label, "custom": Custom}
 """The options that every command with a detector has, beside those that it chooses."""

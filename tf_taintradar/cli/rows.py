@@ -110,10 +110,20 @@ def _rows(radar: TaintRadarModel, files: Sequence[Path]) -> list[Row]:
 
 
 def _probabilities(predictions: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """The classifier's answers (n, classes) as probabilities, be they that or logits."""
+    """The classifier's answers as probabilities (n, labels), be they that or logits.
+
+    One number an image (n, 1) is that of the label yes, of two.
+    """
     values = predictions.astype(np.float64)
-    with np.errstate(invalid="ignore"):  # of answers that are not finite
-        return _as_probabilities(values)
+    with np.errstate(invalid="ignore", over="ignore"):  # of answers that are not finite
+        return _of_two(values) if values.shape[1] == 1 else _as_probabilities(values)
+
+
+def _of_two(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    known = values[np.isfinite(values)]
+    is_logit = known.size and (known.min() < 0 or known.max() > 1)
+    yes = 1 / (1 + np.exp(-values)) if is_logit else values
+    return np.concatenate([1 - yes, yes], axis=1)
 
 
 def _as_probabilities(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

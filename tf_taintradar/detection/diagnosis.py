@@ -3,7 +3,19 @@
 import dataclasses
 from collections.abc import Sequence
 
+from tf_taintradar.classifier.feature_layer import COARSEST
+
 BLIND_SHARE = 0.95  # share of images without evidence above which a detector sees nothing
+
+COARSE = (
+    "coarse, a patch of 30 % of the side covers little more than one cell, and much of the object "
+    "goes with it"
+)
+
+
+def is_coarse(feature_shape: Sequence[int]) -> bool:
+    """Whether a map (h, w, channels) has fewer than five cells along its longer side."""
+    return max(feature_shape[:2]) < COARSEST
 
 
 @dataclasses.dataclass(frozen=True)
@@ -11,6 +23,7 @@ class Diagnosis:
     """What a detector sees on a set of images. Shares and areas are fractions in [0, 1].
 
     Attributes:
+        input_shape: (H, W, c) of the images.
         feature_layer: name of the layer whose output is the feature map.
         feature_shape: (h, w, channels) of the feature map.
         layers: the layers of all maps that the rule looks at, the feature layer last.
@@ -28,6 +41,7 @@ class Diagnosis:
         tainted_area: mean area of the tainted region.
     """
 
+    input_shape: tuple[int, int, int]
     feature_layer: str
     feature_shape: tuple[int, int, int]
     layers: Sequence[str]
@@ -48,6 +62,28 @@ class Diagnosis:
         """Whether nearly all maps that the rule needs are empty: it sees nothing there."""
         return self.blind_share > BLIND_SHARE
 
+    @property
+    def cell(self) -> tuple[float, float]:
+        """(height, width) of the part of the image, in pixels, that a cell of the map stands for.
+
+        What is removed is made of such parts: a patch that is smaller than one takes much of what
+        lies around it away with it.
+        """
+        height, width = self.input_shape[:2]
+        return height / self.feature_shape[0], width / self.feature_shape[1]
+
+    @property
+    def is_coarse(self) -> bool:
+        """Whether the map has fewer than five cells along its longer side."""
+        return is_coarse(self.feature_shape)
+
+    def _grid(self) -> str:
+        """How large a patch is that covers a cell."""
+        (height, width), image = self.cell, self.input_shape
+        share = max(height / image[0], width / image[1])
+        text = f"a cell is {height:.3g} x {width:.3g} pixels, {share:.0%} of the side"
+        return f"{text}: {COARSE}" if self.is_coarse else text
+
     def _where(self) -> str:
         """Which maps are looked at, and why these."""
         *earlier, _ = (f"`{layer}`" for layer in self.layers)
@@ -61,7 +97,7 @@ class Diagnosis:
         return (
             f"feature layer `{self.feature_layer}`, {height} x {width} x {channels}; "
             f"{self.n_images} images, variant {self.variant}, K = {self.top_k}\n"
-            f"{self._where()}\n"
+            f"{self._where()}\n{self._grid()}\n"
             f"critical region: {self.critical_area:.1%} of the image, "
             f"map empty on {self.empty_critical:.1%} of the images\n"
             f"negative regions: {self.negative_area:.1%} of the image, "

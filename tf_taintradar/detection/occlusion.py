@@ -173,19 +173,21 @@ class Occlusion(ScaledRule):
     ) -> list[tf.Tensor]:
         """The most critical cells (b, h, w) of each depth, see `regions`, deepest last.
 
-        The last depth has the critical map of step 2. The maps before it are first-order estimates
-        of what replacing a cell by the mean costs: the gradient of step 2, times the deviation from
-        the mean, summed over the channels.
+        The last feature map has the critical map of step 2. The maps before it, and all of tokens,
+        are first-order estimates of what replacing a cell by the mean costs: the gradient of step
+        2, times the deviation from the mean, summed over the channels. Step 2 averages gradients
+        over places, which says little of tokens: each is listened to in its own way.
         """
         first = max(len(maps.stages) - self.depths, 0)
-        stages = zip(classifier.stages[first:-1], maps.stages[first:-1], strict=True)
-        earlier = [stage.as_map(state) for stage, state in stages]
-        gradients = maps.gradients(maps.pull)[first:-1] if earlier else []
+        end = len(maps.stages) - (classifier.stages[-1].n_special is None)
+        stages = zip(classifier.stages[first:end], maps.stages[first:end], strict=True)
+        features = [stage.as_map(state) for stage, state in stages]
+        gradients = maps.gradients(maps.pull)[first:end] if features else []
         costs = [
             tf.nn.relu(tf.reduce_sum((f - tf.reduce_mean(f, (1, 2), keepdims=True)) * g, axis=-1))
-            for f, g in zip(earlier, gradients, strict=True)
+            for f, g in zip(features, gradients, strict=True)
         ]
-        every = [*costs, prediction.critical_map]
+        every = costs if end == len(maps.stages) else [*costs, prediction.critical_map]
         return [most_critical_cells(one, self.share, slope) for one in every]
 
 

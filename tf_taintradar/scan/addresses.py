@@ -60,6 +60,7 @@ def remote_items(address: str) -> Iterator[RemoteFile]:
         MissingExtraError: The extra `scan`, or the store's own package, is not installed.
     """
     store, path = open_store(address)
+    store.invalidate_cache()  # what an earlier scan saw there
     if any(sign in path for sign in "*?["):
         found = store.glob(path, detail=True)
     elif store.isdir(path):
@@ -98,10 +99,12 @@ class RemotePlace:
 
     def names(self) -> list[str]:
         """See `Place.names`."""
-        if not self._store.isdir(self._path):
+        self._store.invalidate_cache()
+        try:
+            paths = self._store.ls(self._path, detail=False)
+        except FileNotFoundError:
             return []
-        self._store.invalidate_cache(self._path)
-        return [PurePosixPath(path).name for path in self._store.ls(self._path, detail=False)]
+        return [PurePosixPath(path).name for path in paths]
 
     @contextlib.contextmanager
     def reading(self, name: str) -> Iterator[Path]:

@@ -20,10 +20,10 @@ import typer
 from PIL import Image
 from report import setting, table, write_json
 
-FOLDERS, BROKEN = 40, 100  # one in so many is broken
-SCENES, SIDE = 200, 192  # different scenes; pixels of a side
+FOLDERS, BROKEN, ATTACKED = 40, 100, 20  # one in so many is broken, one in so many attacked
+SCENES, SIDE = 200, 288  # different scenes; pixels of a side
 BATCH = 32
-PIECES = 20  # of the collection, in which the two rates are measured in turn
+PIECES = 10  # of the collection, in which the two rates are measured in turn
 TARGET_RATE = 0.7  # of the plain classifier's loop
 
 
@@ -32,6 +32,7 @@ def draw(folder: Path, n: int) -> int:
     from tf_taintradar.demo.scenes import draw_scenes
 
     scenes, _ = draw_scenes(SCENES, seed=11)
+    scenes[::ATTACKED] = attacked(scenes[::ATTACKED])
     rng, n_broken = np.random.default_rng(11), 0
     for i in range(n):
         file = folder / f"{i % FOLDERS:02}" / f"{i}.jpg"
@@ -43,6 +44,25 @@ def draw(folder: Path, n: int) -> int:
             contents = file.read_bytes()
             file.write_bytes(contents[: len(contents) // 3] if i % 200 else b"")
     return n_broken
+
+
+def attacked(scenes: Any) -> Any:
+    """The scenes with a patch that makes many of them a striped star."""
+    from tf_taintradar.attacks import AdversarialPatch
+    from tf_taintradar.demo.scenes import CLASS_NAMES, draw_scenes
+    from tf_taintradar.demo.show import detector_file
+    from tf_taintradar.opening import load_detector
+
+    attack = AdversarialPatch(
+        load_detector(str(detector_file())).opened,
+        target_class=CLASS_NAMES.index("striped star"),
+        diameter=0.4,
+        place="bottom_right",
+        steps=60,
+        seed=11,
+    )
+    patches = attack.universal(draw_scenes(64, seed=12)[0], verbose=0).patches
+    return attack.apply(patches, scenes).images
 
 
 def memory() -> int:
@@ -188,7 +208,7 @@ def main(
 ) -> None:
     """Draws, scans, kills, compares, and prints a table."""
     photos, whole, pieces = work / "photos", work / "whole.jsonl", work / "pieces.jsonl"
-    n_broken = draw(photos, n)
+    n_broken = in_process(draw, photos, n)
     rates = in_process(compare_rates, photos, work)
     found = in_process(scan_all, photos, whole, n)
     killed = kill_and_go_on(photos, pieces, kills) if kills else 0

@@ -187,6 +187,7 @@ class TaintRadarModel(Untrainable):
         self._rule = rule.adapted_to(opened)
         self._threshold: float | None = None
         self._checksum: WeightsChecksum | None = None
+        self._warned_of: str | None = None  # the checksum of weights that have moved on
         self._calibration: Calibration | None = None
         self.class_names = class_names
         given = {"top_k": top_k, "rank_threshold": rank_threshold}
@@ -321,6 +322,12 @@ class TaintRadarModel(Untrainable):
         known = None if self._calibration is None else self._calibration.weights
         return known is not None and known != self._weights_checksum()
 
+    def _warn_if_moved_on(self) -> None:
+        """Logs it once, and again when the weights have changed once more."""
+        if self._has_moved_on() and self._warned_of != self._weights_checksum():
+            _LOG.warning(MOVED_ON)
+            self._warned_of = self._weights_checksum()
+
     # Use
 
     def call(self, images: Any) -> dict[str, tf.Tensor]:
@@ -377,8 +384,7 @@ class TaintRadarModel(Untrainable):
                 names no files.
         """
         self._require_threshold()
-        if self._has_moved_on():
-            _LOG.warning(MOVED_ON)
+        self._warn_if_moved_on()
         x = require_files(x) if return_files else x
         listening = keras.callbacks.CallbackList(callbacks, model=self)
         answers = self._over_batches(

@@ -58,7 +58,9 @@ def kept(s3, tmp_path):
 
 
 def test_a_bucket_gives_the_rows_of_the_folder(exported, photos, bucket, s3, tmp_path):
-    done = command.run("scan", exported.folder, f"{bucket}/photos", "--output", f"{bucket}/results/")
+    done = command.run(
+        "scan", exported.folder, f"{bucket}/photos", "--output", f"{bucket}/results/"
+    )
     assert done.exit_code == 1, done.output  # two files are no images
     rows = list(kept(s3, tmp_path))
     assert bare(rows) == bare(scan(exported.radar, photos))

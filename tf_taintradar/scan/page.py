@@ -69,7 +69,8 @@ def _controls(cards: Sequence[Card]) -> str:
     names = sorted({_label(card.finding) for card in cards})
     labels = "".join(f"<option>{html.escape(name)}</option>" for name in names)
     return (
-        "<form role='search'><label>Find <input id='find' type='search' placeholder='path, label or reason'></label>"
+        "<form role='search'><label>Find <input id='find' type='search' "
+        "placeholder='path, label or reason'></label>"
         "<label>Verdict <select id='verdict'><option value=''>all</option>"
         "<option>flagged</option><option>not flagged</option></select></label>"
         f"<label>Label <select id='label'><option value=''>all</option>{labels}</select></label>"

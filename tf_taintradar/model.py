@@ -189,6 +189,7 @@ class TaintRadarModel(Untrainable):
         self._checksum: WeightsChecksum | None = None
         self._warned_of: str | None = None  # the checksum of weights that have moved on
         self._calibration: Calibration | None = None
+        self._provenance = "[]"
         self.class_names = class_names
         given = {"top_k": top_k, "rank_threshold": rank_threshold}
         for name, value in {**given, "score_threshold": score_threshold}.items():
@@ -302,6 +303,18 @@ class TaintRadarModel(Untrainable):
         threshold = self._rule.check_threshold(value.threshold, self.opened.n_classes)
         self._rule = self._rule.calibrated(value).adapted_to(self.opened)
         self._threshold, self._calibration = threshold, value
+
+    @property
+    def provenance(self) -> list[dict[str, Any]]:
+        """The calibrations that this detector's file had before, the oldest first.
+
+        See `calibration.provenance`. They are saved and exported with the detector.
+        """
+        return list(json.loads(self._provenance))
+
+    @provenance.setter
+    def provenance(self, entries: list[dict[str, Any]]) -> None:
+        self._provenance = json.dumps(entries)
 
     def _require_variant(self, variant: str, argument: str) -> None:
         expected = f"of variant {self.variant!r}, this detector's"
@@ -690,6 +703,7 @@ class TaintRadarModel(Untrainable):
             **{name: serialize(getattr(self, name)) for name in SETTINGS},
             "variant": serialize_rule(self._rule),
             "calibration": self._calibration and self._calibration.to_json(),
+            "provenance": self._provenance,
             "format": _FORMAT,
         }
 
@@ -702,8 +716,9 @@ class TaintRadarModel(Untrainable):
         if "input_size" not in config and leaves_size_open(config["classifier"]):
             config["input_size"] = _FORMER_SIZE
         _bring_up_to_date(config, config.pop("format", 1))
-        calibration = config.pop("calibration", None)
+        calibration, provenance = config.pop("calibration", None), config.pop("provenance", "[]")
         radar = cls(**config)
+        radar.provenance = json.loads(provenance)
         if calibration is not None:
             radar.calibration = Calibration.from_json(calibration)
         return radar
@@ -728,6 +743,7 @@ class TaintRadarModel(Untrainable):
             "map_threshold": self.map_threshold,
             "top_k": self.top_k,
             "calibration": self.calibration and json.loads(self.calibration.to_json()),
+            "provenance": self.provenance,
         }
 
 

@@ -51,6 +51,13 @@ def test_training_after_a_calibration_is_seen(radar, tmp_path, caplog):
     radar.export(tmp_path / "served")
 
 
+def test_it_is_said_once_for_the_same_weights(radar, caplog):
+    for _ in range(2):
+        train(radar.classifier)
+        assert len(warnings_of(radar, caplog)) == 1
+        assert not warnings_of(radar, caplog)
+
+
 @pytest.mark.parametrize("is_trained", [False, True])
 def test_it_is_seen_in_another_process_too(is_trained, radar, tmp_path, caplog):
     if is_trained:

@@ -194,7 +194,9 @@ class TaintRadarModel(Untrainable):
         self._rule = rule.adapted_to(opened)
         self._threshold: float | None = None
         self._checksum: WeightsChecksum | None = None
+        self._warned_of: str | None = None  # the checksum of weights that have moved on
         self._calibration: Calibration | None = None
+        self._provenance = "[]"
         self.class_names = class_names
         given = {"top_k": top_k, "rank_threshold": rank_threshold}
         for name, value in {**given, "score_threshold": score_threshold}.items():
@@ -309,6 +311,18 @@ class TaintRadarModel(Untrainable):
         self._rule = self._rule.calibrated(value).adapted_to(self.opened)
         self._threshold, self._calibration = threshold, value
 
+    @property
+    def provenance(self) -> list[dict[str, Any]]:
+        """The calibrations that this detector's file had before, the oldest first.
+
+        See `calibration.provenance`. They are saved and exported with the detector.
+        """
+        return list(json.loads(self._provenance))
+
+    @provenance.setter
+    def provenance(self, entries: list[dict[str, Any]]) -> None:
+        self._provenance = json.dumps(entries)
+
     def _require_variant(self, variant: str, argument: str) -> None:
         expected = f"of variant {self.variant!r}, this detector's"
         remedy = f"Make a detector with variant={variant!r}, or calibrate this one."
@@ -327,6 +341,12 @@ class TaintRadarModel(Untrainable):
         """Whether the classifier was trained further after the calibration."""
         known = None if self._calibration is None else self._calibration.weights
         return known is not None and known != self._weights_checksum()
+
+    def _warn_if_moved_on(self) -> None:
+        """Logs it once, and again when the weights have changed once more."""
+        if self._has_moved_on() and self._warned_of != self._weights_checksum():
+            _LOG.warning(MOVED_ON)
+            self._warned_of = self._weights_checksum()
 
     # Use
 
@@ -384,8 +404,7 @@ class TaintRadarModel(Untrainable):
                 names no files.
         """
         self._require_threshold()
-        if self._has_moved_on():
-            _LOG.warning(MOVED_ON)
+        self._warn_if_moved_on()
         x = require_files(x) if return_files else x
         listening = keras.callbacks.CallbackList(callbacks, model=self)
         answers = self._over_batches(
@@ -695,6 +714,7 @@ class TaintRadarModel(Untrainable):
             **{name: serialize(getattr(self, name)) for name in SETTINGS},
             "variant": serialize_rule(self._rule),
             "calibration": self._calibration and self._calibration.to_json(),
+            "provenance": self._provenance,
             "format": _FORMAT,
         }
 
@@ -707,8 +727,9 @@ class TaintRadarModel(Untrainable):
         if "input_size" not in config and leaves_size_open(config["classifier"]):
             config["input_size"] = _FORMER_SIZE
         _bring_up_to_date(config, config.pop("format", 1))
-        calibration = config.pop("calibration", None)
+        calibration, provenance = config.pop("calibration", None), config.pop("provenance", "[]")
         radar = cls(**config)
+        radar.provenance = json.loads(provenance)
         if calibration is not None:
             radar.calibration = Calibration.from_json(calibration)
         return radar
@@ -734,6 +755,7 @@ class TaintRadarModel(Untrainable):
             "map_threshold": self.map_threshold,
             "top_k": self.top_k,
             "calibration": self.calibration and json.loads(self.calibration.to_json()),
+            "provenance": self.provenance,
         }
 
 

@@ -11,6 +11,7 @@ from small_detector import build_small_classifier, draw_images
 
 from tf_taintradar import TaintRadarModel
 from tf_taintradar.calibration.provenance import read_provenance
+from tf_taintradar.serving import load
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +65,18 @@ def test_what_came_before_is_kept_and_taken_along(tmp_path):
     assert found[0]["threshold"] == keras.models.load_model("radar.keras").threshold
     assert len({entry["weights"] for entry in found}) == 1  # the network is the same
     assert all(re.match(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d$", entry["saved"]) for entry in found)
+
+
+def test_it_outlives_saving_and_is_exported(tmp_path):
+    assert (
+        run("recalibrate", "radar.keras", "benign", "--output", tmp_path / "a.keras").exit_code == 0
+    )
+    radar = keras.models.load_model(tmp_path / "a.keras")
+    radar.save(tmp_path / "b.keras")
+    radar.export(tmp_path / "served")
+    (entry,) = read_provenance(tmp_path / "a.keras")
+    assert read_provenance(tmp_path / "b.keras") == radar.provenance == [entry]
+    assert load(tmp_path / "served").metadata["provenance"] == [entry]
 
 
 def test_a_detector_may_be_renewed_in_its_place(tmp_path, folder):

@@ -60,6 +60,21 @@ def test_patterns_and_files_of_a_store(bucket):
         gone.read()
 
 
+def test_a_store_that_cannot_be_reached_is_an_error_with_its_reason():
+    fsspec = pytest.importorskip("fsspec", reason="addresses need the extra scan")
+
+    class Closed(fsspec.AbstractFileSystem):
+        def info(self, path, **_):
+            raise RuntimeError("no credentials")
+
+    fsspec.register_implementation("closed", Closed)
+    with pytest.raises(OSError, match="Cannot look into 'closed://x': no credentials"):
+        find_items("closed://x")
+    fsspec.register_implementation("lacking", "no_such_package.Store")
+    with pytest.raises(ImportError, match="'lacking://x' needs a package"):
+        find_items("lacking://x")
+
+
 def test_a_tar_archive_gives_the_same_rows(exported, photos, expected, tmp_path):
     path = tmp_path / "shard.tar"
     with tarfile.open(path, "w") as archive:
@@ -69,9 +84,41 @@ def test_a_tar_archive_gives_the_same_rows(exported, photos, expected, tmp_path)
     found = list(scan(exported.radar, path, batch_size=5))
     assert same(found, expected)
     assert found[0].path == f"{path}#day/0.png"
-    (tmp_path / "broken.tar").write_bytes(b"no archive")
-    with pytest.raises(ValueError, match="must be a tar archive"):
-        scan(exported.radar, tmp_path / "broken.tar")
+
+
+def test_a_broken_archive_or_table_is_a_row(exported, photos, tmp_path):
+    pytest.importorskip("pyarrow", reason="tables need the extra scan")
+    with tarfile.open(tmp_path / "whole.tar", "w") as archive:
+        for i in range(3):
+            archive.add(photos / "day" / f"{3 * i}.png", f"{i}.png")
+    with tarfile.open(tmp_path / "whole.tar") as archive:
+        *_, last = archive.getmembers()
+    contents = (tmp_path / "whole.tar").read_bytes()
+    (tmp_path / "cut.tar").write_bytes(contents[: last.offset_data + 100])
+    (tmp_path / "none.tar").write_bytes(b"no archive")
+    for name in ("none.parquet", "none.arrow"):
+        (tmp_path / name).write_bytes(b"no table at all")
+    names = ["cut.tar", "none.tar", "none.parquet", "none.arrow", "whole.tar"]
+    found = list(scan(exported.radar, [tmp_path / name for name in names], image_column="image"))
+    told = [(row.path.rpartition("/")[2], row.status == "read") for row in found]
+    assert told == [
+        ("cut.tar#0.png", True),
+        ("cut.tar#1.png", True),
+        ("cut.tar#2.png", False),
+        *((name, False) for name in names[:4]),
+        *((f"whole.tar#{i}.png", True) for i in range(3)),
+    ]
+    assert "a whole tar archive that is not compressed" in found[4].error
+
+
+def test_a_list_of_paths_and_one_file_by_several_names(exported, photos, tmp_path, monkeypatch):
+    monkeypatch.chdir(photos)
+    listed = ["day/0.png", "", "gone[1].png", str(photos / "night" / "31.png")]
+    (tmp_path / "list.txt").write_text("\n".join(listed))
+    found = list(scan(exported.radar, tmp_path / "list.txt"))
+    assert [row.path for row in found] == [line for line in listed if line]
+    assert [row.status for row in found] == ["read", "unreadable", "read"]
+    assert len(find_items([".", photos, "day", "./day/0.png"])) == 34
 
 
 @pytest.fixture(params=["bytes", "hugging face"])
@@ -99,6 +146,17 @@ def test_tables_give_the_same_rows(exported, column, expected, tmp_path):
         scan(exported.radar, tmp_path / "images.parquet", image_column="picture")
     with pytest.raises(ValueError, match="the name of the column that has the images"):
         scan(exported.radar, tmp_path / "images.parquet")
+
+
+def test_a_cell_may_have_the_path_of_its_image(exported, photos, tmp_path):
+    arrow = pytest.importorskip("pyarrow", reason="tables need the extra scan")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    image, gone = photos / "day" / "0.png", tmp_path / "gone.png"
+    cells = [{"bytes": None, "path": str(path)} for path in (image, gone)]
+    parquet.write_table(arrow.table({"image": cells}), tmp_path / "images.parquet")
+    found, missing = scan(exported.radar, tmp_path / "images.parquet", image_column="image")
+    assert same([found], scan(exported.radar, image))
+    assert missing.error.endswith("#1': No such file or directory")
 
 
 def test_a_cell_without_an_image_is_a_row(exported, tmp_path):

@@ -1,8 +1,7 @@
-"""The calibrations that a detector's file had before: kept in the file, beside what Keras reads.
+"""The calibrations that a detector's file had before: `TaintRadarModel.provenance`.
 
-A `.keras` file is a zip archive, and Keras passes over members that it does not know. Loading such
-a file and saving it again loses them; `taintradar calibrate` and `taintradar recalibrate` take
-them along.
+They are kept in the file and in its exports. `taintradar calibrate` and `taintradar recalibrate`
+add the one that they replace.
 """
 
 import json
@@ -12,7 +11,6 @@ from typing import Any
 
 from tf_taintradar.calibration.record import Calibration
 
-_MEMBER = "taintradar_provenance.json"
 _KEPT = ("kind", "target_fpr", "fpr", "fpr_interval", "n_images", "weights")
 
 Entry = dict[str, Any]
@@ -30,15 +28,10 @@ def read_provenance(path: str | os.PathLike[str]) -> list[Entry]:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            return json.loads(archive.read(_MEMBER))
+            config = json.loads(archive.read("config.json"))["config"]
+            return list(json.loads(config["provenance"]))
     except (OSError, KeyError, ValueError, zipfile.BadZipFile):
         return []
-
-
-def write_provenance(path: str | os.PathLike[str], entries: list[Entry]) -> None:
-    """Puts former calibrations into a `.keras` file that has none yet."""
-    with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr(_MEMBER, json.dumps(entries, indent=1))
 
 
 def entry_of(calibration: Calibration, path: str | os.PathLike[str]) -> Entry:

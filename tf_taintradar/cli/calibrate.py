@@ -58,7 +58,8 @@ def calibrate(
     former = _former(radar, model)
     settings = {"groups": names, "k_max": k_max, "batch_size": batch_size}
     calibration = _calibrate(radar, images, target_fpr, settings)
-    _save(radar, output, former)
+    radar.provenance = former
+    radar.save(output)
     _tell(calibration, output, report)
     if plot is not None:
         calibration.plot(plot)
@@ -99,7 +100,8 @@ def recalibrate(
     settings = {"groups": names, "batch_size": batch_size}
     target_fpr = before.target_fpr if target_fpr is None else target_fpr
     calibration = _calibrate(radar, images, target_fpr, settings)
-    _save(radar, output, former)
+    radar.provenance = former
+    radar.save(output)
     tables.print_former(former, int(flags.sum()), len(flags))
     _tell(calibration, output, report)
 
@@ -123,18 +125,6 @@ def _former(radar: "TaintRadarModel", model: str) -> list[dict[str, Any]]:
 
     own = [] if radar.calibration is None else [entry_of(radar.calibration, model)]
     return [*read_provenance(model), *own]
-
-
-def _save(radar: "TaintRadarModel", output: Path, former: list[dict[str, Any]]) -> None:
-    """Writes the detector, and the calibrations that it had before."""
-    from tf_taintradar.calibration.provenance import write_provenance
-
-    if not former:
-        radar.save(output)
-        return
-    with replacing(output) as partial:
-        radar.save(partial)
-        write_provenance(partial, former)
 
 
 def _tell(calibration: "Calibration", output: Path, report: Path | None) -> None:

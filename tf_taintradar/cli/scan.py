@@ -29,7 +29,8 @@ Sources = Annotated[
     list[str],
     typer.Argument(
         help="Folders, which are searched, image files, patterns, addresses such as "
-        "s3://bucket/photos, and .tar, .parquet or .arrow files with images in them.",
+        "s3://bucket/photos, .tar, .parquet or .arrow files with images in them, and .txt files "
+        "with the path of an image in each line.",
     ),
 ]
 Column = Annotated[

@@ -10,7 +10,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from tf_taintradar.images.folders import natural_key, suffixes
-from tf_taintradar.support.extras import import_extra
+from tf_taintradar.support.checks import reason_of
+from tf_taintradar.support.extras import MissingExtraError, import_extra
 
 _TAGS = ("ETag", "etag", "LastModified", "last_modified", "mtime", "updated", "created")
 
@@ -58,15 +59,14 @@ def remote_items(address: str) -> Iterator[RemoteFile]:
 
     Raises:
         MissingExtraError: The extra `scan`, or the store's own package, is not installed.
+        OSError: The store does not answer, or does not let anyone in.
     """
     store, path = open_store(address)
-    if any(sign in path for sign in "*?["):
-        found = store.glob(path, detail=True)
-    elif store.isdir(path):
-        files = store.find(path, detail=True)
-        found = {name: info for name, info in files.items() if _is_image(name)}
-    else:
-        found = {path: store.info(path) if store.exists(path) else {}}
+    store.invalidate_cache()  # what an earlier scan saw there
+    try:
+        found = _look(store, path)
+    except Exception as error:  # stores have errors of their own
+        raise OSError(f"Cannot look into {address!r}: {reason_of(error)}") from error
     for name in sorted(found, key=natural_key):
         info = found[name]
         if info.get("type") != "directory":
@@ -78,12 +78,25 @@ def open_store(address: str) -> tuple[Any, str]:
     """The file system of an address, and the path in it.
 
     Raises:
-        MissingExtraError: The extra `scan` is not installed.
-        ImportError: The store needs a package of its own, which the message names.
+        MissingExtraError: The extra `scan` is not installed, or a package of the store's own, which
+            the message names.
     """
     core = import_extra("fsspec.core", feature=f"The address {address!r}", extra="scan")
-    store, path = core.url_to_fs(address)
+    try:
+        store, path = core.url_to_fs(address)
+    except ImportError as error:
+        raise MissingExtraError(f"The address {address!r} needs a package: {error}") from error
     return store, path
+
+
+def _look(store: Any, path: str) -> dict[str, Any]:
+    """What the store tells of each file at a path, by the file's path."""
+    if any(sign in path for sign in "*?["):
+        return dict(store.glob(path, detail=True))
+    if store.isdir(path):
+        files = store.find(path, detail=True)
+        return {name: info for name, info in files.items() if _is_image(name)}
+    return {path: store.info(path) if store.exists(path) else {}}
 
 
 class RemotePlace:
@@ -98,10 +111,12 @@ class RemotePlace:
 
     def names(self) -> list[str]:
         """See `Place.names`."""
-        if not self._store.isdir(self._path):
+        self._store.invalidate_cache()
+        try:
+            paths = self._store.ls(self._path, detail=False)
+        except FileNotFoundError:
             return []
-        self._store.invalidate_cache(self._path)
-        return [PurePosixPath(path).name for path in self._store.ls(self._path, detail=False)]
+        return [PurePosixPath(path).name for path in paths]
 
     @contextlib.contextmanager
     def reading(self, name: str) -> Iterator[Path]:

@@ -44,7 +44,7 @@ def examine_on_ray(detector: Detector, batches: Iterable[list[Item]]) -> Iterato
     finished: dict[int, list[Finding]] = {i: [] for i, batch in enumerate(listed) if not batch}
     if not ray.is_initialized():
         ray.init()
-    found = _map(ray, data.from_items(rows), detector) if rows else iter(())
+    found = _map(ray, data, rows, detector) if rows else iter(())
     for number in range(len(listed)):
         while number not in finished:
             row = next(found)
@@ -53,16 +53,18 @@ def examine_on_ray(detector: Detector, batches: Iterable[list[Item]]) -> Iterato
         yield finished.pop(number)
 
 
-def _map(ray: Any, dataset: Any, detector: Detector) -> Iterator[dict[str, Any]]:
+def _map(
+    ray: Any, data: Any, rows: list[dict[str, Any]], detector: Detector
+) -> Iterator[dict[str, Any]]:
     have = ray.cluster_resources()
     gpus = int(have.get("GPU", 0))
     share = {"num_gpus": 1} if gpus else {"num_cpus": _CPUS}
     actors = gpus or max(1, int(have.get("CPU", 1)) // _CPUS)
-    answered = dataset.map_batches(
+    answered = data.from_items(rows).map_batches(
         _Actor,
         fn_constructor_args=(ray.put(pack(detector)),),
         batch_size=1,
-        concurrency=(1, actors),
+        compute=data.ActorPoolStrategy(size=min(actors, len(rows))),
         **share,
     )
     return iter(answered.iter_rows())

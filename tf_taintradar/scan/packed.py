@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from tf_taintradar.images.folders import natural_key, suffixes
-from tf_taintradar.scan.items import LocalFile
+from tf_taintradar.scan.items import LocalFile, Unreadable
 from tf_taintradar.support.checks import require
 from tf_taintradar.support.extras import import_extra
 
@@ -59,8 +59,8 @@ class Cell:
 
     Attributes:
         table: The path of the Parquet or Arrow file.
-        column: The column that has the images: bytes, or a struct with the field `bytes` as in
-            data sets of Hugging Face.
+        column: The column that has the images: bytes, or a struct with the fields `bytes` and
+            `path`, one of which may be None, as in data sets of Hugging Face.
         piece: The number of the row group or of the record batch.
         row: The row in it.
         number: The row in the whole table.
@@ -85,17 +85,20 @@ class Cell:
         """The contents; OSError if there are none in the cell."""
         with _OPENING:
             value = _piece(self.table, self.column, self.piece)[self.row].as_py()
-        contents = value.get("bytes") if isinstance(value, dict) else value
+        contents = value
+        if isinstance(value, dict):
+            contents, file = value.get("bytes"), value.get("path")
+            if contents is None and file:
+                return Path(file).read_bytes()
         if not isinstance(contents, bytes):
             raise OSError(f"column {self.column!r} has no bytes in this row")
         return contents
 
 
-def tar_items(path: str) -> Iterator[Member]:
+def tar_items(path: str) -> Iterator[Member | Unreadable]:
     """The images in a tar archive, by their suffix, in the order of the archive.
 
-    Raises:
-        ValueError: It is no tar archive, or a compressed one.
+    Where it is broken, compressed or no archive, `Unreadable` comes in place of what is not found.
     """
     try:
         with tarfile.open(path, "r:") as archive:
@@ -103,20 +106,25 @@ def tar_items(path: str) -> Iterator[Member]:
                 is_image = PurePosixPath(member.name).suffix.lower() in suffixes()
                 if member.isreg() and is_image:
                     yield Member(path, member.name, member.offset_data, member.size)
-    except tarfile.TarError as error:
-        raise ValueError(
-            f"{path!r} must be a tar archive that is not compressed: {error}."
-        ) from error
+    except (tarfile.TarError, OSError) as error:
+        reason = f"it must be a whole tar archive that is not compressed: {error}"
+        yield Unreadable(LocalFile(path).name, reason)
 
 
-def table_items(path: str, column: str) -> Iterator[Cell]:
+def table_items(path: str, column: str) -> Iterator[Cell | Unreadable]:
     """The images in a column of a Parquet or Arrow file, row by row.
+
+    A file that is broken is `Unreadable`.
 
     Raises:
         ValueError: There is no such column.
         MissingExtraError: The extra `scan` is not installed.
     """
-    names, sizes = _outline(path)
+    try:
+        names, sizes = _outline(path)
+    except (ValueError, OSError) as error:  # those of Arrow are ValueErrors
+        yield Unreadable(LocalFile(path).name, str(error))
+        return
     told = f"one of the columns of {path!r}: {', '.join(names)}"
     require(column in names, "image_column", column, told)
     number = 0

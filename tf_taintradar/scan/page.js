@@ -27,10 +27,12 @@ function columns(cards) {
   const n = cards.findIndex(card => card.offsetTop !== top);
   return n < 0 ? cards.length : n;
 }
+let opened = null;
 function open(card) {
+  opened = card;
   dialog.querySelector(".shown").replaceChildren(card.querySelector(".picture").cloneNode(true));
   dialog.querySelector(".told").innerHTML = card.querySelector("template").innerHTML;
-  dialog.showModal();
+  if (!dialog.open) dialog.showModal();
 }
 grid.addEventListener("click", event => {
   const card = event.target.closest("figure");
@@ -56,6 +58,12 @@ document.addEventListener("keydown", event => {
     find.focus(); event.preventDefault();
   }
 });
+dialog.addEventListener("keydown", event => {
+  const cards = shown(), step = {ArrowLeft: -1, ArrowRight: 1}[event.key];
+  const next = step && cards[cards.indexOf(opened) + step];
+  if (next) open(next);
+});
+dialog.addEventListener("close", () => opened.focus());
 dialog.addEventListener("click", event => { if (event.target === dialog) dialog.close(); });
 document.querySelector("form").addEventListener("submit", event => event.preventDefault());
 find.addEventListener("input", update);

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -50,8 +50,9 @@ def page(cards: Sequence[Card], summary: str) -> Iterator[str]:
         f"<h1>Suspicious images</h1><pre>{html.escape(summary)}</pre>{_controls(cards)}"
         "<main id='cards'>"
     )
+    names = {card.finding.label: _label(card.finding) for card in cards}
     for rank, card in enumerate(cards):
-        yield _figure(card, rank)
+        yield _figure(card, rank, names)
     yield (
         "</main><dialog aria-label='One image'><div class='shown'></div><dl class='told'></dl>"
         "<form method='dialog'><button>Close</button></form></dialog>"
@@ -68,18 +69,20 @@ def _controls(cards: Sequence[Card]) -> str:
     names = sorted({_label(card.finding) for card in cards})
     labels = "".join(f"<option>{html.escape(name)}</option>" for name in names)
     return (
-        "<form role='search'><label>Find <input id='find' type='search' placeholder='/'></label>"
+        "<form role='search'><label>Find <input id='find' type='search' "
+        "placeholder='path, label or reason'></label>"
         "<label>Verdict <select id='verdict'><option value=''>all</option>"
         "<option>flagged</option><option>not flagged</option></select></label>"
         f"<label>Label <select id='label'><option value=''>all</option>{labels}</select></label>"
         "<label>Sort by <select id='order'><option value='score'>highest score</option>"
         "<option value='least'>lowest score</option><option value='path'>path</option>"
         "<option value='label'>label</option></select></label>"
-        "<output id='count' aria-live='polite'></output></form>"
+        "<output id='count' aria-live='polite'></output>"
+        "<small>Keys: <kbd>/</kbd> to find, arrows to walk, <kbd>Enter</kbd> to open</small></form>"
     )
 
 
-def _figure(card: Card, rank: int) -> str:
+def _figure(card: Card, rank: int, names: Mapping[int | None, str]) -> str:
     finding = card.finding
     verdict = "flagged" if finding.is_adversarial else "not flagged"
     data = {"rank": rank, "verdict": verdict, "label": _label(finding), "path": finding.path}
@@ -90,7 +93,7 @@ def _figure(card: Card, rank: int) -> str:
         f"<figure tabindex='0'{told}>{_picture(card, name)}<figcaption>"
         f"<b>{html.escape(_label(finding))}</b><span{style}>{_score(finding)}</span>"
         f"<small>{html.escape(name)}</small></figcaption>"
-        f"<template>{_details(card)}</template></figure>\n"
+        f"<template>{_details(card, names)}</template></figure>\n"
     )
 
 
@@ -111,8 +114,10 @@ def _picture(card: Card, name: str) -> str:
     )
 
 
-def _details(card: Card) -> str:
+def _details(card: Card, names: Mapping[int | None, str]) -> str:
+    """What the dialog says of an image; `names` are those of the labels that the page shows."""
     finding, (width, height) = card.finding, card.size
+    recovered = finding.recovered_label
     rows = {
         "path": finding.path,
         "label": _label(finding),
@@ -120,6 +125,7 @@ def _details(card: Card) -> str:
         "threshold": f"{finding.threshold:.4g}",
         "why": finding.witness,
         "region": finding.box and "columns {0} to {2}, rows {1} to {3}".format(*finding.box),
+        "without it": finding.box and names.get(recovered, f"label {recovered}"),
         "size": f"{width} x {height}, {finding.size} bytes",
         "sha256": finding.sha256,
     }

@@ -48,7 +48,8 @@ def scan(
         detector: A `TaintRadarModel` with a threshold, or what `serving.load` gives.
         source: A folder, which is searched as `predict` searches it, a file, a pattern such as
             `photos/**/*.jpg`, an address of fsspec such as `s3://bucket/photos`, a `.tar` file with
-            images in it, a `.parquet` or `.arrow` file with a column of them; or a list of these.
+            images in it, a `.parquet` or `.arrow` file with a column of them, a `.txt` file with
+            the path or address of an image in each line; or a list of these.
         output: Where to keep the findings: a file that ends in `.parquet`, `.jsonl` or `.csv`, or a
             folder of Parquet files, here or as an address. None: nowhere.
         batch_size: How many images are computed at once, >= 1. No verdict depends on it.

@@ -14,14 +14,17 @@ from tf_taintradar.scan.items import Item, LocalFile, Unreadable
 from tf_taintradar.scan.packed import TABLES, table_files, table_items, tar_items
 from tf_taintradar.support.checks import require
 
+_LIST = ".txt"
+
 
 def find_items(source: Any, image_column: str | None = None) -> list[Item]:
     """The images of a source, in order and each of them once.
 
     Args:
         source: The path of a folder, which is searched as `images.find_images` searches it, of a
-            file, of a `.tar`, `.parquet` or `.arrow` file with images in it, a pattern such as
-            `photos/**/*.jpg`, or an address such as `s3://bucket/folder`; or a list of them.
+            file, of a `.tar`, `.parquet` or `.arrow` file with images in it, of a `.txt` file with
+            the path or address of an image in each line, a pattern such as `photos/**/*.jpg`, or an
+            address such as `s3://bucket/folder`; or a list of them.
         image_column: The column of tables that has the images. With it a folder is searched for
             tables, such as a data set that Hugging Face's `save_to_disk` wrote, and not for images.
 
@@ -39,10 +42,18 @@ def find_items(source: Any, image_column: str | None = None) -> list[Item]:
             f"Received: {type(source).__name__}. Arrays are for `predict`."
         )
     names = map(os.fspath, places)
-    found = {item.name: item for place in names for item in _items_of(place, image_column)}
+    items = (item for place in names for item in _items_of(place, image_column))
+    found: dict[str, Item] = {}
+    for item in items:
+        found.setdefault(_whole(item.name), item)
     if not found:
         raise ImageError(f"There is no image in {source!r}.")
     return list(found.values())
+
+
+def _whole(name: str) -> str:
+    """A name that is the same however a file was reached: `photos/1.png`, `./photos/1.png`."""
+    return name if is_address(name) else os.path.abspath(name)
 
 
 def _items_of(place: str, image_column: str | None) -> Iterator[Item]:
@@ -61,8 +72,17 @@ def _items_of(place: str, image_column: str | None) -> Iterator[Item]:
         yield from _rows_of([place], image_column)
     elif place.endswith(".tar") and os.path.isfile(place):
         yield from tar_items(place)
+    elif place.endswith(_LIST) and os.path.isfile(place):
+        for line in _lines(place):
+            yield from remote_items(line) if is_address(line) else (LocalFile(line),)
     else:
         yield LocalFile(place)
+
+
+def _lines(path: str) -> Iterator[str]:
+    """The lines of a list that are not empty; names that are no UTF-8 stay as they are."""
+    with open(path, encoding="utf-8", errors="surrogateescape") as file:
+        yield from (line.rstrip("\n") for line in file if line.strip())
 
 
 def _items_in(folder: str) -> Iterator[Item]:

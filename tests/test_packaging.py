@@ -6,6 +6,7 @@ import re
 import pytest
 
 import tf_taintradar
+from tf_taintradar.support.extras import EXTRAS
 
 ROOT = pathlib.Path(__file__).parents[1]
 INSTALL = re.compile(r"^python3 -m venv .*$", re.MULTILINE)
@@ -35,6 +36,10 @@ def test_every_extra_that_an_error_names_exists(extras):
 def test_the_readme_lists_every_extra(extras):
     listed = re.findall(r"^\| `(\w+)` \|", (ROOT / "README.md").read_text(), re.MULTILINE)
     assert sorted(name for name in listed if name in extras) == sorted(extras)
+
+
+def test_doctor_knows_every_extra(extras):
+    assert EXTRAS.keys() == extras.keys() - {"all", "test"}
 
 
 def test_all_holds_every_extra_but_those_of_the_tests_and_of_clusters(extras):

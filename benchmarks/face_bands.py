@@ -16,7 +16,7 @@ import typer
 from face_attacks import IMPERSONATION, aware, drawn_names, glasses, painted, whole
 from face_sets import TARGETS, FaceBench, FaceSet, batches, changed, divide, measure
 from face_wear import WEAR, Change, filmed, moved
-from report import setting, table, write_json
+from report import publish
 
 from tf_taintradar import rules
 from tf_taintradar.attacks.masks import eyeglasses_mask
@@ -224,7 +224,7 @@ def main(
     steps: Annotated[int, typer.Option(help="of attackers who know the rule")] = 200,
     cache: Annotated[Path | None, typer.Option(help="a folder for what was computed")] = None,
     limit: Annotated[int | None, typer.Option(help="photographs")] = None,
-    output: Annotated[Path | None, typer.Option(help="a JSON file to write")] = None,
+    output: Annotated[Path | None, typer.Option(help="a folder for JSON files")] = None,
 ) -> dict[str, list[Line]]:
     """Print a table for each question."""
     bench = Bench(cache, limit, divisions, attacked, some, steps)
@@ -232,10 +232,10 @@ def main(
     header = ["photographs", "n", "succeed", *(f"at {target:.0%}" for target in TARGETS)]
     for name, lines in found.items():
         about = f"{name}: {QUESTIONS[name].__doc__}".splitlines()[0]
-        print(f"\n{about}\n{setting()}; {divisions} divisions\n")
-        print(table(header, map(cells, lines)))
-    if output is not None:
-        write_json(output, {name: [line._asdict() for line in own] for name, own in found.items()})
+        figures = [line._asdict() for line in lines]
+        file = None if output is None else output / f"{name}.json"
+        called = f"face_bands-{name}"
+        publish(called, header, map(cells, lines), file, about=about, figures=figures)
     return found
 
 

@@ -18,7 +18,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 from PIL import Image
-from report import setting, table, write_json
+from report import publish
 
 FOLDERS, BROKEN = 40, 100  # one in so many is broken
 SCENES, SIDE = 200, 224  # different scenes; pixels of a side
@@ -164,9 +164,7 @@ def main(
         "killed": killed,
         "the same table": whole.read_bytes() == pieces.read_bytes() if kills else "not tried",
     }
-    print(table(["", "found"], [[name, str(value)] for name, value in figures.items()]))
-    if output is not None:
-        write_json(output, {"setting": setting(), **figures})
+    publish("scan", ["of the scan", "found"], figures.items(), output, figures=figures)
 
 
 if __name__ == "__main__":

@@ -78,23 +78,24 @@ class TaintRadarModel(Untrainable):
     The classifier is not changed and needs no training. The words *region*, *fill* and *rank* are
     defined in the package's docstring.
 
-    Wrap a classifier, choose the threshold on benign images, ask:
+    Examples:
+        Wrap a classifier, choose the threshold on benign images, ask:
 
-    >>> radar = TaintRadarModel(keras.applications.MobileNetV2(), preprocessor="tf")
-    >>> radar.calibrate("benign/", target_fpr=0.03)
-    >>> radar.predict("photos/")["is_adversarial"]
+        >>> radar = TaintRadarModel(keras.applications.MobileNetV2(), preprocessor="tf")
+        >>> radar.calibrate("benign/", target_fpr=0.03)
+        >>> radar.predict("photos/")["is_adversarial"]
 
-    See why, and keep it:
+        See why, and keep it:
 
-    >>> radar.explain("photos/cat.jpg").plot("why.png")
-    >>> radar.save("radar.keras")
-    >>> keras.models.load_model("radar.keras").calibration
+        >>> radar.explain("photos/cat.jpg").plot("why.png")
+        >>> radar.save("radar.keras")
+        >>> keras.models.load_model("radar.keras").calibration
 
-    Choose another rule, with settings of its own:
+        Choose another rule, with settings of its own:
 
-    >>> from tf_taintradar import rules
-    >>> careful = TaintRadarModel(classifier, variant=rules.Cover(largest_patch=0.2, per_side=3))
-    >>> paper = TaintRadarModel(classifier, top_k=9, rank_threshold=2)
+        >>> from tf_taintradar import rules
+        >>> careful = TaintRadarModel(classifier, variant=rules.Cover(largest_patch=0.2))
+        >>> paper = TaintRadarModel(classifier, top_k=9, rank_threshold=2)
 
     Args:
         classifier: any Keras image classifier (b, H, W, c) -> (b, n), Functional or Sequential,

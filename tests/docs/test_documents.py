@@ -16,7 +16,7 @@ BLOCK = re.compile(
 LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
 REASONS = [
     *("installs packages", "downloads", "needs Docker", "needs a server", "takes a minute"),
-    *("takes minutes", "needs photographs of real faces", "opens a port", "runs the tests"),
+    *("takes minutes", "needs photographs of real faces", "opens a port", "lint"),
 ]
 
 

@@ -5,9 +5,11 @@ only of classes that are registered already. So `taintradar --help` and `--versi
 here, outside the package and without it. A test holds this overview against the program's own.
 """
 
+import contextlib
 import importlib.metadata
 import os
 import sys
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 __all__ = ["main"]
@@ -52,11 +54,26 @@ def main() -> None:
         else:
             program(prog_name="taintradar")
     try:
-        from tf_taintradar import cli
+        with _muted_stderr():
+            from tf_taintradar import cli
     except ImportError as error:
         sys.stderr.write(f"Error: {' '.join(str(error).split())}\n")
         sys.exit(1 if sys.argv[1:2] == ["doctor"] else 2)
     cli.main()
+
+
+@contextlib.contextmanager
+def _muted_stderr() -> Iterator[None]:
+    """Drops the notes that TensorFlow prints when it is imported, also from C++."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    saved = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as sink:
+            os.dup2(sink.fileno(), 2)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
 
 
 def _overview() -> Any:

@@ -430,7 +430,9 @@ class TaintRadarModel(Untrainable):
         found = self._pipeline.record(pixels, self._rule)
         threshold = self._threshold
         flag = None if threshold is None else not found.score[0] <= threshold  # NaN: suspicious
-        return self._rule.explain(found, is_adversarial=flag, class_names=self.class_names)
+        scores = getattr(self.calibration, "scores", None)
+        about = {"class_names": self.class_names, "threshold": threshold, "benign_scores": scores}
+        return self._rule.explain(found, is_adversarial=flag, **about)
 
     def diagnose(self, x: Any, batch_size: int | None = None, verbose: Any = 0) -> Diagnosis:
         """What the detector sees at its feature layer on images like these.

@@ -65,13 +65,20 @@ def explain(
 ) -> None:
     """Draws why one image is flagged, or is not.
 
+    The picture shows every step. A name that ends in .html gives a page for a person who has to
+    decide: one sentence, the image with and without the outlined region, and the score beside
+    those of benign images.
+
     Example: `taintradar explain radar.keras photo.jpg --output why.png`
     """
     from tf_taintradar.detection.explanation import NOT_FINITE
 
     make_folders(output)
     explanation = radar.explain(image)
-    explanation.plot(output)
+    if output.suffix == ".html":
+        explanation.verdict.to_html(output)
+    else:
+        explanation.plot(output)
     verdict = {None: "no threshold set", True: "ADVERSARIAL", False: "benign"}
     found = f"score {explanation.score:.3g}" if explanation.is_finite else NOT_FINITE
     why = f"\n{explanation.reason}" if explanation.reason and explanation.is_finite else ""
@@ -157,4 +164,7 @@ def demo(
     with progress_on_stderr() as verbose:
         outcomes = show(load_detector(str(detector_file())), output, verbose=verbose)
     tables.print_outcomes(outcomes)
+    for outcome in outcomes:
+        for picture, sentence in outcome.verdicts.items():
+            typer.echo(f"{picture}: {sentence}")
     typer.echo(f"pictures: {output}")

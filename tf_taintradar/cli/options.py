@@ -89,7 +89,10 @@ Detector = Annotated[
     ),
 ]
 Picture = Annotated[
-    Path, typer.Option("--output", help="The picture to write: .png, .pdf, .svg.", dir_okay=False)
+    Path,
+    typer.Option(
+        "--output", help="The picture to write: .png, .pdf, .svg; or .html.", dir_okay=False
+    ),
 ]
 TargetFpr = Annotated[
     float, typer.Option(help="The largest share of benign images that may be flagged.")

@@ -1,4 +1,4 @@
-"""The commands. Each imports TensorFlow when it runs, so that `--help` answers at once."""
+"""The commands that need little more than a detector."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ import typer
 from tf_taintradar.cli import options, tables
 from tf_taintradar.cli.opening import make_folders, require_threshold, with_detector
 from tf_taintradar.cli.program import app
-from tf_taintradar.cli.quiet import import_tensorflow, progress_on_stderr
+from tf_taintradar.cli.quiet import progress_on_stderr
 
 if TYPE_CHECKING:
     from tf_taintradar.model import TaintRadarModel
@@ -137,7 +137,6 @@ def serve_config(
 
     Example: `taintradar serve-config savedmodels/`
     """
-    import_tensorflow()
     from tf_taintradar.serving import write_serving_config
 
     for path in write_serving_config(folder):
@@ -154,7 +153,6 @@ def demo(
 
     Example: `taintradar demo --output taintradar-demo/`
     """
-    import_tensorflow()
     from tf_taintradar.demo.show import detector_file, show
     from tf_taintradar.opening import load_detector
     from tf_taintradar.plot import require_matplotlib

@@ -8,7 +8,7 @@ import typer
 
 from tf_taintradar.cli import tables
 from tf_taintradar.cli.program import app
-from tf_taintradar.cli.quiet import import_tensorflow, progress_on_stderr
+from tf_taintradar.cli.quiet import progress_on_stderr
 from tf_taintradar.support.extras import EXTRAS, missing_modules
 from tf_taintradar.support.version import __version__
 
@@ -24,7 +24,6 @@ def doctor() -> None:
 
     Example: `taintradar doctor`
     """
-    import_tensorflow()
     for line in _versions():
         typer.echo(line)
     tables.print_tables({"extras": (["extra", "installed", "for"], _extras())})

@@ -7,7 +7,7 @@ import typer
 
 from tf_taintradar.cli import options, tables
 from tf_taintradar.cli.program import app
-from tf_taintradar.cli.quiet import import_tensorflow, progress_on_stderr
+from tf_taintradar.cli.quiet import progress_on_stderr
 from tf_taintradar.detection.rules import Bands
 from tf_taintradar.support.files import replacing
 
@@ -99,7 +99,6 @@ def faces_train(
 
     Example: `taintradar faces-train people/ --network face.keras --output savedmodels/people`
     """
-    import_tensorflow()
     import tensorflow as tf
 
     from tf_taintradar.faces.align import ALIGNED_EYE_LINE

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from face_sets import TARGETS, Division, FaceBench, FaceSet
+from face_wear import filmed
 
 from tf_taintradar.attacks import AdaptivePatch, AdversarialPatch, EyeglassesAttack
 from tf_taintradar.attacks.masks import eyeglasses_mask
@@ -41,6 +42,33 @@ def glasses(bench: FaceBench, n: int, steps: int = 300) -> dict[str, FaceSet]:
 
         found = bench.store.keep(f"glasses/{goal}", f"{n} {steps}", make)
         sets[goal] = FaceSet(found["images"], faces.people).take(np.flatnonzero(found["success"]))
+    return sets
+
+
+def lasting(
+    bench: FaceBench, n: int, rng: np.random.Generator, steps: int = 100, n_frames: int = 8
+) -> dict[str, FaceSet]:
+    """Glasses for each of n photographs, made on a film of it, by the wearer's goal.
+
+    One pair has to do on the photograph and on all frames of the film, and so outlasts some of what
+    filming does.
+    """
+    faces = known(bench, n)
+    sets = {}
+    for goal, targets in ((IMPERSONATION, drawn_names(bench, faces.people)), (DODGING, [None] * n)):
+
+        def make(targets: Any = targets) -> Answers:
+            worn = []
+            for image, target in zip(faces.images, targets, strict=True):
+                film = np.stack([image, *(filmed(image, rng) for _ in range(n_frames))])
+                attack = EyeglassesAttack(
+                    bench.radar.opened, target_class=target, steps=steps, stop_probability=None
+                )
+                worn.append(attack.universal(film, verbose=0).images[0])
+            return {"images": np.stack(worn)}
+
+        found = bench.store.keep(f"lasting/{goal}", f"{n} {steps} {n_frames}", make)
+        sets[goal] = FaceSet(found["images"], faces.people)
     return sets
 
 

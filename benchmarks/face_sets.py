@@ -5,6 +5,7 @@ The photographs are those of 143 people that their network was not trained on.
 
 import csv
 import functools
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -107,7 +108,8 @@ class FaceBench:
             return pipeline.over_batches(step, faces.images, **about)
 
         setting = f"{rule!r} {faces.images.shape}"
-        return self.store.keep(f"answers/{rule.name}/{name}", setting, make)
+        folder = f"{rule.name}-{zlib.crc32(repr(rule).encode()):08x}"
+        return self.store.keep(f"answers/{folder}/{name}", setting, make)
 
 
 class Division(NamedTuple):

@@ -150,7 +150,11 @@ def video(bench: Bench) -> list[Line]:
     """
     rng, lines = np.random.default_rng(2), []
     made = lasting(bench, min(bench.some, _FILMS), rng)
-    sets = {**bench.few, **bench.ready, **{f"{name}, made on film": it for name, it in made.items()}}
+    sets = {
+        **bench.few,
+        **bench.ready,
+        **{f"{name}, made on film": it for name, it in made.items()},
+    }
     parts = list(divide(bench, [EYES], bench.divisions))
     for name, faces in sets.items():
         people = faces.people.repeat(_FRAMES)
@@ -169,7 +173,9 @@ def video(bench: Bench) -> list[Line]:
             one.append(part.rates(scores[wins], people[wins]))
             five.append(part.rates(windows[most], faces.people[most]))
         for n_frames, own, won in ((1, one, wins), (_FRAMES, five, most)):
-            line = Line(f"{name}, {n_frames} frames", int(won.sum()), np.nanmean(own, axis=0).tolist())
+            line = Line(
+                f"{name}, {n_frames} frames", int(won.sum()), np.nanmean(own, axis=0).tolist()
+            )
             lines.append(line._replace(succeeds=None if name in bench.few else Rate.of(won)))
     return lines
 

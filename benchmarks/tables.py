@@ -2,6 +2,9 @@
 
     python benchmarks/tables.py            # writes the tables anew
     python benchmarks/tables.py --check    # exit status 1 if one differs from its results
+    python benchmarks/tables.py --add transformer "python benchmarks/transformer.py" < log
+
+`--add` makes results of the last table that a benchmark printed, for runs that wrote no file.
 
 Between two comments of a Markdown file stands what this script writes:
 
@@ -15,6 +18,7 @@ A table is followed by a line with its date and command. A condition such as `ne
 the rows whose cell is that, or one of several: `batch: 8 | 1`. It needs nothing but Python.
 """
 
+import itertools
 import json
 import re
 import sys
@@ -27,6 +31,7 @@ RESULTS = Path(__file__).parent / "results"
 MARKED = re.compile(
     r"(?P<head><!-- (?P<kind>table|value|minutes): (?P<query>.+?) -->).*?<!-- end -->", re.DOTALL
 )
+RAN = re.compile(r"TensorFlow (\S+), Keras (\S+), Python (\S+), (\d+ cores, \w+ GPU)")
 Row = dict[str, str]
 
 
@@ -45,7 +50,11 @@ class Query(NamedTuple):
 
 
 def main(arguments: list[str]) -> int:
-    """Renders all files, or says which differ; the exit status."""
+    """Renders all files, or says which differ, or adds results; the exit status."""
+    if arguments[:1] == ["--add"]:
+        _, name, command = arguments
+        write(name, printed(sys.stdin.read(), command))
+        return 0
     changed = [path for path in documents() if render(path.read_text()) != path.read_text()]
     for path in changed:
         if "--check" in arguments:
@@ -54,6 +63,36 @@ def main(arguments: list[str]) -> int:
             path.write_text(render(path.read_text()))
             print(f"wrote {path.relative_to(ROOT)}")
     return int(bool(changed) and "--check" in arguments)
+
+
+def printed(log: str, command: str) -> dict[str, Any]:
+    """The results that a log holds: its last table, and the last line that says what ran.
+
+    Raises:
+        ValueError: the log lacks one of them.
+    """
+    lines = log.splitlines()
+    rules = [i for i, line in enumerate(lines) if re.fullmatch(r"\|( -+:? \|)+", line)]
+    ran = RAN.findall(log)
+    if not rules or not ran:
+        raise ValueError("The log must hold a table, and the line with the versions above it.")
+    table = itertools.takewhile(lambda line: line.startswith("|"), lines[rules[-1] - 1 :])
+    header, _, *rows = ([cell.strip() for cell in line[1:-1].split(" | ")] for line in table)
+    return {
+        "benchmark": Path(command.split()[1]).stem,
+        "command": command,
+        "date": date.today().isoformat(),
+        "versions": dict(zip(("tensorflow", "keras", "python", "machine"), ran[-1], strict=True)),
+        "seed": None,
+        "minutes": None,
+        "transcribed": True,
+        "rows": [dict(zip(header, row, strict=True)) for row in rows],
+    }
+
+
+def write(name: str, content: dict[str, Any]) -> None:
+    """Writes results; see `report.write_result` for the form."""
+    (RESULTS / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n")
 
 
 def documents() -> list[Path]:

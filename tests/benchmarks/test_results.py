@@ -1,5 +1,6 @@
 """Results of benchmarks as JSON, and the tables of the documentation that are made of them."""
 
+import io
 import json
 import pathlib
 import sys
@@ -110,6 +111,22 @@ def test_a_standard_result_is_written_by_the_command_without_options(report, tmp
         assert [path.name for path in tmp_path.iterdir()] == files
     content = json.loads((tmp_path / "cost-more.json").read_text())
     assert content["command"] == "python benchmarks/cost.py"
+
+
+def test_a_log_of_a_run_becomes_results(report, tables, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(tables, "RESULTS", tmp_path)
+    rows = [["VGG16", "1.5"], ["a net", "2 (1 to 3)"]]
+    earlier = "| network | ratio |\n| --- | --- |\n| an earlier table | 9 |\n"
+    report.publish("cost", ["network", "ratio"], rows, about="about it")
+    monkeypatch.setattr(sys, "stdin", io.StringIO(earlier + capsys.readouterr().out + "\nand more"))
+    assert tables.main(["--add", "cost-new", "python benchmarks/cost.py --seed 1"]) == 0
+    content = json.loads((tmp_path / "cost-new.json").read_text())
+    assert content["rows"] == [dict(zip(("network", "ratio"), row, strict=True)) for row in rows]
+    assert (content["benchmark"], content["transcribed"]) == ("cost", True)
+    assert content.keys() - {"transcribed"} == FORM
+    assert content["versions"] == report.versions()
+    with pytest.raises(ValueError, match="must hold a table"):
+        tables.printed("no table", "python benchmarks/cost.py")
 
 
 def test_columns_of_the_same_name_are_refused(report, tmp_path):

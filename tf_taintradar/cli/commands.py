@@ -110,10 +110,17 @@ def diagnose(
 def export(
     radar: "TaintRadarModel",
     model: options.Model,
-    folder: Annotated[Path, typer.Argument(help="The folder of all versions of this detector.")],
-    version: Annotated[int | None, typer.Option(min=1, help="By default the next one.")] = None,
+    folder: Annotated[
+        Path, typer.Argument(help="Folder that holds all versions of this detector.")
+    ],
+    version: Annotated[
+        int | None, typer.Option(min=1, help="Version to write; by default the next one.")
+    ] = None,
     precision: Annotated[
-        str, typer.Option(help="float32, float16 or bfloat16: what the classifier computes in.")
+        str,
+        typer.Option(
+            help="Precision that the classifier computes in: float32, float16 or bfloat16."
+        ),
     ] = "float32",
 ) -> None:
     """Writes a detector as one SavedModel, for TensorFlow Serving.

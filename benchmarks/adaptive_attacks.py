@@ -28,7 +28,7 @@ from patch_sets import (
     Preprocessor,
     find_networks,
 )
-from report import setting, table, write_json
+from report import publish, write_result
 
 from tf_taintradar import TaintRadarModel, plot
 from tf_taintradar.attacks import (
@@ -48,6 +48,8 @@ UNIVERSAL = "likely-universal"
 UNAWARE = ("plain", "likely", UNIVERSAL)  # of the detector
 REGIONS = ["soft", "fixed"]  # what gradients make of the regions
 KINDS = (*UNAWARE, "bpda", "away", "small")
+HEADER = ["network, variant", "attack", "n", "succeeded", "flagged of those", "robust"]
+HEADER += ["95 % interval", "certified", "runner-up", "any label", "overlap", "steps"]
 
 
 @dataclasses.dataclass
@@ -133,10 +135,10 @@ def main(
                 rows.append(experiment.row(attack, lambda_, patch))
                 print(" | ".join(_cells(rows[-1])), flush=True)
                 if output:
-                    write_json(output, {"setting": setting(), "rows": [vars(row) for row in rows]})
-    header = "network, variant|attack|n|succeeded|flagged of those|robust|95 % interval|certified"
-    header += "|runner-up|any label|overlap|steps"
-    print(f"\n{setting()}\n\n{table(header.split('|'), map(_cells, rows))}")
+                    write_result("adaptive_attacks", HEADER, map(_cells, rows), output, seed=seed)
+    figures = [vars(row) for row in rows]
+    cells = map(_cells, rows)
+    publish("adaptive_attacks", HEADER, cells, output, seed=seed, figures=figures)
     if plots:
         draw(rows, plots)
     return rows

@@ -4,6 +4,7 @@ On the images that they are made for, and universal ones on others, too.
 """
 
 import time
+from pathlib import Path
 from typing import Annotated, NamedTuple
 
 import numpy as np
@@ -18,7 +19,7 @@ from patch_sets import (
     Preprocessor,
     find_networks,
 )
-from report import setting, table
+from report import publish
 
 from tf_taintradar.attacks import AdversarialPatch
 from tf_taintradar.classifier.opened import open_classifier
@@ -57,6 +58,7 @@ def main(
     steps: Annotated[int | None, typer.Option(help="instead of each attack's own")] = None,
     target: int = 859,
     seed: int = 0,
+    output: Annotated[Path | None, typer.Option(help="a JSON file to write")] = None,
 ) -> list[Row]:
     """Attack a network, by default both of ../shared, and print the table."""
     rows: list[Row] = []
@@ -73,7 +75,7 @@ def main(
                 rows.append(_row(network, name, attack, kind, whom, other))
                 print(" | ".join(_cells(rows[-1])), flush=True)
     header = ["network", "attack", "steps", "seconds", "succeeds", "on other images"]
-    print(f"\n{setting()}\n\n{table(header, map(_cells, rows))}")
+    publish("attack_success", header, map(_cells, rows), output, seed=seed)
     return rows
 
 

@@ -18,7 +18,7 @@ from patch_sets import (
     evenly,
     find_networks,
 )
-from report import setting
+from report import publish_evaluation
 
 from tf_taintradar import TaintRadarModel, evaluate
 from tf_taintradar.evaluation import ATTACKS, DEFENCES
@@ -55,7 +55,7 @@ def main(
             seed=seed,
         )
         evaluation.write(output / found.name)
-        print(f"\n{found.name}. {setting()}\n\n{evaluation.to_markdown()}", flush=True)
+        publish_evaluation(f"defences-{found.name}", evaluation, output)
 
 
 if __name__ == "__main__":

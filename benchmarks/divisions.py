@@ -13,7 +13,7 @@ import numpy.typing as npt
 import tensorflow as tf
 import typer
 from patch_sets import ATTACKS, SHARED, Network
-from report import setting, table, write_json
+from report import publish
 
 from tf_taintradar import rules
 from tf_taintradar.calibration.by_score import smallest_threshold
@@ -70,10 +70,10 @@ def main(
         own.append(Line(name, "worst of the attacks", n, rates.min(axis=0).tolist()))
         lines += own
     rows = [[*line[:3], " / ".join(f"{100 * rate:.1f}" for rate in line.flagged)] for line in lines]
-    header = ["network", "images", "n", f"flagged at {TARGETS}, %"]
-    print(f"\n{setting()}; {rule}, {divisions} divisions\n\n{table(header, rows)}")
-    if output is not None:
-        write_json(output, [line._asdict() for line in lines])
+    rates_at = " / ".join(f"{100 * target:g}" for target in TARGETS)
+    header = ["network", "images", "n", f"flagged at {rates_at} %, in per cent"]
+    about, figures = f"{rule}, {divisions} divisions", [line._asdict() for line in lines]
+    publish("divisions", header, rows, output, about=about, seed=seed, figures=figures)
     return lines
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, NamedTuple
 
 import tensorflow as tf
 import typer
-from report import setting, table, write_json
+from report import publish
 from untrained import VGGFACE, build
 
 from tf_taintradar import TaintRadarModel, export_savedmodel
@@ -59,7 +59,7 @@ class Result(NamedTuple):
             f"{self.stored} of {self.weights}",
             f"{self.weight_bytes / 1e6:.1f}",
             f"{self.bytes / 1e6:.1f}",
-            f"**{self.ratio:.4f}**",
+            f"{self.ratio:.4f}",
             f"{self.seconds:.1f}",
             f"{self.peak_before:.2f}",
             f"{self.peak:.2f}",
@@ -76,15 +76,15 @@ def main(
     results = [in_fresh_process(name, precision, size) for name in network]
     header = "network|precision|weights stored|weights, MB|SavedModel, MB|ratio|export, s"
     header += "|peak memory before, GB|after, GB"
-    print(f"{setting()}\n\n{table(header.split('|'), (row.cells() for row in results))}\n")
+    cells = [row.cells() for row in results]
+    figures = [row._asdict() for row in results]
+    publish("export_size", header.split("|"), cells, output, figures=figures)
     for row in results:
         if row.network in ("VGG16", VGGFACE):
             state = "met" if row.ratio <= LARGEST_RATIO else "MISSED"
             print(
                 f"- {row.network}: ratio {row.ratio:.4f} ({state}); target: {LARGEST_RATIO} at most"
             )
-    if output:
-        write_json(output, {"setting": setting(), "results": [row._asdict() for row in results]})
     return results
 
 

@@ -16,7 +16,7 @@ import typer
 from face_attacks import IMPERSONATION, aware, drawn_names, glasses, lasting, painted, whole
 from face_sets import TARGETS, FaceBench, FaceSet, batches, changed, divide, measure
 from face_wear import WEAR, Change, filmed, moved
-from report import setting, table, write_json
+from report import publish
 
 from tf_taintradar import rules
 from tf_taintradar.attacks.masks import eyeglasses_mask
@@ -150,7 +150,11 @@ def video(bench: Bench) -> list[Line]:
     """
     rng, lines = np.random.default_rng(2), []
     made = lasting(bench, min(bench.some, _FILMS), rng)
-    sets = {**bench.few, **bench.ready, **{f"{name}, made on film": it for name, it in made.items()}}
+    sets = {
+        **bench.few,
+        **bench.ready,
+        **{f"{name}, made on film": it for name, it in made.items()},
+    }
     parts = list(divide(bench, [EYES], bench.divisions))
     for name, faces in sets.items():
         people = faces.people.repeat(_FRAMES)
@@ -169,7 +173,9 @@ def video(bench: Bench) -> list[Line]:
             one.append(part.rates(scores[wins], people[wins]))
             five.append(part.rates(windows[most], faces.people[most]))
         for n_frames, own, won in ((1, one, wins), (_FRAMES, five, most)):
-            line = Line(f"{name}, {n_frames} frames", int(won.sum()), np.nanmean(own, axis=0).tolist())
+            line = Line(
+                f"{name}, {n_frames} frames", int(won.sum()), np.nanmean(own, axis=0).tolist()
+            )
             lines.append(line._replace(succeeds=None if name in bench.few else Rate.of(won)))
     return lines
 
@@ -229,7 +235,7 @@ def main(
     steps: Annotated[int, typer.Option(help="of attackers who know the rule")] = 200,
     cache: Annotated[Path | None, typer.Option(help="a folder for what was computed")] = None,
     limit: Annotated[int | None, typer.Option(help="photographs")] = None,
-    output: Annotated[Path | None, typer.Option(help="a JSON file to write")] = None,
+    output: Annotated[Path | None, typer.Option(help="a folder for JSON files")] = None,
 ) -> dict[str, list[Line]]:
     """Print a table for each question."""
     bench = Bench(cache, limit, divisions, attacked, some, steps)
@@ -237,10 +243,10 @@ def main(
     header = ["photographs", "n", "succeed", *(f"at {target:.0%}" for target in TARGETS)]
     for name, lines in found.items():
         about = f"{name}: {QUESTIONS[name].__doc__}".splitlines()[0]
-        print(f"\n{about}\n{setting()}; {divisions} divisions\n")
-        print(table(header, map(cells, lines)))
-    if output is not None:
-        write_json(output, {name: [line._asdict() for line in own] for name, own in found.items()})
+        figures = [line._asdict() for line in lines]
+        file = None if output is None else output / f"{name}.json"
+        called = f"face_bands-{name}"
+        publish(called, header, map(cells, lines), file, about=about, figures=figures)
     return found
 
 

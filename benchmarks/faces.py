@@ -19,7 +19,7 @@ import keras
 import typer
 from patch_sets import SCALINGS, SHARED, Preprocessor
 from PIL import Image
-from report import setting, table
+from report import publish
 
 from tf_taintradar.classifier.preprocessing import PixelScaling
 from tf_taintradar.faces.detector import train_face_detector
@@ -79,7 +79,7 @@ def main(
     named = list(zip(head * len(variant), made, strict=True))
     rows = [row for top, detector in named for row in cells(top, detector)]
     rows += [["-", *row, "-", "-"] for row in PAPER]
-    print(f"\n{setting()}\n\n{table(header, rows)}")
+    publish("faces", header, rows, output and output / "faces.json", seed=seed)
     for top, detector in named:
         print(f"{top}: {detector.strangers}")
     return made

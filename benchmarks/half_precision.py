@@ -5,7 +5,7 @@ from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import typer
-from report import setting, table
+from report import publish
 
 from tf_taintradar.export.versions import with_precision
 from tf_taintradar.images.folders import find_images
@@ -44,6 +44,7 @@ def main(
     folder: Annotated[Path, typer.Argument(help="images, in this folder or below")],
     precision: Annotated[list[str], typer.Option(help="may be repeated")] = HALVES,
     batch_size: Annotated[int, typer.Option(min=1)] = 32,
+    output: Annotated[Path | None, typer.Option(help="a JSON file to write")] = None,
 ) -> list[Result]:
     """Compare each precision with float32; print the table. Slow without an accelerator."""
     radar, files = load_detector(model), find_images(folder)
@@ -54,7 +55,7 @@ def main(
         results.append(Result(name, len(files), *shares(expected, found)))
         print(results[-1], flush=True)
     header = ["precision", "n", "flagged", "same flag", "same label", "same score"]
-    print(f"\n{setting()}\n\n{table(header, (row.cells() for row in results))}")
+    publish("half_precision", header, (row.cells() for row in results), output)
     return results
 
 

@@ -25,7 +25,7 @@ from patch_sets import (
     Preprocessor,
     find_networks,
 )
-from report import setting, table, write_json
+from report import publish, write_result
 
 from tf_taintradar import TaintRadarModel, plot
 from tf_taintradar.calibration.by_score import smallest_threshold
@@ -35,6 +35,8 @@ from tf_taintradar.evaluation import auroc
 
 STRICT = {"top_k": 9, "rank_threshold": 2}  # the paper's setting for scenes
 TARGETS = [0.06, 0.03, 0.01]
+HEADER = ["network, variant", "setting", "threshold", "images", "n", "wrong / hit", "flagged"]
+HEADER += ["95 % interval", "AUROC", "recovered"]
 VARIANTS = [Occlusion.name, Paper.name]
 
 
@@ -104,8 +106,10 @@ def main(
     for network in find_networks(model, preprocessor, images, labels, attacks):
         rows += Experiment(network, limit, shuffle, batch_size, roc).run(target_fpr, variant)
         if output:
-            write_json(output, {"setting": setting(), "rows": [vars(row) for row in rows]})
-    print(f"\n{setting()}\n\n{as_table(rows)}")
+            write_result("imagenet_patches", HEADER, map(_cells, rows), output, seed=shuffle)
+    figures = [vars(row) for row in rows]
+    cells = map(_cells, rows)
+    publish("imagenet_patches", HEADER, cells, output, seed=shuffle, figures=figures)
     return rows
 
 
@@ -218,13 +222,6 @@ class Experiment:
             )
             rows.append(row)
         return rows
-
-
-def as_table(rows: list[Row]) -> str:
-    """The rows as Markdown: FPR on benign images, TPR on attacked ones."""
-    header = "network, variant|setting|threshold|images|n|wrong / hit|flagged|95 % interval"
-    header += "|AUROC|recovered"
-    return table(header.split("|"), (_cells(row) for row in rows))
 
 
 def _cells(row: Row) -> list[str]:

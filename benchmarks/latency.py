@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 import typer
-from report import setting, table, write_json
+from report import publish
 from untrained import build
 
 from tf_taintradar import TaintRadarModel, rules
@@ -26,6 +26,8 @@ BATCHES = [8, 1]
 TOP_KS = [9, 20, 40]
 MEMORY_BATCH, MEMORY_TOP_K = 32, 40
 OCCLUSION, ONE_DEPTH = "occlusion", "occlusion, one depth"
+HEADER = ["weights", "batch", "variant", "rows in third pass", "plain, ms an image", "detector"]
+HEADER += ["ratio, median", "quartiles", "of the minima", "in processor time"]
 TARGETS = {  # forward passes at most, by network, rule (a number: K of "paper") and batch
     ("VGG16", OCCLUSION, 8): 1.5,
     ("VGG16", OCCLUSION, 1): 1.8,
@@ -100,7 +102,7 @@ class Result(NamedTuple):
             "-" if isinstance(self.rule, str) else f"{self.third_pass:.0%}",
             f"{self.plain_ms:.0f}",
             f"{self.detector_ms:.0f}",
-            f"**{self.ratio:.2f}**",
+            f"{self.ratio:.2f}",
             f"{self.quartiles[0]:.2f} to {self.quartiles[1]:.2f}",
             f"{self.ratio_of_minima:.2f}",
             f"{self.processor_ratio:.2f}",
@@ -122,13 +124,13 @@ def main(
     peaks = peak_memory(network, size) if memory else {}  # first: see there
     print(f"peak memory, GB: {peaks}", file=sys.stderr, flush=True)
     results = run(network, size, batch, top_k, repeats)
-    print(f"\n{network}, {size} x {size}; {setting()}; {repeats} repeats\n\n{as_table(results)}\n")
+    about = f"{network}, {size} x {size}; {repeats} repeats"
+    figures = {"peak_gb": peaks, "results": [row._asdict() for row in results]}
+    cells = [row.cells() for row in results]
+    publish("latency", HEADER, cells, output, about=about, figures=figures)
     for who, gigabytes in peaks.items():
         print(f"Peak memory of a process, batch {MEMORY_BATCH}: {who} {gigabytes:.2f} GB")
     print("\n".join([*verdicts(network, results, peaks), "", OTHERS]))
-    if output:
-        content = {"network": network, "setting": setting(), "peak_gb": peaks}
-        write_json(output, {**content, "results": [row._asdict() for row in results]})
     return results
 
 
@@ -232,13 +234,6 @@ def own_peak(network: str, size: int, who: str | int) -> float:
         step(random_images(MEMORY_BATCH, size))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak * (1 if sys.platform == "darwin" else 1024) / 1e9
-
-
-def as_table(results: list[Result]) -> str:
-    """The results as Markdown."""
-    header = "weights|batch|variant|rows in third pass|plain, ms an image|detector"
-    header += "|ratio, median|quartiles|of the minima|in processor time"
-    return table(header.split("|"), (row.cells() for row in results))
 
 
 def verdicts(network: str, results: list[Result], peaks: dict[str, float]) -> list[str]:

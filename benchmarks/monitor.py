@@ -14,7 +14,7 @@ from typing import Annotated, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import typer
-from report import setting, table, write_json
+from report import publish
 
 from tf_taintradar.calibration import ScoreCalibration, choose_threshold, wilson_interval
 from tf_taintradar.monitor import Monitor
@@ -69,10 +69,9 @@ def main(
     ]
     header = "target|calibrated on|alarm above|false alarms|real rate above it|plain|"
     header += "delay, median|90 % within|noticed"
-    print(f"\n{setting()}; {months} months of {images:,} images\n")
-    print(table(header.split("|"), map(cells, lines)))
-    if output is not None:
-        write_json(output, [line._asdict() for line in lines])
+    about, figures = f"{months} months of {images:,} images", [line._asdict() for line in lines]
+    shown = map(cells, lines)
+    publish("monitor", header.split("|"), shown, output, about=about, seed=seed, figures=figures)
     return lines
 
 

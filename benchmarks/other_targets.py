@@ -21,7 +21,7 @@ from patch_sets import (
     Preprocessor,
     find_networks,
 )
-from report import setting
+from report import publish_evaluation
 
 from tf_taintradar import TaintRadarModel, evaluate
 from tf_taintradar.attacks import AdversarialPatch, AttackResult
@@ -70,7 +70,7 @@ def main(
             seed=seed,
         )
         evaluation.write(output / network.name)
-        print(f"\n{network.name}. {setting()}\n\n{evaluation.to_markdown()}", flush=True)
+        publish_evaluation(f"other_targets-{network.name}", evaluation, output)
 
 
 class Attacks:

@@ -24,7 +24,7 @@ from patch_sets import (
     evenly,
     find_networks,
 )
-from report import setting
+from report import publish_evaluation
 
 from tf_taintradar import TaintRadarModel, evaluate
 from tf_taintradar.evaluation import AttackSpec
@@ -81,8 +81,7 @@ def main(
                 seed=seed,
             )
             found.write(folder)
-            title = f"{network.name}, Table {number}. {setting()}"
-            print(f"\n{title}\n\n{found.to_markdown()}", flush=True)
+            publish_evaluation(f"paper_tables-{network.name}-{number}", found, output)
 
 
 if __name__ == "__main__":

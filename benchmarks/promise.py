@@ -14,7 +14,7 @@ import numpy as np
 import typer
 from divisions import NETWORKS, calibrate, score, take
 from patch_sets import ATTACKS, SHARED, Network
-from report import setting, table, write_json
+from report import publish
 
 from tf_taintradar import rules
 from tf_taintradar.calibration.by_score import smallest_threshold
@@ -73,10 +73,9 @@ def main(
             if n < len(pool["label"])
         ]
     header = "network|images|target|promised|realised|90 % of them|plain"
-    print(f"\n{setting()}; {calibrations} calibrations\n")
-    print(table(header.split("|"), map(cells, lines)))
-    if output is not None:
-        write_json(output, [line._asdict() for line in lines])
+    about, figures = f"{calibrations} calibrations", [line._asdict() for line in lines]
+    shown = map(cells, lines)
+    publish("promise", header.split("|"), shown, output, about=about, seed=seed, figures=figures)
     return lines
 
 

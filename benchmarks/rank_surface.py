@@ -6,7 +6,7 @@ counterpart for attacks). The benign images that choose are a random half, the o
 """
 
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,7 @@ from patch_sets import (
     Preprocessor,
     find_networks,
 )
-from report import setting, table
+from report import publish
 
 from tf_taintradar import plot
 from tf_taintradar.classifier.opened import open_classifier
@@ -84,7 +84,7 @@ def main(
         chosen = min(own, key=lambda line: (line.threshold, line.top_k))  # as `calibrate` chooses
         draw(network.name, {"benign": benign, **attacked}, target_fpr, chosen, output)
         lines += own
-    print(f"\n{setting()}\n\n{as_table(lines)}")
+    publish("rank_surface", *as_table(lines), output / "rank_surface.json", seed=seed)
     return lines
 
 
@@ -125,15 +125,15 @@ def draw(
         plot.saved(figure, folder / f"surface-{network}-{name}.png")
 
 
-def as_table(lines: list[Line]) -> str:
-    """The lines as Markdown."""
+def as_table(lines: list[Line]) -> tuple[list[str], list[list[str]]]:
+    """The header and the rows."""
     header = ["network", "K", "rank threshold", "benign flagged", *lines[0].tpr]
-    rows: list[list[Any]] = [
+    rows = [
         [line.network, str(line.top_k), str(line.threshold), f"{line.fpr:.0%}"]
         + [f"{rate:.0%}" for rate in line.tpr.values()]
         for line in lines
     ]
-    return table(header, rows)
+    return header, rows
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from patch_sets import (
     Preprocessor,
     find_networks,
 )
-from report import setting, table
+from report import publish
 
 from tf_taintradar import plot
 from tf_taintradar.classifier.opened import OpenedClassifier, open_classifier
@@ -77,7 +77,7 @@ def main(
         ]
         draw(curves, output)
         found += curves
-    print(f"\n{setting()}\n\n{as_table(found)}")
+    publish("removal_curve", *as_table(found), output / "removal_curve.json")
     return found
 
 
@@ -117,10 +117,10 @@ def draw(curves: list[Curve], folder: Path) -> None:
     plot.saved(figure, folder / f"removal-{network}.png")
 
 
-def as_table(curves: list[Curve]) -> str:
-    """Medians as Markdown: the windows nearest to 5, 10, 20 and 33 % of the image."""
+def as_table(curves: list[Curve]) -> tuple[list[str], list[list[str]]]:
+    """Header and rows, medians: the windows nearest to 5, 10, 20 and 33 % of the image."""
     header = ["network", "images", "n", "removed", "rank change", "fall, nats"]
-    return table(header, (cells for curve in curves for cells in _cells(curve)))
+    return header, [cells for curve in curves for cells in _cells(curve)]
 
 
 def _cells(curve: Curve) -> list[list[str]]:

@@ -18,7 +18,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 from PIL import Image
-from report import setting, table, write_json
+from report import publish
 
 FOLDERS, BROKEN, ATTACKED = 40, 100, 20  # one in so many is broken, one in so many attacked
 SCENES, SIDE = 200, 288  # different scenes; pixels of a side
@@ -226,9 +226,7 @@ def main(
         "killed": killed,
         "the same table": whole.read_bytes() == pieces.read_bytes() if kills else "not tried",
     }
-    print(table(["", "found"], [[name, str(value)] for name, value in figures.items()]))
-    if output is not None:
-        write_json(output, {"setting": setting(), **figures})
+    publish("scan", ["of the scan", "found"], figures.items(), output, figures=figures)
 
 
 if __name__ == "__main__":

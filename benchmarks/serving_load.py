@@ -19,7 +19,7 @@ import numpy.typing as npt
 import tensorflow as tf
 import typer
 from PIL import Image
-from report import setting, table
+from report import publish
 from tf_serving.process import memory, serve
 
 from tf_taintradar.errors import ServingError
@@ -198,6 +198,7 @@ def main(
     clients: Annotated[int, typer.Option(help="at once")] = 16,
     malformed: Annotated[float, typer.Option(help="share of broken requests")] = 0.01,
     protocol: Annotated[str, typer.Option(help="rest, grpc or mixed")] = "mixed",
+    output: Annotated[Path | None, typer.Option(help="a JSON file to write")] = None,
 ) -> list[Outcome]:
     """Prints how the requests went and what the server needed."""
     versions = [path for path in model_dir.iterdir() if path.name.isdecimal()]
@@ -222,8 +223,8 @@ def main(
         cells(name, [outcome for outcome in outcomes if outcome.protocol == name], seconds)
         for name, _ in kinds
     ]
-    print(f"{setting()}; {clients} clients, {malformed:.1%} broken requests\n")
-    print(table(header, lines))
+    about = f"{clients} clients, {malformed:.1%} broken requests"
+    publish("serving_load", header, lines, output, about=about)
     print(
         "\nMemory of the server's process, MB: before, and after each quarter of the requests: "
         f"{', '.join(f'{megabytes:.0f}' for megabytes in resident)}; {peak:.0f} at most."

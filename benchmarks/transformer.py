@@ -16,7 +16,7 @@ import numpy.typing as npt
 import tensorflow as tf
 import typer
 from keras import layers
-from report import setting, table, write_json
+from report import publish, write_result
 
 from tf_taintradar import TaintRadarModel, rules
 from tf_taintradar.attacks import AdversarialPatch
@@ -30,6 +30,8 @@ from tf_taintradar.detection.covering import logits_under
 from tf_taintradar.detection.pipeline import detect
 
 TARGETS = (0.06, 0.03, 0.01)
+HEADER = ["network", "variant", "images", "n", "wrong / hit"]
+HEADER += [f"flagged at {target:.0%}" for target in TARGETS]
 VARIANTS = ("occlusion", "cover")
 LABEL = CLASS_NAMES.index("striped star")  # that the attacks aim at
 ATTACKS: dict[str, dict[str, Any]] = {
@@ -93,8 +95,8 @@ def main(
     for network in (("transformer", transformer), ("VGG", demo)):
         lines += look(network, known, *others, attacked=attacked, steps=steps)
         if output is not None:
-            write_json(output, [line._asdict() for line in lines])
-    print(f"\n{setting()}\n\n{as_table(lines)}")
+            write_result("transformer", HEADER, map(cells, lines), output, seed=seed)
+    publish("transformer", HEADER, map(cells, lines), output, seed=seed)
     return lines
 
 
@@ -258,12 +260,6 @@ def relative(opened: OpenedClassifier, images: Pixels, way: Any, repeats: int) -
 
     times = [[seconds(way) for way in ways] for _ in range(repeats + 2)][2:]
     return float(np.median([own / plain for own, plain in times]))
-
-
-def as_table(lines: list[Line]) -> str:
-    """The lines as Markdown."""
-    header = ["network", "variant", "images", "n", "wrong / hit"]
-    return table([*header, *(f"flagged at {target:.0%}" for target in TARGETS)], map(cells, lines))
 
 
 def cells(line: Line) -> list[str]:

@@ -6,6 +6,7 @@ import re
 import pytest
 
 import tf_taintradar
+from tf_taintradar.support.extras import EXTRAS
 
 ROOT = pathlib.Path(__file__).parents[1]
 INSTALL = re.compile(r"^python3 -m venv .*$", re.MULTILINE)
@@ -32,14 +33,22 @@ def test_every_extra_that_an_error_names_exists(extras):
     assert {"cli", "plot", "serving", "video"} <= named <= extras.keys()
 
 
-def test_the_readme_lists_every_extra(extras):
-    listed = re.findall(r"^\| `(\w+)` \|", (ROOT / "README.md").read_text(), re.MULTILINE)
+def test_the_documentation_lists_every_extra(extras):
+    page = (ROOT / "docs" / "quickstart.md").read_text()
+    listed = re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)
     assert sorted(name for name in listed if name in extras) == sorted(extras)
+
+
+def test_doctor_knows_every_extra(extras):
+    assert EXTRAS.keys() == extras.keys() - {"all", "docs", "test"}
 
 
 def test_all_holds_every_extra_but_those_of_the_tests_and_of_clusters(extras):
     (all_of,) = extras["all"]
-    assert all_of == f"tf_taintradar[{','.join(sorted(extras.keys() - {'all', 'ray', 'test'}))}]"
+    assert (
+        all_of
+        == f"tf_taintradar[{','.join(sorted(extras.keys() - {'all', 'docs', 'ray', 'test'}))}]"
+    )
     assert "tf_taintradar[all]" in extras["test"]
 
 

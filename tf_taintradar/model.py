@@ -78,23 +78,24 @@ class TaintRadarModel(Untrainable):
     The classifier is not changed and needs no training. The words *region*, *fill* and *rank* are
     defined in the package's docstring.
 
-    Wrap a classifier, choose the threshold on benign images, ask:
+    Examples:
+        Wrap a classifier, choose the threshold on benign images, ask:
 
-    >>> radar = TaintRadarModel(keras.applications.MobileNetV2(), preprocessor="tf")
-    >>> radar.calibrate("benign/", target_fpr=0.03)
-    >>> radar.predict("photos/")["is_adversarial"]
+        >>> radar = TaintRadarModel(keras.applications.MobileNetV2(), preprocessor="tf")
+        >>> radar.calibrate("benign/", target_fpr=0.03)
+        >>> radar.predict("photos/")["is_adversarial"]
 
-    See why, and keep it:
+        See why, and keep it:
 
-    >>> radar.explain("photos/cat.jpg").plot("why.png")
-    >>> radar.save("radar.keras")
-    >>> keras.models.load_model("radar.keras").calibration
+        >>> radar.explain("photos/cat.jpg").plot("why.png")
+        >>> radar.save("radar.keras")
+        >>> keras.models.load_model("radar.keras").calibration
 
-    Choose another rule, with settings of its own:
+        Choose another rule, with settings of its own:
 
-    >>> from tf_taintradar import rules
-    >>> careful = TaintRadarModel(classifier, variant=rules.Cover(largest_patch=0.2, per_side=3))
-    >>> paper = TaintRadarModel(classifier, top_k=9, rank_threshold=2)
+        >>> from tf_taintradar import rules
+        >>> careful = TaintRadarModel(classifier, variant=rules.Cover(largest_patch=0.2))
+        >>> paper = TaintRadarModel(classifier, top_k=9, rank_threshold=2)
 
     Args:
         classifier: any Keras image classifier (b, H, W, c) -> (b, n), Functional or Sequential,
@@ -455,7 +456,9 @@ class TaintRadarModel(Untrainable):
         found = self._pipeline.record(pixels, self._rule)
         threshold = self._threshold
         flag = None if threshold is None else not found.score[0] <= threshold  # NaN: suspicious
-        return self._rule.explain(found, is_adversarial=flag, class_names=self.class_names)
+        scores = getattr(self.calibration, "scores", None)
+        about = {"class_names": self.class_names, "threshold": threshold, "benign_scores": scores}
+        return self._rule.explain(found, is_adversarial=flag, **about)
 
     def diagnose(self, x: Any, batch_size: int | None = None, verbose: Any = 0) -> Diagnosis:
         """What the detector sees at its feature layer on images like these.

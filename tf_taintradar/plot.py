@@ -6,7 +6,7 @@ Drawing needs matplotlib, which the extra `plot` installs.
 import os
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -63,6 +63,62 @@ def panels(
         axis.set_axis_off()
     figure.suptitle(textwrap.fill(headline, _CHARACTERS * len(images)), fontsize=11)
     return figure
+
+
+def verdict(
+    images: tuple[npt.NDArray, npt.NDArray],
+    titles: tuple[str, str],
+    *,
+    region: npt.NDArray[np.bool_],
+    score: float,
+    threshold: float | None,
+    benign: npt.NDArray[np.floating] | None,
+    place: str,
+    headline: str,
+) -> "Figure":
+    """An image beside itself without a region, above a ruler of scores.
+
+    Args:
+        images: the image and the image without the region, (H, W, 3) or (H, W, 1), pixels 0..255.
+        titles: a title for each.
+        region: (H, W), which is outlined on the first.
+        score: of the image; the ruler is left out if it is not finite.
+        threshold: a line on the ruler, if given.
+        benign: (n,) scores of benign images, strokes on the ruler, if given.
+        place: where the score lies among them, in words.
+        headline: a title for the whole picture.
+    """
+    figure = new_figure(6.4, 5.4)
+    parts: Any = figure.subfigures(2, 1, height_ratios=[3.4, 1])
+    upper, ruler = parts
+    for axis, image, title in zip(upper.subplots(1, 2), images, titles, strict=True):
+        axis.imshow(_displayable(image))
+        axis.set_title(title, fontsize=11)
+        axis.set_axis_off()
+    if region.any() and not region.all():
+        outline = {"colors": _OUTLINE, "linewidths": 2}
+        upper.axes[0].contour(region.astype(float), levels=[0.5], **outline)
+    if np.isfinite(score):
+        _draw_ruler(ruler.subplots(), score, threshold, benign, place)
+    figure.suptitle(textwrap.fill(headline, 70), fontsize=12)
+    return figure
+
+
+def _draw_ruler(
+    axis: "Axes",
+    score: float,
+    threshold: float | None,
+    benign: npt.NDArray[np.floating] | None,
+    place: str,
+) -> None:
+    if benign is not None:
+        axis.vlines(benign, 0, 1, color="#1f4e9c", alpha=0.15, linewidth=1, label="benign images")
+    if threshold is not None:
+        axis.axvline(threshold, color="black", linewidth=2, label="threshold")
+    axis.plot(score, 0.5, "D", color=_OUTLINE, markeredgecolor="white", label="this image")
+    axis.set_yticks([])
+    axis.set_xlabel(f"score; {place}" if place else "score")
+    axis.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, frameon=False, fontsize=9)
 
 
 def rate_surface(

@@ -22,7 +22,7 @@ def test_defences(benchmark_script, arguments, tmp_path, capsys):
         n_attacked=2,
         target=4,
     )
-    assert "| attack | taintradar | patchcleanser |" in capsys.readouterr().out
+    assert "| images | succeeds | at | taintradar | patchcleanser |" in capsys.readouterr().out
     assert (tmp_path / "out" / "net" / "report.html").is_file()
 
 
@@ -44,7 +44,7 @@ def test_paper_tables(benchmark_script, arguments, tmp_path, capsys, monkeypatch
         target=4,
         target_fpr=0.5,
     )
-    assert "net, Table 2." in capsys.readouterr().out
+    assert "paper_tables-net-2. TensorFlow" in capsys.readouterr().out
     document = json.loads((tmp_path / "out/net-table-2/report.json").read_text())
     assert len(document["rows"]) == 8 * 2
 
@@ -120,6 +120,6 @@ def test_other_targets(benchmark_script, arguments, tmp_path, capsys):
         target_fpr=[0.5],
     )
     out = capsys.readouterr().out
-    assert "| attack | taintradar | last |" in out
+    assert "| images | succeeds | at | taintradar | last |" in out
     assert " of 20 succeed" in out
     assert (tmp_path / "out" / "net" / "report.html").is_file()

@@ -27,5 +27,5 @@ def test_vgg16_takes_the_place_of_its_weights(export_size, tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "| VGG16 | float32 | 32 of 32 |" in printed
     assert "(met); target: 1.02 at most" in printed
-    (stored,) = json.loads(output.read_text())["results"]
+    (stored,) = json.loads(output.read_text())["figures"]
     assert stored["bytes"] == row.bytes

@@ -30,7 +30,7 @@ def test_a_small_run(
     assert (rows[5].setting, rows[5].threshold) == ("the paper's K = 3", 1)
     assert all(row.interval[0] <= row.flagged <= row.interval[1] for row in rows)
     assert "| net, paper | the paper's K = 3 | 1 | corner | 3 |" in capsys.readouterr().out
-    assert json.loads((out / "rows.json").read_text())["rows"][5]["n"] == 3
+    assert json.loads((out / "rows.json").read_text())["figures"][5]["n"] == 3
     written = sorted(file.name for file in out.iterdir())
     assert written == ["roc-net-occlusion.png", "roc-net-paper.png", "rows.json"]
 

@@ -23,7 +23,7 @@ def test_a_small_run_times_the_worst_case_with_all_rows(latency, tmp_path, capsy
     out = capsys.readouterr().out
     assert "| random | 2 | occlusion, one depth | - |" in out
     assert "| worst | 2 | paper, K = 3 | 100% |" in out
-    assert json.loads(output.read_text())["results"][3]["third_pass"] == 1
+    assert json.loads(output.read_text())["figures"]["results"][3]["third_pass"] == 1
 
 
 def test_ratios_are_taken_pair_by_pair(latency):

@@ -13,6 +13,7 @@ def test_a_small_run(rank_surface, patch_folder, patch_arguments, capsys, tmp_pa
     )
     assert [line.top_k for line in lines] == [1, 3, 5]  # of five labels
     assert {file.name for file in (tmp_path / "out").iterdir()} == {
+        "rank_surface.json",
         "surface-net-benign.png",
         "surface-net-corner.png",
     }
@@ -26,4 +27,4 @@ def test_the_smallest_threshold_that_keeps_the_rate(rank_surface, monkeypatch):
     one, two = rank_surface.compare("net", benign, attacked, 0.1, seed=0)
     assert (one.threshold, one.fpr, one.tpr) == (1, 0, {"patch": 0.5})
     assert (two.threshold, two.fpr, two.tpr) == (4, 0, {"patch": 0.5})
-    assert "| net | 2 | 4 | 0% | 50% |" in rank_surface.as_table([one, two])
+    assert rank_surface.as_table([one, two])[1][1] == ["net", "2", "4", "0%", "50%"]

@@ -24,7 +24,8 @@ def test_a_small_run(removal_curve, patch_folder, patch_arguments, capsys, tmp_p
     assert np.all(np.diff(benign.areas) > 0)
     assert 0 < benign.areas[0] < benign.areas[-1] < 1
     assert "| net | corner | 3 |" in capsys.readouterr().out
-    assert [file.name for file in (tmp_path / "out").iterdir()] == ["removal-net.png"]
+    written = sorted(file.name for file in (tmp_path / "out").iterdir())
+    assert written == ["removal-net.png", "removal_curve.json"]
 
 
 def test_ranks_and_falls_are_those_of_the_head(removal_curve):

@@ -322,6 +322,13 @@ def test_explain_draws_a_picture(tmp_path):
         assert picture.width > picture.height > 100
 
 
+def test_explain_writes_a_page(tmp_path):
+    output = tmp_path / "verdict.html"
+    result = run("explain", "radar.keras", "photos/00.png", "--output", output)
+    assert result.exit_code == 0
+    assert output.read_text().startswith("<!doctype html>")
+
+
 def test_explain_needs_no_threshold(tmp_path):
     options = ["--output", tmp_path / "why.png", "--preprocessor", "unit"]
     result = run("explain", "classifier.keras", "photos/00.png", *options)

@@ -41,8 +41,11 @@ def test_the_demo_in_small(demo_detector, tmp_path):
     pictures = sorted((tmp_path / "demo").iterdir())
     kinds = ("benign", "partial", "universal")
     assert [picture.name for picture in pictures] == sorted(
-        ["contact-sheet.png", *(f"{kind}-{i}.png" for kind in kinds for i in (1, 2))]
+        ["contact-sheet.png"]
+        + [f"{kind}-{i}{what}.png" for kind in kinds for i in (1, 2) for what in ("", "-steps")]
     )
+    assert list(universal.verdicts) == ["universal-1.png", "universal-2.png"]
+    assert all(": the classifier sees" in sentence for sentence in universal.verdicts.values())
     for picture in pictures:
         Image.open(picture).verify()
 

@@ -36,6 +36,7 @@ def _program() -> Any:
         attack,
         calibrate,
         commands,
+        doctor,
         evaluate,
         faces,
         scan,

@@ -41,28 +41,32 @@ def attack(
     radar: "TaintRadarModel",
     model: options.Model,
     images: options.Files,
-    output: Annotated[Path, typer.Option(help="The new folder for images, patches and record.")],
+    output: Annotated[Path, typer.Option(help="New folder for images, patches and record.")],
     target: Annotated[
         str | None,
-        typer.Option(help="The wanted label, a number or a class name; by default any wrong one."),
+        typer.Option(help="Label to aim at, a number or a class name; by default any wrong one."),
     ] = None,
     kind: Kind = "universal",
     shape: Shape = "disk",
     diameter: Annotated[
         float | None,
-        typer.Option(help="Of a patch, as a fraction of the image's smaller side; by default 0.4."),
+        typer.Option(
+            help="Diameter of a patch, as a fraction of the image's smaller side; by default 0.4."
+        ),
     ] = None,
     place: Place = None,
     n_patches: Annotated[
-        int | None, typer.Option(min=1, help="So many copies on each image; by default one.")
+        int | None, typer.Option(min=1, help="Number of copies on each image; by default one.")
     ] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="At most.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Maximum number of steps.")] = None,
     stop_probability: Annotated[
-        float | None, typer.Option(help="Finished when the target has this probability.")
+        float | None, typer.Option(help="Stop once the target has this probability.")
     ] = None,
     smoothness: Annotated[float, typer.Option(help="Weight of the total variation.")] = 0.0,
-    printability: Annotated[float, typer.Option(help="Weight of unprintable colours.")] = 0.0,
-    width_mm: Annotated[float | None, typer.Option(help="Width of a patch in print.")] = None,
+    printability: Annotated[float, typer.Option(help="Weight of unprintable colors.")] = 0.0,
+    width_mm: Annotated[
+        float | None, typer.Option(help="Width of a printed patch, in millimeters.")
+    ] = None,
     seed: int = 0,
     batch_size: options.BatchSize = 16,
     as_json: options.Json = False,

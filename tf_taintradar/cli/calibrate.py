@@ -25,7 +25,7 @@ NewTarget = Annotated[
 InUse = Annotated[
     Path,
     typer.Argument(
-        help="Images seen in use that people found benign, in this folder or below: drawn at "
+        help="Images from use that people judged benign, in this folder or below: drawn at "
         "random from all, not from the flagged ones."
     ),
 ]

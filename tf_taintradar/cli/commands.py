@@ -1,4 +1,4 @@
-"""The commands. Each imports TensorFlow when it runs, so that `--help` answers at once."""
+"""The commands that need little more than a detector."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ import typer
 from tf_taintradar.cli import options, tables
 from tf_taintradar.cli.opening import make_folders, require_threshold, with_detector
 from tf_taintradar.cli.program import app
-from tf_taintradar.cli.quiet import import_tensorflow, progress_on_stderr
+from tf_taintradar.cli.quiet import progress_on_stderr
 
 if TYPE_CHECKING:
     from tf_taintradar.model import TaintRadarModel
@@ -65,13 +65,20 @@ def explain(
 ) -> None:
     """Draws why one image is flagged, or is not.
 
+    The picture shows every step. A name that ends in .html gives a page for a person who has to
+    decide: one sentence, the image with and without the outlined region, and the score beside
+    those of benign images.
+
     Example: `taintradar explain radar.keras photo.jpg --output why.png`
     """
     from tf_taintradar.detection.explanation import NOT_FINITE
 
     make_folders(output)
     explanation = radar.explain(image)
-    explanation.plot(output)
+    if output.suffix == ".html":
+        explanation.verdict.to_html(output)
+    else:
+        explanation.plot(output)
     verdict = {None: "no threshold set", True: "ADVERSARIAL", False: "benign"}
     found = f"score {explanation.score:.3g}" if explanation.is_finite else NOT_FINITE
     why = f"\n{explanation.reason}" if explanation.reason and explanation.is_finite else ""
@@ -103,10 +110,17 @@ def diagnose(
 def export(
     radar: "TaintRadarModel",
     model: options.Model,
-    folder: Annotated[Path, typer.Argument(help="The folder of all versions of this detector.")],
-    version: Annotated[int | None, typer.Option(min=1, help="By default the next one.")] = None,
+    folder: Annotated[
+        Path, typer.Argument(help="Folder that holds all versions of this detector.")
+    ],
+    version: Annotated[
+        int | None, typer.Option(min=1, help="Version to write; by default the next one.")
+    ] = None,
     precision: Annotated[
-        str, typer.Option(help="float32, float16 or bfloat16: what the classifier computes in.")
+        str,
+        typer.Option(
+            help="Precision that the classifier computes in: float32, float16 or bfloat16."
+        ),
     ] = "float32",
 ) -> None:
     """Writes a detector as one SavedModel, for TensorFlow Serving.
@@ -130,7 +144,6 @@ def serve_config(
 
     Example: `taintradar serve-config savedmodels/`
     """
-    import_tensorflow()
     from tf_taintradar.serving import write_serving_config
 
     for path in write_serving_config(folder):
@@ -147,7 +160,6 @@ def demo(
 
     Example: `taintradar demo --output taintradar-demo/`
     """
-    import_tensorflow()
     from tf_taintradar.demo.show import detector_file, show
     from tf_taintradar.opening import load_detector
     from tf_taintradar.plot import require_matplotlib
@@ -157,4 +169,7 @@ def demo(
     with progress_on_stderr() as verbose:
         outcomes = show(load_detector(str(detector_file())), output, verbose=verbose)
     tables.print_outcomes(outcomes)
+    for outcome in outcomes:
+        for picture, sentence in outcome.verdicts.items():
+            typer.echo(f"{picture}: {sentence}")
     typer.echo(f"pictures: {output}")

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 Labels = Annotated[
     Path | None,
     typer.Option(
-        help="The true labels: a CSV file with the columns file and label. By default what the "
-        "classifier answers is taken as right."
+        help="The true labels: a CSV file with the columns file and label. By default the "
+        "classifier's answers are taken as right."
     ),
 ]
 Faces = Annotated[
@@ -33,7 +33,7 @@ Faces = Annotated[
     ),
 ]
 Target = Annotated[
-    str | None, typer.Option(help="The label that attacks aim at; by default one is drawn.")
+    str | None, typer.Option(help="Label that attacks aim at; by default drawn at random.")
 ]
 
 
@@ -43,7 +43,9 @@ def evaluate(
     radar: "TaintRadarModel",
     model: options.Model,
     images: options.Files,
-    output: Annotated[Path, typer.Option(help="The folder for the report and what led to it.")],
+    output: Annotated[
+        Path, typer.Option(help="Folder for the report and its intermediate results.")
+    ],
     labels: Labels = None,
     attack: Annotated[
         list[str] | None,
@@ -57,9 +59,13 @@ def evaluate(
     ] = None,
     target: Target = None,
     target_fpr: Annotated[
-        list[float] | None, typer.Option(help="May be repeated; by default 0.06, 0.03 and 0.01.")
+        list[float] | None,
+        typer.Option(
+            help="False positive rate to calibrate to; may be repeated. By default 0.06, 0.03 and "
+            "0.01."
+        ),
     ] = None,
-    n_attacked: Annotated[int, typer.Option(min=1, help="How many images are attacked.")] = 40,
+    n_attacked: Annotated[int, typer.Option(min=1, help="Number of images attacked.")] = 40,
     faces: Faces = None,
     seed: int = 0,
     batch_size: options.BatchSize = 16,
@@ -107,7 +113,7 @@ def selftest(
     labels: Labels = None,
     target_fpr: options.TargetFpr = 0.06,
     n_attacked: Annotated[
-        int, typer.Option(min=1, help="How many images are attacked in each way.")
+        int, typer.Option(min=1, help="Number of images attacked in each way.")
     ] = 24,
     faces: Faces = None,
     seed: int = 0,

@@ -7,7 +7,7 @@ import typer
 
 from tf_taintradar.cli import options, tables
 from tf_taintradar.cli.program import app
-from tf_taintradar.cli.quiet import import_tensorflow, progress_on_stderr
+from tf_taintradar.cli.quiet import progress_on_stderr
 from tf_taintradar.detection.rules import Bands
 from tf_taintradar.support.files import replacing
 
@@ -15,8 +15,10 @@ from tf_taintradar.support.files import replacing
 @app.command(name="vggface-train", help="The former name of faces-train.")
 @app.command(name="faces-train")
 def faces_train(
-    folder: Annotated[Path, typer.Argument(help="One sub-folder of photographs a subject.")],
-    output: Annotated[Path, typer.Option(help="The folder for the detector and its report.")],
+    folder: Annotated[
+        Path, typer.Argument(help="Folder with one sub-folder of photographs for each subject.")
+    ],
+    output: Annotated[Path, typer.Option(help="Folder for the detector and its report.")],
     weights: Annotated[
         str,
         typer.Option(
@@ -46,7 +48,7 @@ def faces_train(
         ),
     ] = None,
     strangers: Annotated[
-        Path | None, typer.Option(help="A folder of people who are none of the subjects.")
+        Path | None, typer.Option(help="Folder of people who are not subjects.")
     ] = None,
     align: Annotated[
         bool,
@@ -65,13 +67,20 @@ def faces_train(
         ),
     ] = None,
     preprocessor: options.Preprocessor = None,
-    classes: Annotated[int, typer.Option(min=2, help="Of the network with these weights.")] = 2622,
-    width: Annotated[float, typer.Option(help="Less than 1: a smaller network.")] = 1.0,
-    n_train: Annotated[int, typer.Option(min=1, help="Photographs of each to train on.")] = 40,
-    epochs: Annotated[int, typer.Option(min=1, help="At most.")] = 200,
+    classes: Annotated[
+        int, typer.Option(min=2, help="Number of labels of the network with these weights.")
+    ] = 2622,
+    width: Annotated[
+        float,
+        typer.Option(help="Width of its layers, as a fraction; less than 1 is a smaller network."),
+    ] = 1.0,
+    n_train: Annotated[
+        int, typer.Option(min=1, help="Number of photographs of each subject to train on.")
+    ] = 40,
+    epochs: Annotated[int, typer.Option(min=1, help="Maximum number of epochs.")] = 200,
     fine_tune: Annotated[
         str | None,
-        typer.Option(help="The first layer that learns the subjects, too, for instance conv5_1."),
+        typer.Option(help="First layer to tune, for instance conv5_1."),
     ] = None,
     tuning_rate: Annotated[float, typer.Option(help="The learning rate of --fine-tune.")] = 1e-5,
     variant: options.Variant = Bands.name,
@@ -82,8 +91,12 @@ def faces_train(
             "each fifth of them seen by a classifier trained without it."
         ),
     ] = "test",
-    n_wearers: Annotated[int, typer.Option(min=1, help="Subjects who try glasses.")] = 10,
-    steps: Annotated[int, typer.Option(min=1, help="Of the glasses, at most.")] = 300,
+    n_wearers: Annotated[
+        int, typer.Option(min=1, help="Number of subjects who try on glasses.")
+    ] = 10,
+    steps: Annotated[
+        int, typer.Option(min=1, help="Maximum number of steps to make glasses.")
+    ] = 300,
     target_fpr: options.TargetFpr = 0.06,
     seed: int = 0,
     batch_size: options.BatchSize = 16,
@@ -99,7 +112,6 @@ def faces_train(
 
     Example: `taintradar faces-train people/ --network face.keras --output savedmodels/people`
     """
-    import_tensorflow()
     import tensorflow as tf
 
     from tf_taintradar.faces.align import ALIGNED_EYE_LINE

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tf_taintradar.cli import options
-from tf_taintradar.cli.quiet import downloads_on_stderr, import_tensorflow
+from tf_taintradar.cli.quiet import downloads_on_stderr
 from tf_taintradar.errors import NotCalibratedError
 from tf_taintradar.support.checks import require
 
@@ -64,7 +64,6 @@ def open_detector(
     **settings: Any,
 ) -> "TaintRadarModel":
     """The detector that the arguments of a command mean; see `opening.load_detector`."""
-    import_tensorflow()
     from tf_taintradar.opening import load_detector, read_class_names
 
     if feature_layer:

@@ -25,10 +25,12 @@ Files = Annotated[list[Path], typer.Argument(help="Image files, and folders of t
 Folder = Annotated[Path, typer.Argument(help="Benign images, in this folder or below.")]
 Image = Annotated[Path, typer.Argument(help="An image file.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, not a table.")]
-BatchSize = Annotated[int, typer.Option(min=1, help="How many images are computed at once.")]
+BatchSize = Annotated[int, typer.Option(min=1, help="Number of images processed at once.")]
 TopK = Annotated[
     int | None,
-    typer.Option(min=1, help="K, how many labels take part, instead of the calibrated number."),
+    typer.Option(
+        min=1, help="K, the number of labels that take part, instead of the calibrated one."
+    ),
 ]
 RankThreshold = Annotated[
     int | None,
@@ -48,7 +50,7 @@ Preprocessor = Annotated[
 FeatureLayer = Annotated[
     list[str] | None,
     typer.Option(
-        help="The classifier's layer to look at; by default found. Given several times: all layers "
+        help="Feature layer of the classifier; found by default. Given several times: all layers "
         "that variant occlusion looks at, first to last.",
     ),
 ]
@@ -96,7 +98,10 @@ Detector = Annotated[
     ),
 ]
 Picture = Annotated[
-    Path, typer.Option("--output", help="The picture to write: .png, .pdf, .svg.", dir_okay=False)
+    Path,
+    typer.Option(
+        "--output", help="The picture to write: .png, .pdf, .svg; or .html.", dir_okay=False
+    ),
 ]
 TargetFpr = Annotated[
     float, typer.Option(help="The largest share of benign images that may be flagged.")

@@ -63,6 +63,6 @@ def _taintradar(
 ) -> None:
     """Detects localized adversarial attacks, such as patches, on image classifiers.
 
-    Exit status: 0 if the command ran, 1 if some file or folder could not be read or
-    `selftest` found something to mend, 2 after an error.
+    Exit status: 0 if the command ran, 1 if some file or folder could not be read, or
+    `selftest` or `doctor` found something to mend, 2 after an error.
     """

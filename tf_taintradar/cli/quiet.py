@@ -2,20 +2,12 @@
 
 import contextlib
 import logging
-import os
 import sys
 from collections.abc import Iterator
 
 import typer
 
 _PATIENCE = 30.0  # seconds
-
-
-def import_tensorflow() -> None:
-    """Imports TensorFlow without its notes, such as those on missing GPUs."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with _muted_stderr():
-        import tensorflow  # noqa: F401
 
 
 @contextlib.contextmanager
@@ -75,16 +67,3 @@ class Echo(logging.Handler):
         """Prints the message of a record."""
         self.unreadable += getattr(record, "unreadable", 0)
         typer.echo(f"Warning: {record.getMessage()}", err=True)
-
-
-@contextlib.contextmanager
-def _muted_stderr() -> Iterator[None]:
-    """Drops all that the process writes to standard error, also from C++."""
-    saved = os.dup(2)
-    try:
-        with open(os.devnull, "wb") as sink:
-            os.dup2(sink.fileno(), 2)
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)

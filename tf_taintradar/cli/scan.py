@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from tf_taintradar.cli import options
 from tf_taintradar.cli.opening import make_folders, open_detector, require_threshold
 from tf_taintradar.cli.program import app
-from tf_taintradar.cli.quiet import import_tensorflow, progress_on_stderr
+from tf_taintradar.cli.quiet import progress_on_stderr
 from tf_taintradar.support.checks import require
 
 if TYPE_CHECKING:
@@ -98,7 +98,6 @@ def scan(
     """
     part = _as_shard(shard)
     make_folders(gallery)
-    import_tensorflow()
     from tf_taintradar import scan as scanning
 
     shown = None if gallery is None else scanning.Gallery(gallery)

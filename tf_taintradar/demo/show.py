@@ -38,6 +38,7 @@ class Outcome:
             that fool the classifier.
         flagged: number of judged images that are flagged as adversarial.
         recovered: number of flagged images whose recovered label is right.
+        verdicts: by picture, the sentence about each image that is explained.
     """
 
     kind: str
@@ -46,6 +47,7 @@ class Outcome:
     judged: int
     flagged: int
     recovered: int
+    verdicts: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -104,8 +106,8 @@ def show(
 
     Args:
         radar: a detector with a threshold around the demo's classifier, which takes scenes.
-        output: folder for the pictures: `contact-sheet.png`, and the explanations of two images of
-            each kind, flagged ones first.
+        output: folder for the pictures: `contact-sheet.png`, and two images of each kind, flagged
+            ones first: the verdict, for instance `universal-1.png`, and `universal-1-steps.png`.
         n_images: number of scenes. The ones that the classifier gets right are attacked by one
             universal patch, which is trained on the same number of other scenes.
         n_partial: number of scenes for which a patch is made individually.
@@ -139,8 +141,9 @@ def show(
         _look("universal patch", radar, universal.apply(patches, images).images, truth),
         _look("partial patches", radar, partial.images, truth[:n_partial]),
     ]
-    _draw(radar, [benign.take(victims), *groups[1:]], output)
-    return [group.outcome() for group in groups]
+    verdicts = _draw(radar, [benign.take(victims), *groups[1:]], output)
+    outcomes = [group.outcome() for group in groups]
+    return [dataclasses.replace(one, verdicts=verdicts[one.kind]) for one in outcomes]
 
 
 def _look(
@@ -149,13 +152,24 @@ def _look(
     return _Group(kind, images, truth, radar.predict(images, verbose=0))
 
 
-def _draw(radar: TaintRadarModel, groups: Sequence[_Group], output: Path) -> None:
-    """Writes the pictures; the groups show the same scenes in the same order."""
+def _draw(
+    radar: TaintRadarModel, groups: Sequence[_Group], output: Path
+) -> dict[str, dict[str, str]]:
+    """Writes the pictures; the groups show the same scenes in the same order.
+
+    Returns the sentences about the images that are explained, by kind and picture.
+    """
+    verdicts: dict[str, dict[str, str]] = {group.kind: {} for group in groups}
     plot.saved(_contact_sheet(groups), output / "contact-sheet.png")
     for group in groups:
         flagged_first = np.argsort(~group.answers["is_adversarial"], kind="stable")
         for i, image in enumerate(group.images[flagged_first[:_EXPLAINED]], start=1):
-            radar.explain(image).plot(output / f"{group.kind.split()[0]}-{i}.png")
+            name = f"{group.kind.split()[0]}-{i}"
+            explanation = radar.explain(image)
+            explanation.plot(output / f"{name}-steps.png")
+            explanation.verdict.plot(output / f"{name}.png")
+            verdicts[group.kind][f"{name}.png"] = str(explanation.verdict)
+    return verdicts
 
 
 def _contact_sheet(groups: Sequence[_Group]) -> "Figure":

@@ -13,6 +13,7 @@ from typing_extensions import Self
 
 from tf_taintradar import plot
 from tf_taintradar.detection.detection import Detection
+from tf_taintradar.detection.verdict import Verdict
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -43,6 +44,8 @@ class Explanation:
         score: what the threshold is compared with; NaN if the classifier's answers are not finite.
         is_adversarial: the decision, None as long as the detector has no threshold.
         class_names: a name for each label, or None.
+        threshold: an image is adversarial if its score is above this; None: not known.
+        benign_scores: (n,) float64, the scores of the calibration images; None: not known.
     """
 
     image: npt.NDArray[np.float32]
@@ -58,6 +61,8 @@ class Explanation:
     score: float
     is_adversarial: bool | None = None
     class_names: Sequence[str] | None = None
+    threshold: float | None = None
+    benign_scores: npt.NDArray[np.float64] | None = None
 
     @classmethod
     def of(cls, detection: Detection, **about: Any) -> Self:
@@ -84,6 +89,22 @@ class Explanation:
     def is_finite(self) -> bool:
         """Whether the score is a number; if not, neither is the classifier's answer."""
         return math.isfinite(self.score)
+
+    @property
+    def verdict(self) -> Verdict:
+        """The short form, for a person who has to decide: a sentence, a picture, a page."""
+        without = self.recovered_label
+        return Verdict(
+            image=self.image,
+            region=self.tainted_region,
+            cleaned_image=self.cleaned_image,
+            said=(self.name_of(self.label), probability(self.logits, self.label)),
+            said_without=(self.name_of(without), probability(self.cleaned_logits, without)),
+            score=self.score,
+            is_adversarial=self.is_adversarial,
+            threshold=self.threshold,
+            benign_scores=self.benign_scores,
+        )
 
     def name_of(self, label: int) -> str:
         """The name of a label; its number if the classes have no names."""

@@ -167,7 +167,7 @@ class Rule(abc.ABC):
 
         Args:
             detection: what `detect` found.
-            about: `is_adversarial` and `class_names`, see `Explanation`.
+            about: `is_adversarial`, `class_names` and others, see `Explanation`.
         """
         return Explanation.of(detection, **about)
 

@@ -92,8 +92,13 @@ class SavedDetector:
         """
         about = self.metadata
         rule = make_rule({"name": about["variant"], "config": about["rule"]})
-        found = about["calibration"]
-        return rule if found is None else rule.calibrated(Calibration.from_json(json.dumps(found)))
+        return rule if self.calibration is None else rule.calibrated(self.calibration)
+
+    @functools.cached_property
+    def calibration(self) -> Calibration | None:
+        """The record of the calibration that was exported; None: the detector had none."""
+        found = self.metadata["calibration"]
+        return None if found is None else Calibration.from_json(json.dumps(found))
 
     def explain(self, image: Any) -> Explanation:
         """Every intermediate result for one image, as `TaintRadarModel.explain` gives it.
@@ -113,9 +118,11 @@ class SavedDetector:
         pixels = as_whole_pixels(np.asarray(image)[None], shape)
         found = self._signatures["explain"](images=tf.constant(pixels))
         flag = bool(found["is_adversarial"][0])
-        names = self.class_names
+        scores = getattr(self.calibration, "scores", None)
+        about = {"threshold": self.metadata["threshold"], "benign_scores": scores}
         answer: Any = _Answer(pixels, found)
-        return self.rule.explain(answer, is_adversarial=flag, class_names=names)
+        names = self.class_names
+        return self.rule.explain(answer, is_adversarial=flag, class_names=names, **about)
 
     def _ask(self, pixels: Any) -> Arrays:
         """The answers for checked pixels (b, H, W, c) float32; whole numbers travel as bytes."""

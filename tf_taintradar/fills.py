@@ -7,7 +7,7 @@ into a region. No pattern of an image depends on another row of the batch.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, TypeAlias
 
 import keras
 import numpy as np
@@ -15,7 +15,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from tf_taintradar.images.pixels import Shape, as_pixels
-from tf_taintradar.images.sources import iterate_batches
+from tf_taintradar.images.sources import ImageSource, iterate_batches
 from tf_taintradar.support.checks import check_positive, require
 
 
@@ -195,7 +195,9 @@ def _is_raw(values: npt.NDArray[Any]) -> bool:
     return values.size > 0 and bool(np.all((values >= 0) & (values <= 255)))
 
 
-def mean_image(source: Any, input_shape: Shape, batch_size: int = 32) -> npt.NDArray[np.float32]:
+def mean_image(
+    source: ImageSource, input_shape: Shape, batch_size: int = 32
+) -> npt.NDArray[np.float32]:
     """The average of all images, for `Image`.
 
     Args:
@@ -218,7 +220,11 @@ def mean_image(source: Any, input_shape: Shape, batch_size: int = 32) -> npt.NDA
     return (total / count).astype(np.float32)
 
 
-def make_fill(spec: Fill | str | npt.ArrayLike) -> Fill:
+FillSpec: TypeAlias = Fill | str | npt.ArrayLike
+"""A fill, as `make_fill` takes it: "noise", "blur", a color, an image, or a `Fill`."""
+
+
+def make_fill(spec: FillSpec) -> Fill:
     """The fill that a short description means.
 
     Args:

@@ -5,7 +5,8 @@ import dataclasses
 import json
 import logging
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -19,7 +20,9 @@ from tf_taintradar.calibration.record import Calibration, check_finite, check_ta
 from tf_taintradar.classifier.checksum import WeightsChecksum
 from tf_taintradar.classifier.closed import check_exportable, close_classifier, is_closed
 from tf_taintradar.classifier.intake import InputSize, leaves_size_open
+from tf_taintradar.classifier.kinds import PreprocessorSpec
 from tf_taintradar.classifier.opened import (
+    ClassifierLike,
     OpenedClassifier,
     former_feature_layer,
     open_classifier,
@@ -36,6 +39,7 @@ from tf_taintradar.detection.rules import (
     Cover,
     Occlusion,
     Paper,
+    RuleSpec,
     Windows,
     make_rule,
     serialize_rule,
@@ -52,12 +56,20 @@ from tf_taintradar.errors import (
 )
 from tf_taintradar.export.savedmodel import check_replaceable, write_savedmodel
 from tf_taintradar.export.signatures import answer_raw, signatures
+from tf_taintradar.fills import Fill, FillSpec
 from tf_taintradar.images.files import read_image
-from tf_taintradar.images.pixels import as_pixels, check_shape, clip_rounding
-from tf_taintradar.images.sources import count_images, files_of, names_of, require_files
+from tf_taintradar.images.pixels import ImagesLike, as_pixels, check_shape, clip_rounding
+from tf_taintradar.images.sources import (
+    ImageSource,
+    count_images,
+    files_of,
+    names_of,
+    require_files,
+)
 from tf_taintradar.support.checks import require
 from tf_taintradar.support.files import replacing
-from tf_taintradar.support.names import as_class_names
+from tf_taintradar.support.names import ClassNames, as_class_names
+from tf_taintradar.support.progress import Verbosity
 from tf_taintradar.support.untrainable import Untrainable
 
 _LOG = logging.getLogger(__name__)
@@ -151,20 +163,20 @@ class TaintRadarModel(Untrainable):
 
     def __init__(
         self,
-        classifier: Any,
+        classifier: ClassifierLike,
         *,
-        preprocessor: Any = None,
+        preprocessor: PreprocessorSpec | None = None,
         feature_layer: str | Sequence[str] | None = None,
         input_size: InputSize = None,
         label: int | None = None,
-        variant: Any = None,
+        variant: RuleSpec | None = None,
         score_threshold: float | None = None,
-        fill: Any = None,
+        fill: FillSpec | None = None,
         top_k: int | None = None,
         rank_threshold: int | None = None,
         temperature: float = 2.0,
         map_threshold: float = 0.15,
-        class_names: Any = None,
+        class_names: ClassNames | None = None,
         **kwargs: Any,
     ) -> None:
         dtype = keras.dtype_policies.get(kwargs.pop("dtype", None) or "float32")
@@ -231,7 +243,7 @@ class TaintRadarModel(Untrainable):
         return self._rule.name
 
     @property
-    def fill(self) -> Any:
+    def fill(self) -> Fill | None:
         """What variant "paper" paints into a region; None with the other variants."""
         return getattr(self._rule, "fill", None)
 
@@ -274,7 +286,7 @@ class TaintRadarModel(Untrainable):
     def _threshold_called(self, name: str) -> float | None:
         return self._threshold if self._rule.threshold_name == name else None
 
-    def _set_threshold(self, name: str, value: Any) -> None:
+    def _set_threshold(self, name: str, value: float) -> None:
         expected = f"left out: the threshold of variant {self.variant!r} is "
         expected += f"`{self._rule.threshold_name}`"
         require(name == self._rule.threshold_name, name, value, expected)
@@ -287,7 +299,7 @@ class TaintRadarModel(Untrainable):
         return self._class_names
 
     @class_names.setter
-    def class_names(self, value: Any) -> None:
+    def class_names(self, value: ClassNames | None) -> None:
         if value is None:
             self._class_names = None
             return
@@ -351,7 +363,7 @@ class TaintRadarModel(Untrainable):
 
     # Use
 
-    def call(self, images: Any) -> dict[str, tf.Tensor]:
+    def call(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         """The answer for a batch; see `predict`.
 
         In a graph, where no error can be raised, a row without raw pixels is answered as an
@@ -366,11 +378,11 @@ class TaintRadarModel(Untrainable):
 
     def predict(
         self,
-        x: Any,
+        x: ImageSource,
         batch_size: int | None = None,
-        verbose: Any = "auto",
+        verbose: Verbosity = "auto",
         steps: int | None = None,
-        callbacks: Any = None,
+        callbacks: Sequence[keras.callbacks.Callback] | None = None,
         *,
         return_files: bool = False,
     ) -> Arrays:
@@ -406,23 +418,25 @@ class TaintRadarModel(Untrainable):
         """
         self._require_threshold()
         self._warn_if_moved_on()
-        x = require_files(x) if return_files else x
+        files = require_files(x) if return_files else None
         listening = keras.callbacks.CallbackList(callbacks, model=self)
         answers = self._over_batches(
-            self._answer, x, batch_size, verbose, steps=steps, callbacks=listening
+            self._answer, files or x, batch_size, verbose, steps=steps, callbacks=listening
         )
-        if return_files:
-            answers["file"] = names_of(x, len(answers["label"]))
+        if files is not None:
+            answers["file"] = names_of(files, len(answers["label"]))
         return answers
 
-    def predict_on_batch(self, x: Any) -> Arrays:
+    def predict_on_batch(self, x: ImageSource) -> Arrays:
         """`predict` for one batch of images (b, H, W, c), computed at once."""
         n = count_images(x)
         remedy = "`predict` takes what yields several."
         require(n is not None, "x", type(x).__name__, "one batch of images", remedy)
         return self.predict(x, batch_size=max(1, n or 0), verbose=0)
 
-    def predict_scores(self, x: Any, batch_size: int | None = None, verbose: Any = 0) -> Arrays:
+    def predict_scores(
+        self, x: ImageSource, batch_size: int | None = None, verbose: Verbosity = 0
+    ) -> Arrays:
         """What `predict` returns, without the decision; needs no threshold.
 
         Args:
@@ -439,7 +453,7 @@ class TaintRadarModel(Untrainable):
     """The former name of `predict_scores`."""
 
     def score(
-        self, x: Any, batch_size: int | None = None, verbose: Any = 0
+        self, x: ImageSource, batch_size: int | None = None, verbose: Verbosity = 0
     ) -> npt.NDArray[np.float32]:
         """The score (n,) float32 of each image, larger is more suspicious; needs no threshold.
 
@@ -447,7 +461,7 @@ class TaintRadarModel(Untrainable):
         """
         return self.predict_scores(x, batch_size, verbose)["score"]
 
-    def explain(self, image: Any) -> Explanation:
+    def explain(self, image: ImagesLike | str | os.PathLike[str]) -> Explanation:
         """Every intermediate result for one image: (H, W, c) raw pixels, or a file."""
         shape = self.opened.input_shape
         if isinstance(image, str | os.PathLike):
@@ -460,7 +474,9 @@ class TaintRadarModel(Untrainable):
         about = {"class_names": self.class_names, "threshold": threshold, "benign_scores": scores}
         return self._rule.explain(found, is_adversarial=flag, **about)
 
-    def diagnose(self, x: Any, batch_size: int | None = None, verbose: Any = 0) -> Diagnosis:
+    def diagnose(
+        self, x: ImageSource, batch_size: int | None = None, verbose: Verbosity = 0
+    ) -> Diagnosis:
         """What the detector sees at its feature layer on images like these.
 
         Empty negative maps on nearly all images mean that no label can be suppressed at this layer,
@@ -490,18 +506,23 @@ class TaintRadarModel(Untrainable):
         )
 
     def _over_batches(
-        self, step: Any, x: Any, batch_size: int | None, verbose: Any, **more: Any
+        self,
+        step: Callable[[npt.NDArray[np.float32]], Tensors],
+        x: ImageSource,
+        batch_size: int | None,
+        verbose: Verbosity,
+        **more: Any,
     ) -> Arrays:
         bar = {"batch_size": 32 if batch_size is None else batch_size, "verbose": verbose}
         return self._pipeline.over_batches(step, x, **bar, **more)
 
-    def _predict_scores(self, images: Any) -> Tensors:
+    def _predict_scores(self, images: tf.Tensor) -> Tensors:
         return self._pipeline.answer(images, self._rule)
 
-    def _visibility(self, images: Any) -> Tensors:
+    def _visibility(self, images: tf.Tensor) -> Tensors:
         return self._pipeline.visibility(images, self._rule)
 
-    def _answer(self, images: Any) -> Tensors:
+    def _answer(self, images: tf.Tensor) -> Tensors:
         return self._decide(self._predict_scores(images))
 
     def _decide(self, answer: Tensors) -> Tensors:
@@ -513,13 +534,13 @@ class TaintRadarModel(Untrainable):
 
     def calibrate(
         self,
-        x: Any,
+        x: ImageSource,
         target_fpr: float = 0.06,
         *,
-        groups: Any = None,
+        groups: npt.ArrayLike | None = None,
         k_max: int | None = None,
         batch_size: int | None = None,
-        verbose: Any = "auto",
+        verbose: Verbosity = "auto",
     ) -> Calibration:
         """Chooses the threshold on benign images alone; no attack is needed.
 
@@ -556,13 +577,13 @@ class TaintRadarModel(Untrainable):
 
     def calibrate_across(
         self,
-        parts: Iterable[tuple["TaintRadarModel", Any]],
+        parts: Iterable[tuple["TaintRadarModel", ImageSource]],
         target_fpr: float = 0.06,
         *,
-        groups: Any = None,
+        groups: npt.ArrayLike | None = None,
         k_max: int | None = None,
         batch_size: int | None = None,
-        verbose: Any = "auto",
+        verbose: Verbosity = "auto",
     ) -> Calibration:
         """Chooses the threshold on the classifier's own training images, where there are no others.
 
@@ -595,7 +616,7 @@ class TaintRadarModel(Untrainable):
         if names is not None:
             of_groups(smallest_threshold, np.zeros(len(names)), names, target_fpr)
         answers: list[Arrays] = []
-        sources: list[Any] = []
+        sources: list[ImageSource] = []
         for radar, x in parts:
             self._require_variant(radar.variant, "parts")
             answers.append(radar._benign_answers(x, k_max, batch_size, verbose))
@@ -603,7 +624,7 @@ class TaintRadarModel(Untrainable):
         require(len(answers) > 0, "parts", answers, "one pair of detector and images or more")
         seen = {name: np.concatenate([part[name] for part in answers]) for name in answers[0]}
         if not seen["is_finite"].all():  # a folder is read again only to name its images
-            images: list[Any] = []
+            images: list[Path | int] = []
             for x, part in zip(sources, answers, strict=True):
                 images += files_of(x) or range(len(images), len(images) + len(part["is_finite"]))
             check_finite(seen["is_finite"], images)
@@ -619,7 +640,7 @@ class TaintRadarModel(Untrainable):
         return found
 
     def _benign_answers(
-        self, x: Any, k_max: int | None, batch_size: int | None, verbose: Any
+        self, x: ImageSource, k_max: int | None, batch_size: int | None, verbose: Verbosity
     ) -> Arrays:
         rule = self._rule.widened(k_max)
         return self._over_batches(
@@ -638,7 +659,7 @@ class TaintRadarModel(Untrainable):
         own = {name: getattr(self, name) for name in (*_BOUND, "class_names")}
         return type(self)(**{**own, "variant": self._rule, **settings})
 
-    def save(self, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
+    def save(self, filepath: str | os.PathLike[str], overwrite: bool = True, **kwargs: Any) -> None:
         """Writes the detector, its classifier and its calibration to one `.keras` file.
 
         An older file of that name stays until the new one is complete. To read it back,
@@ -667,7 +688,9 @@ class TaintRadarModel(Untrainable):
         with replacing(filepath) as partial:
             super().save(partial, **kwargs)
 
-    def export(self, filepath: Any, format: str = "tf_saved_model", **kwargs: Any) -> None:
+    def export(
+        self, filepath: str | os.PathLike[str], format: str = "tf_saved_model", **kwargs: Any
+    ) -> None:
         """Writes the detector as one SavedModel, which runs without Keras and without this package.
 
         The folder holds each weight once, the decision with its threshold, and what
@@ -779,7 +802,7 @@ def _bring_up_to_date(config: dict[str, Any], written: int) -> None:
         _bring_up_to_0_2(config, variant)
 
 
-def _bring_up_to_0_2(config: dict[str, Any], variant: Any) -> None:
+def _bring_up_to_0_2(config: dict[str, Any], variant: RuleSpec) -> None:
     """Changes a config of before 0.2: its feature layer, its fill, the name of its rule."""
     if config.get("feature_layer") is None:
         config["feature_layer"] = former_feature_layer(

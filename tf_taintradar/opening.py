@@ -11,13 +11,16 @@ from typing import Any
 
 import keras
 
+from tf_taintradar.classifier.intake import InputSize
+from tf_taintradar.classifier.kinds import PreprocessorSpec
 from tf_taintradar.classifier.onnx import OnnxLayer
+from tf_taintradar.detection.rules import RuleSpec
 from tf_taintradar.errors import UnsupportedClassifierError
 from tf_taintradar.export.savedmodel import METADATA_FILE, MODEL_FILE
 from tf_taintradar.model import TaintRadarModel
 from tf_taintradar.support.checks import reason_of
 from tf_taintradar.support.keras_files import why_unreadable
-from tf_taintradar.support.names import read_class_names
+from tf_taintradar.support.names import ClassNames, read_class_names
 
 __all__ = ["PREPROCESSORS", "SIZES", "load_detector", "load_network", "read_class_names"]
 
@@ -47,12 +50,12 @@ _BY_LOWER_CASE = {network.lower(): network for network in PREPROCESSORS}
 def load_detector(
     spec: str,
     *,
-    preprocessor: str | None = None,
+    preprocessor: PreprocessorSpec | None = None,
     feature_layer: str | Sequence[str] | None = None,
-    input_size: int | tuple[int, int] | None = None,
+    input_size: InputSize = None,
     label: int | None = None,
-    class_names: Any = None,
-    variant: str | None = None,
+    class_names: ClassNames | None = None,
+    variant: RuleSpec | None = None,
     top_k: int | None = None,
     rank_threshold: int | None = None,
     custom_objects: dict[str, Any] | None = None,
@@ -128,8 +131,11 @@ def _read_closed(path: Path) -> keras.layers.Layer:
 
 
 def load_network(
-    spec: str, *, preprocessor: Any = None, custom_objects: dict[str, Any] | None = None
-) -> tuple[keras.Model, Any]:
+    spec: str,
+    *,
+    preprocessor: PreprocessorSpec | None = None,
+    custom_objects: dict[str, Any] | None = None,
+) -> tuple[keras.Model, PreprocessorSpec | None]:
     """A network whose features are to be kept, classifier or not, and its preprocessor.
 
     Args:
@@ -152,7 +158,9 @@ def load_network(
     return model, preprocessor
 
 
-def _as_detector(model: Any, settings: dict[str, Any], ranks: dict[str, Any]) -> TaintRadarModel:
+def _as_detector(
+    model: keras.Model, settings: dict[str, Any], ranks: dict[str, Any]
+) -> TaintRadarModel:
     if not isinstance(model, TaintRadarModel):
         return TaintRadarModel(model, **settings, **ranks)
     given = [f"`{name}`" for name, value in settings.items() if value is not None]
@@ -167,7 +175,7 @@ def _as_detector(model: Any, settings: dict[str, Any], ranks: dict[str, Any]) ->
     return model
 
 
-def _read(path: str, custom_objects: dict[str, Any] | None = None) -> Any:
+def _read(path: str, custom_objects: dict[str, Any] | None = None) -> keras.Model:
     is_h5 = path.lower().endswith((".h5", ".hdf5"))
     if not zipfile.is_zipfile(path) and not is_h5:
         raise UnsupportedClassifierError(

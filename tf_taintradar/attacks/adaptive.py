@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from tf_taintradar.attacks.descent import Adam
@@ -124,7 +125,9 @@ class MisleadingPatch(AdaptivePatch):
     Source: section VII-A of the paper, region misleading and its two variants.
     """
 
-    def __init__(self, radar: TaintRadarModel, *, aim: Any = "away", **settings: Any) -> None:
+    def __init__(
+        self, radar: TaintRadarModel, *, aim: str | npt.ArrayLike = "away", **settings: Any
+    ) -> None:
         super().__init__(radar, **settings)
         self.aim = aim
         self._region = None

@@ -10,7 +10,7 @@ from tf_taintradar.attacks.apply_and_classify import apply_and_classify, classif
 from tf_taintradar.attacks.descent import DescentState, Momentum, Optimizer
 from tf_taintradar.attacks.goal import (
     StepInputs,
-    Target,
+    TargetClass,
     check_target_class,
     target_loss,
     wanted_labels,
@@ -23,7 +23,7 @@ from tf_taintradar.attacks.result import AttackResult
 from tf_taintradar.classifier.closed import check_gradients
 from tf_taintradar.classifier.opened import OpenedClassifier
 from tf_taintradar.errors import ImageError
-from tf_taintradar.images.pixels import as_pixels
+from tf_taintradar.images.pixels import ImagesLike, as_pixels
 from tf_taintradar.support.checks import check_integer, check_positive, is_in_unit_interval, require
 from tf_taintradar.support.progress import Progress
 
@@ -69,7 +69,7 @@ class PatchAttack:
         self,
         classifier: OpenedClassifier,
         *,
-        target_class: Target,
+        target_class: TargetClass,
         mask: Mask,
         placement: Placement,
         pasting: Pasting | None = None,
@@ -106,7 +106,7 @@ class PatchAttack:
         self._optimizer = optimizer or Momentum(mask)
         self._step = tf.function(self._descend, input_signature=self._signature(), autograph=False)
 
-    def universal(self, images: npt.ArrayLike, *, verbose: int = 1) -> AttackResult:
+    def universal(self, images: ImagesLike, *, verbose: int = 1) -> AttackResult:
         """Makes one patch that works on all images.
 
         Args:
@@ -127,7 +127,7 @@ class PatchAttack:
         found = self._optimise(pixels, wanted, None, rng, bar)
         return self._result(*found, pixels, clean, self._places(len(pixels)))
 
-    def partial(self, images: npt.ArrayLike, *, verbose: int = 1) -> AttackResult:
+    def partial(self, images: ImagesLike, *, verbose: int = 1) -> AttackResult:
         """Makes a patch for each image, which need not work on any other.
 
         Args:
@@ -153,7 +153,7 @@ class PatchAttack:
         patches, n_steps = (np.concatenate(parts) for parts in zip(*found, strict=True))
         return self._result(patches, n_steps, pixels, clean, top_left)
 
-    def apply(self, patches: npt.ArrayLike, images: npt.ArrayLike) -> AttackResult:
+    def apply(self, patches: ImagesLike, images: ImagesLike) -> AttackResult:
         """Applies finished patches to images, for instance to images they were not made for.
 
         Args:

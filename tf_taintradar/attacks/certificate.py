@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from tf_taintradar.attacks.goal import Target, check_target_class, wanted_labels
+from tf_taintradar.attacks.goal import Target, TargetClass, check_target_class, wanted_labels
 from tf_taintradar.classifier.graph import compiled
 from tf_taintradar.detection.covering import CoveringRule, logits_under
 from tf_taintradar.detection.pipeline import over_batches
 from tf_taintradar.errors import NO_THRESHOLD, NotCalibratedError
-from tf_taintradar.images.pixels import as_pixels
+from tf_taintradar.images.pixels import ImagesLike, as_pixels
 from tf_taintradar.model import TaintRadarModel
 
 RUNNER_UP = "runner-up"
@@ -27,9 +27,9 @@ _BATCH = 32
 
 def certify(
     radar: TaintRadarModel,
-    images: npt.ArrayLike,
-    painted: npt.ArrayLike | None = None,
-    target_class: Any = None,
+    images: ImagesLike,
+    painted: ImagesLike | None = None,
+    target_class: TargetClass | str = None,
     batch_size: int = _BATCH,
 ) -> npt.NDArray[np.bool_]:
     """On which images every patch fails or is flagged.
@@ -92,9 +92,9 @@ class Certainty(NamedTuple):
 
 def certainty(
     radar: TaintRadarModel,
-    images: npt.ArrayLike,
-    painted: npt.ArrayLike | None = None,
-    target_class: Any = None,
+    images: ImagesLike,
+    painted: ImagesLike | None = None,
+    target_class: TargetClass | str = None,
     batch_size: int = _BATCH,
 ) -> Certainty:
     """On how many images every patch fails or is flagged, for three kinds of goal at once.
@@ -135,9 +135,10 @@ class _Certain(NamedTuple):
         return self.is_certain[rows, wanted_labels(target, order[:, 0].astype(np.int32))]
 
 
-def _check_target(target_class: Any, radar: TaintRadarModel) -> _Goal:
-    is_runner_up = isinstance(target_class, str) and target_class == RUNNER_UP
-    return RUNNER_UP if is_runner_up else check_target_class(target_class, radar.opened.n_classes)
+def _check_target(target_class: TargetClass | str, radar: TaintRadarModel) -> _Goal:
+    if isinstance(target_class, str) and target_class == RUNNER_UP:
+        return RUNNER_UP
+    return check_target_class(cast(TargetClass, target_class), radar.opened.n_classes)
 
 
 def _look(radar: TaintRadarModel, images: Any, painted: Any, batch_size: int) -> _Certain:

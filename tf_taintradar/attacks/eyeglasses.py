@@ -1,13 +1,12 @@
 """Adversarial eyeglasses: an attack that a person can wear."""
 
-from typing import Any
-
 from tf_taintradar.attacks.base import PatchAttack
-from tf_taintradar.attacks.goal import short_target
+from tf_taintradar.attacks.goal import TargetClass, short_target
 from tf_taintradar.attacks.masks import eyeglasses_mask
 from tf_taintradar.attacks.penalties import Penalties
 from tf_taintradar.attacks.placement import Placement
-from tf_taintradar.classifier.opened import open_classifier
+from tf_taintradar.classifier.kinds import PreprocessorSpec
+from tf_taintradar.classifier.opened import ClassifierLike, open_classifier
 
 WEARABLE = Penalties(smoothness=0.3, printability=0.3)
 """The default penalties of glasses, relative to a cross-entropy in nats. Our own choice."""
@@ -53,10 +52,10 @@ class EyeglassesAttack(PatchAttack):
 
     def __init__(
         self,
-        classifier: Any,
+        classifier: ClassifierLike,
         *,
-        target_class: Any,
-        preprocessor: Any = None,
+        target_class: TargetClass,
+        preprocessor: PreprocessorSpec | None = None,
         eye_line: float = 0.42,
         width: float = 0.94,
         penalties: Penalties = WEARABLE,

@@ -1,6 +1,7 @@
 """The goal of an attack: its target labels, and its loss."""
 
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Sequence
+from typing import Any, NamedTuple, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,11 @@ Target: TypeAlias = "int | npt.NDArray[np.int32] | None"
 """The label that an attacker wants, one for each image, or None: any but the clean image's."""
 
 
-def check_target_class(target_class: Any, n_classes: int) -> Target:
+TargetClass: TypeAlias = int | Sequence[int] | npt.NDArray[np.integer[Any]] | None
+"""A target as attacks take it: a label, one for each image, or None: any but the clean one's."""
+
+
+def check_target_class(target_class: TargetClass, n_classes: int) -> Target:
     """The target as attacks use it: an int, an array (n,) int32 of one for each image, or None.
 
     Args:
@@ -28,7 +33,8 @@ def check_target_class(target_class: Any, n_classes: int) -> Target:
         return None
     if np.ndim(target_class) == 0:
         return check_integer("target_class", target_class, 0, n_classes)
-    labels = [check_integer("target_class", label, 0, n_classes) for label in target_class]
+    given = cast(Sequence[int], target_class)
+    labels = [check_integer("target_class", label, 0, n_classes) for label in given]
     return np.array(labels, np.int32)
 
 

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +28,11 @@ SHAPES = ("disk", "square", *_POLYGONS)
 """The shapes that `make_mask` knows by name."""
 
 
-def make_mask(shape: Any, diameter: int) -> Mask:
+MaskShape: TypeAlias = str | os.PathLike[str] | npt.ArrayLike
+"""The shape of a patch: one of `SHAPES`, an array or the path of a picture; see `make_mask`."""
+
+
+def make_mask(shape: MaskShape, diameter: int) -> Mask:
     """The mask of a patch of a given shape and size.
 
     Args:
@@ -190,7 +194,7 @@ def _polygons(polygons: Sequence[Polygon], size: tuple[int, int]) -> Mask:
     return (blocks.mean(axis=(1, 3)) >= 0.5).astype(np.uint8)
 
 
-def _painted(shape: Any) -> Mask:
+def _painted(shape: MaskShape) -> Mask:
     """Where an array is not 0, or a picture is opaque (or not black): (h, w) of 0 and 1."""
     if isinstance(shape, (str, os.PathLike)):
         expected = f"one of {', '.join(SHAPES)}, an array or the path of a picture"
@@ -217,5 +221,5 @@ def _resized(mask: Mask, diameter: int) -> Mask:
     return mask[np.ix_(rows, columns)]
 
 
-def _short(shape: Any) -> str:
+def _short(shape: MaskShape) -> str:
     return f"an array {shape.shape}" if isinstance(shape, np.ndarray) else repr(shape)

@@ -7,12 +7,13 @@ import numpy as np
 
 from tf_taintradar.attacks.base import PatchAttack
 from tf_taintradar.attacks.descent import Optimizer
-from tf_taintradar.attacks.goal import short_target
-from tf_taintradar.attacks.masks import make_mask
+from tf_taintradar.attacks.goal import TargetClass, short_target
+from tf_taintradar.attacks.masks import MaskShape, make_mask
 from tf_taintradar.attacks.pasting import Pasting, Transformations, TransformedPasting
 from tf_taintradar.attacks.penalties import Penalties
 from tf_taintradar.attacks.placement import Place, Placement
-from tf_taintradar.classifier.opened import open_classifier
+from tf_taintradar.classifier.kinds import PreprocessorSpec
+from tf_taintradar.classifier.opened import ClassifierLike, open_classifier
 from tf_taintradar.support.checks import check_integer, is_in_unit_interval, require
 
 
@@ -65,12 +66,12 @@ class AdversarialPatch(PatchAttack):
 
     def __init__(
         self,
-        classifier: Any,
+        classifier: ClassifierLike,
         *,
-        target_class: Any,
-        preprocessor: Any = None,
+        target_class: TargetClass,
+        preprocessor: PreprocessorSpec | None = None,
         diameter: float | Sequence[float] = 0.4,
-        shape: Any = "disk",
+        shape: MaskShape = "disk",
         place: Place = "random",
         n_patches: int = 1,
         transformations: Transformations | None = None,

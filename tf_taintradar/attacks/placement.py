@@ -40,7 +40,7 @@ class Placement:
             image; `place` is unknown, or does not hold one place for each patch.
     """
 
-    def __init__(self, place: Any, n_patches: int, patch_size: Size, image_size: Size) -> None:
+    def __init__(self, place: Place, n_patches: int, patch_size: Size, image_size: Size) -> None:
         places = _several(place, n_patches)
         ranges = [corner_range(one, patch_size, image_size) for one in places]
         self.first, self.last = (np.array(corners) for corners in zip(*ranges, strict=True))
@@ -85,7 +85,7 @@ class Placement:
         return together.sum(axis=(1, 2)) > corners.shape[1]  # each patch overlaps itself
 
 
-def _several(place: Any, n_patches: int) -> list[Any]:
+def _several(place: Place, n_patches: int) -> list[Any]:
     """A list with one place for each patch."""
     if isinstance(place, str):
         return [place] * n_patches
@@ -96,7 +96,7 @@ def _several(place: Any, n_patches: int) -> list[Any]:
     return places
 
 
-def _is_regular(place: Any) -> bool:
+def _is_regular(place: Place) -> bool:
     try:
         np.shape(place)
     except ValueError:
@@ -105,7 +105,7 @@ def _is_regular(place: Any) -> bool:
 
 
 def corner_range(
-    place: Any, patch_size: tuple[int, int], image_size: tuple[int, int]
+    place: Place, patch_size: tuple[int, int], image_size: tuple[int, int]
 ) -> tuple[tuple[int, int], tuple[int, int]]:
     """The range of pixels in which the top left pixel of a patch may lie.
 

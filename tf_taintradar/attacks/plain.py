@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tf_taintradar.attacks.masks import eyeglasses_mask
-from tf_taintradar.images.pixels import as_pixels
+from tf_taintradar.images.pixels import ImagesLike, as_pixels
 from tf_taintradar.support.checks import require
 
 COLORS = ((20, 20, 20), (75, 45, 30), (150, 30, 35), (35, 45, 90), (190, 160, 95), (200, 200, 205))
@@ -14,7 +14,7 @@ THICKNESSES = (0.02, 0.032, 0.044)
 
 
 def plain_glasses(
-    images: npt.ArrayLike, *, eye_line: float = 0.42, width: float = 0.94, seed: int = 0
+    images: ImagesLike, *, eye_line: float = 0.42, width: float = 0.94, seed: int = 0
 ) -> npt.NDArray[np.uint8]:
     """Photographs of the same people wearing ordinary glasses: a frame of one color.
 

@@ -1,13 +1,12 @@
 """A patch in many pieces, none of which tells much by itself."""
 
-from typing import Any
-
 from tf_taintradar.attacks.base import PatchAttack
-from tf_taintradar.attacks.goal import short_target
+from tf_taintradar.attacks.goal import TargetClass, short_target
 from tf_taintradar.attacks.masks import scattered_mask
 from tf_taintradar.attacks.penalties import Penalties
 from tf_taintradar.attacks.placement import Placement
-from tf_taintradar.classifier.opened import open_classifier
+from tf_taintradar.classifier.kinds import PreprocessorSpec
+from tf_taintradar.classifier.opened import ClassifierLike, open_classifier
 
 
 class ScatteredPatch(PatchAttack):
@@ -47,10 +46,10 @@ class ScatteredPatch(PatchAttack):
 
     def __init__(
         self,
-        classifier: Any,
+        classifier: ClassifierLike,
         *,
-        target_class: Any,
-        preprocessor: Any = None,
+        target_class: TargetClass,
+        preprocessor: PreprocessorSpec | None = None,
         n_pieces: int = 8,
         area: float = 0.07,
         penalties: Penalties | None = None,

@@ -3,12 +3,13 @@
 import numpy as np
 import numpy.typing as npt
 
+from tf_taintradar.images.pixels import ImagesLike
 from tf_taintradar.model import TaintRadarModel
 from tf_taintradar.support.checks import check_integer
 
 
 def likely_targets(
-    radar: TaintRadarModel, images: npt.ArrayLike, *, rank: int = 2, batch_size: int = 32
+    radar: TaintRadarModel, images: ImagesLike, *, rank: int = 2, batch_size: int = 32
 ) -> npt.NDArray[np.int32]:
     """The rank-aware targets: labels that the classifier finds likely anyway.
 
@@ -36,7 +37,7 @@ def likely_targets(
     return ordered[:, rank - 1].astype(np.int32)
 
 
-def likely_target(radar: TaintRadarModel, images: npt.ArrayLike, *, batch_size: int = 32) -> int:
+def likely_target(radar: TaintRadarModel, images: ImagesLike, *, batch_size: int = 32) -> int:
     """The rank-aware target of one patch for all images: the label with the best mean rank.
 
     Args:
@@ -57,9 +58,7 @@ def likely_target(radar: TaintRadarModel, images: npt.ArrayLike, *, batch_size: 
     return int(np.argmin(ranks.mean(axis=0)))
 
 
-def _ordered(
-    radar: TaintRadarModel, images: npt.ArrayLike, batch_size: int
-) -> npt.NDArray[np.intp]:
+def _ordered(radar: TaintRadarModel, images: ImagesLike, batch_size: int) -> npt.NDArray[np.intp]:
     """The labels (n, classes) of each image, the likeliest first."""
     found = radar.predict(images, batch_size=batch_size, verbose=0)
     if radar.opened.n_classes == 2:  # a sigmoid answers one number for both

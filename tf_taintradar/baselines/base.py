@@ -1,5 +1,6 @@
 """The base class of all baselines: a classifier, and scores in batches."""
 
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import numpy as np
@@ -8,10 +9,14 @@ import tensorflow as tf
 from typing_extensions import Self
 
 from tf_taintradar.classifier.graph import compiled
-from tf_taintradar.classifier.opened import open_classifier
+from tf_taintradar.classifier.kinds import PreprocessorSpec
+from tf_taintradar.classifier.opened import ClassifierLike, open_classifier
 from tf_taintradar.detection.pipeline import Arrays, Tensors, over_batches
 from tf_taintradar.detection.ranks import lead
 from tf_taintradar.errors import NotFittedError
+from tf_taintradar.images.pixels import ImagesLike
+from tf_taintradar.images.sources import ImageSource
+from tf_taintradar.support.progress import Verbosity
 
 Fitted = TypeVar("Fitted")
 
@@ -30,7 +35,9 @@ class Baseline:
         ValueError: `preprocessor` is given for an opened classifier.
     """
 
-    def __init__(self, classifier: Any, *, preprocessor: Any = None) -> None:
+    def __init__(
+        self, classifier: ClassifierLike, *, preprocessor: PreprocessorSpec | None = None
+    ) -> None:
         self._classifier = open_classifier(classifier, preprocessor=preprocessor)
 
     def __repr__(self) -> str:
@@ -39,7 +46,7 @@ class Baseline:
         given = ", ".join(f"{k}={v!r}" for k, v in shown.items() if not k.startswith("_"))
         return f"{type(self).__name__}({given})"
 
-    def fit(self, images: npt.ArrayLike, *, verbose: Any = 0) -> Self:
+    def fit(self, images: ImagesLike, *, verbose: Verbosity = 0) -> Self:
         """Fits the defence to benign images, once; most defences need no images.
 
         Args:
@@ -55,7 +62,9 @@ class Baseline:
         """
         return self
 
-    def score(self, x: Any, batch_size: int = 32, verbose: Any = 0) -> npt.NDArray[np.float32]:
+    def score(
+        self, x: ImageSource, batch_size: int = 32, verbose: Verbosity = 0
+    ) -> npt.NDArray[np.float32]:
         """The score (n,) float32 of each image, larger is more suspicious.
 
         Args:
@@ -69,7 +78,9 @@ class Baseline:
         """
         return self.predict_scores(x, batch_size, verbose)["score"]
 
-    def predict_scores(self, x: Any, batch_size: int = 32, verbose: Any = 0) -> Arrays:
+    def predict_scores(
+        self, x: ImageSource, batch_size: int = 32, verbose: Verbosity = 0
+    ) -> Arrays:
         """The score and the labels of each image.
 
         Args:
@@ -92,11 +103,11 @@ class Baseline:
     answer = predict_scores
     """The former name of `predict_scores`."""
 
-    def _answer(self, images: Any) -> Tensors:
+    def _answer(self, images: tf.Tensor) -> Tensors:
         """`predict_scores` for one batch (b, H, W, c) float32, raw pixels 0..255."""
         raise NotImplementedError
 
-    def _compile(self, step: Any) -> Any:
+    def _compile(self, step: Callable[[tf.Tensor], Any]) -> Any:
         """A function of images (b, H, W, c) float32, compiled to one graph for any batch size."""
         return compiled(step, self._classifier.input_shape)
 

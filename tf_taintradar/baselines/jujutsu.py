@@ -1,6 +1,6 @@
 """Jujutsu's first stage: checks whether a salient window carries its label to other images."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -9,10 +9,13 @@ from typing_extensions import Self
 
 from tf_taintradar.baselines.base import Baseline, require_fitted
 from tf_taintradar.baselines.smoothgrad import smooth_gradients
+from tf_taintradar.classifier.kinds import PreprocessorSpec
+from tf_taintradar.classifier.opened import ClassifierLike
 from tf_taintradar.detection.pipeline import Tensors
 from tf_taintradar.detection.ranks import lead
-from tf_taintradar.images.pixels import as_pixels
+from tf_taintradar.images.pixels import ImagesLike, as_pixels
 from tf_taintradar.support.checks import check_fraction, check_integer, require
+from tf_taintradar.support.progress import Verbosity
 
 
 class _Hosts(NamedTuple):
@@ -57,9 +60,9 @@ class Jujutsu(Baseline):
 
     def __init__(
         self,
-        classifier: Any,
+        classifier: ClassifierLike,
         *,
-        preprocessor: Any = None,
+        preprocessor: PreprocessorSpec | None = None,
         window: float = 0.35,
         n_hosts: int = 8,
         n_samples: int = 8,
@@ -79,7 +82,7 @@ class Jujutsu(Baseline):
         self._locate = self._compile(self._windows)
         self._logits = self._compile(self._classifier.logits)
 
-    def fit(self, images: npt.ArrayLike, *, verbose: Any = 0) -> Self:
+    def fit(self, images: ImagesLike, *, verbose: Verbosity = 0) -> Self:
         """Chooses the hosts among benign images, with different labels as far as possible.
 
         Args:
@@ -106,7 +109,7 @@ class Jujutsu(Baseline):
         self._hosts = _Hosts(tf.constant(hosts), found, least)
         return self
 
-    def _answer(self, images: Any) -> Tensors:
+    def _answer(self, images: tf.Tensor) -> Tensors:
         hosts = require_fitted(self._hosts, self)
         labels, most, _ = self._locate(images)
         scores = [

@@ -1,10 +1,10 @@
 """Local Gradients Smoothing: darkens blocks that are full of edges, as most patches are."""
 
-from typing import Any
-
 import tensorflow as tf
 
 from tf_taintradar.baselines.base import Baseline
+from tf_taintradar.classifier.kinds import PreprocessorSpec
+from tf_taintradar.classifier.opened import ClassifierLike
 from tf_taintradar.detection.pipeline import Tensors
 from tf_taintradar.support.checks import check_integer, check_not_negative
 
@@ -36,9 +36,9 @@ class LocalGradientsSmoothing(Baseline):
 
     def __init__(
         self,
-        classifier: Any,
+        classifier: ClassifierLike,
         *,
-        preprocessor: Any = None,
+        preprocessor: PreprocessorSpec | None = None,
         block: int = 15,
         overlap: int = 5,
         threshold: float = 0.1,

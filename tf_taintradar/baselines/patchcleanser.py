@@ -1,12 +1,12 @@
 """PatchCleanser's first round: checks whether the prediction survives a mask at every place."""
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
 from tf_taintradar.baselines.base import Baseline
+from tf_taintradar.classifier.kinds import PreprocessorSpec
+from tf_taintradar.classifier.opened import ClassifierLike
 from tf_taintradar.detection.pipeline import Tensors
 from tf_taintradar.detection.ranks import lead
 from tf_taintradar.detection.windows import grid, stretches
@@ -40,9 +40,9 @@ class PatchCleanser(Baseline):
 
     def __init__(
         self,
-        classifier: Any,
+        classifier: ClassifierLike,
         *,
-        preprocessor: Any = None,
+        preprocessor: PreprocessorSpec | None = None,
         patch_size: float = 0.17,
         n_masks: int = 6,
         color: float = 127.5,

@@ -1,7 +1,6 @@
 """SentiNet: checks whether a salient region fools the classifier on other images, too."""
 
 import dataclasses
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,12 +9,14 @@ from typing_extensions import Self
 
 from tf_taintradar.baselines.base import Baseline, require_fitted
 from tf_taintradar.baselines.proposals import SelectiveSearch, likeliest_others
+from tf_taintradar.classifier.kinds import PreprocessorSpec
+from tf_taintradar.classifier.opened import ClassifierLike
 from tf_taintradar.detection.cam import binarize, class_activation_map, trace_head, upsample
 from tf_taintradar.detection.pipeline import Tensors
 from tf_taintradar.errors import UnsupportedClassifierError
-from tf_taintradar.images.pixels import as_pixels
+from tf_taintradar.images.pixels import ImagesLike, as_pixels
 from tf_taintradar.support.checks import check_fraction, check_integer, require
-from tf_taintradar.support.progress import Progress
+from tf_taintradar.support.progress import Progress, Verbosity
 
 _AT_ONCE = 25  # overlays computed together: bounds the memory
 _FEWEST = 10  # benign images for the curve
@@ -83,9 +84,9 @@ class SentiNet(Baseline):
 
     def __init__(
         self,
-        classifier: Any,
+        classifier: ClassifierLike,
         *,
-        preprocessor: Any = None,
+        preprocessor: PreprocessorSpec | None = None,
         n_overlays: int = 100,
         n_proposals: int = 2,
         n_segments: int = 20,
@@ -113,7 +114,7 @@ class SentiNet(Baseline):
         self._logits = self._compile(self._classifier.logits)
         self._maps = tf.function(self._grad_cam, autograph=False, reduce_retracing=True)
 
-    def fit(self, images: npt.ArrayLike, *, verbose: Any = 0) -> Self:
+    def fit(self, images: ImagesLike, *, verbose: Verbosity = 0) -> Self:
         """Keeps the first `n_overlays` images as overlays, and fits the curve to the others.
 
         Args:
@@ -170,7 +171,7 @@ class SentiNet(Baseline):
             confidence += float(tf.reduce_sum(tf.reduce_max(inert, axis=-1)))
         return confidence / self.n_overlays, n_fooled / self.n_overlays
 
-    def _answer(self, images: Any) -> Tensors:
+    def _answer(self, images: tf.Tensor) -> Tensors:
         curve = require_fitted(self.curve, self)
         labels, scores = [], []
         for image in np.asarray(images):

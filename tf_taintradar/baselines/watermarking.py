@@ -1,13 +1,14 @@
 """Digital watermark removal: repaints dense clusters of salient pixels."""
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
 from tf_taintradar.baselines.base import Baseline
+from tf_taintradar.classifier.kinds import PreprocessorSpec
+from tf_taintradar.classifier.opened import ClassifierLike, OpenedClassifier
 from tf_taintradar.detection.pipeline import Tensors
+from tf_taintradar.images.pixels import ImagesLike
 from tf_taintradar.support.checks import check_fraction, check_integer
 from tf_taintradar.support.extras import import_extra
 
@@ -46,9 +47,9 @@ class DigitalWatermarking(Baseline):
 
     def __init__(
         self,
-        classifier: Any,
+        classifier: ClassifierLike,
         *,
-        preprocessor: Any = None,
+        preprocessor: PreprocessorSpec | None = None,
         threshold: float = 0.15,
         cluster: int = 9,
         density: float = 0.25,
@@ -69,11 +70,11 @@ class DigitalWatermarking(Baseline):
         self._look = self._compile(self._clusters)
         self._logits = self._compile(self._classifier.logits)
 
-    def clusters(self, images: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+    def clusters(self, images: ImagesLike) -> npt.NDArray[np.bool_]:
         """The region (b, H, W) bool to be repainted in images (b, H, W, c), raw pixels 0..255."""
         return self._look(tf.cast(images, tf.float32))[1].numpy()
 
-    def _answer(self, images: Any) -> Tensors:
+    def _answer(self, images: tf.Tensor) -> Tensors:
         logits, clusters = self._look(images)
         cleaned = [
             self._repaint(*pair) for pair in zip(np.asarray(images), clusters.numpy(), strict=True)
@@ -101,7 +102,7 @@ class DigitalWatermarking(Baseline):
         return np.where(region[..., None], painted.reshape(image.shape), image).astype(np.float32)
 
 
-def guided_saliency(classifier: Any, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def guided_saliency(classifier: OpenedClassifier, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """The logits and the saliency of images by guided backpropagation, inside a graph only.
 
     Args:

@@ -26,7 +26,7 @@ Groups: TypeAlias = npt.NDArray[np.str_]
 """The name of each image's group, (n,)."""
 
 
-def as_groups(labels: Any, n_images: int | None = None) -> Groups:
+def as_groups(labels: npt.ArrayLike, n_images: int | None = None) -> Groups:
     """The name of each image's group.
 
     Args:

@@ -16,8 +16,9 @@ import tensorflow as tf
 from tf_taintradar.classifier.copying import probe_of
 from tf_taintradar.classifier.graph import inference, is_graph
 from tf_taintradar.classifier.intake import InputSize, image_size
+from tf_taintradar.classifier.kinds import PreprocessorSpec, UnopenedClassifier
 from tf_taintradar.classifier.logits import LINEAR, SIGMOID
-from tf_taintradar.classifier.opened import OpenedClassifier, preprocessor_of
+from tf_taintradar.classifier.opened import ClassifierLike, OpenedClassifier, preprocessor_of
 from tf_taintradar.classifier.rows import check_rows
 from tf_taintradar.classifier.two_labels import asked_output, no_and_yes
 from tf_taintradar.errors import UnsupportedClassifierError
@@ -47,7 +48,7 @@ class ClosedClassifier(OpenedClassifier):
     is_in_graph: bool
 
 
-def is_closed(classifier: Any) -> bool:
+def is_closed(classifier: ClassifierLike) -> bool:
     """Whether a classifier can be called, but not opened; see `close_classifier`."""
     if isinstance(classifier, OpenedClassifier):
         return False
@@ -59,10 +60,10 @@ def is_closed(classifier: Any) -> bool:
 
 
 def close_classifier(
-    classifier: Any,
+    classifier: UnopenedClassifier,
     *,
-    feature_layer: Any = None,
-    preprocessor: Any = None,
+    feature_layer: str | Sequence[str] | None = None,
+    preprocessor: PreprocessorSpec | None = None,
     input_size: InputSize = None,
     label: int | None = None,
 ) -> ClosedClassifier:
@@ -166,7 +167,9 @@ def _as_pixels(pixels: tf.Tensor) -> tf.Tensor:
     return tf.cast(pixels, tf.float32)
 
 
-def _function_of(classifier: Any) -> tuple[Callable[[tf.Tensor], Any], tf.TensorSpec]:
+def _function_of(
+    classifier: UnopenedClassifier,
+) -> tuple[Callable[[tf.Tensor], Any], tf.TensorSpec]:
     """What is called, and the form of what it takes; unknown sizes are None."""
     if isinstance(classifier, keras.layers.Layer):
         return classifier, _spec_of_layer(classifier)

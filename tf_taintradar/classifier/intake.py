@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from tf_taintradar.classifier.graph import Form, Step, call_step, flatten, forms, is_graph
+from tf_taintradar.classifier.kinds import UnopenedClassifier
 from tf_taintradar.classifier.unrolling import unroll
 from tf_taintradar.errors import UnsupportedClassifierError
 from tf_taintradar.support.checks import check_integer, reason_of, require
@@ -37,7 +38,7 @@ class Network(NamedTuple):
     forms: dict[int, Form]
 
 
-def read(classifier: Any, input_size: InputSize) -> Network:
+def read(classifier: UnopenedClassifier, input_size: InputSize) -> Network:
     """The classifier as the calls of its layers; those of blocks in place of what holds them.
 
     Args:
@@ -58,7 +59,7 @@ def read(classifier: Any, input_size: InputSize) -> Network:
 
 
 def _read_steps(
-    classifier: Any, input_size: InputSize
+    classifier: UnopenedClassifier, input_size: InputSize
 ) -> tuple[list[Step], int, tuple[int, int, int]]:
     """The classifier's steps, the key of its output and the shape (H, W, c) of one image."""
     if isinstance(classifier, Sequence) and len(classifier) == 2:
@@ -103,7 +104,7 @@ def _check_rows(step: Step, shape: tuple[Any, ...], sources: list[tuple[Any, ...
 
 
 def _pair_steps(
-    trunk: Any, head: Any, input_size: InputSize
+    trunk: keras.layers.Layer, head: keras.layers.Layer, input_size: InputSize
 ) -> tuple[list[Step], int, tuple[int, int, int]]:
     for role, part in (("trunk", trunk), ("head", head)):
         if not isinstance(part, keras.layers.Layer) or not part.built:
@@ -125,7 +126,7 @@ def _pair_steps(
     return [first, *rest], output, shape
 
 
-def _input_shape_of(part: Any) -> Any:
+def _input_shape_of(part: keras.layers.Layer) -> Any:
     """The shape that a model takes, as far as it is known; else None."""
     if is_graph(part):
         return part.inputs[0].shape
@@ -210,7 +211,7 @@ def image_size(shape: Any, input_size: InputSize) -> tuple[int, int]:
     return height, width
 
 
-def leaves_size_open(classifier: Any) -> bool:
+def leaves_size_open(classifier: UnopenedClassifier) -> bool:
     """Whether a classifier takes images of any height and width."""
     first = classifier[0] if isinstance(classifier, Sequence) else classifier
     shape = _input_shape_of(first) if isinstance(first, keras.layers.Layer) else None

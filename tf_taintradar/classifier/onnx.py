@@ -61,7 +61,7 @@ class OnnxLayer(keras.layers.Layer):
         self._run = lambda array: session.run(None, {inputs[0].name: array})[0]
         self.built = True
 
-    def call(self, images: Any) -> tf.Tensor:
+    def call(self, images: tf.Tensor) -> tf.Tensor:
         """What the network answers, (b, n) float32."""
         return tf.numpy_function(self._answer, [images], tf.float32)
 

@@ -6,7 +6,7 @@ needs is taken over the head alone, so no backward pass ever enters the convolut
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TypeAlias
 
 import keras
 import tensorflow as tf
@@ -17,6 +17,7 @@ from tf_taintradar.classifier.feature_layer import choose, choose_all
 from tf_taintradar.classifier.graph import Form, Step, finite_rows, inference, run
 from tf_taintradar.classifier.head_checks import check_head, check_logits, count_outputs
 from tf_taintradar.classifier.intake import PIXELS, InputSize, read
+from tf_taintradar.classifier.kinds import PreprocessorSpec, UnopenedClassifier
 from tf_taintradar.classifier.logits import LINEAR, split_logits
 from tf_taintradar.classifier.patches import Patches
 from tf_taintradar.classifier.preprocessing import make_preprocessor, own_preprocessor
@@ -80,11 +81,15 @@ class OpenedClassifier:
         return self.head(self.features(pixels))
 
 
+ClassifierLike: TypeAlias = UnopenedClassifier | OpenedClassifier
+"""A classifier in any form: as Keras or TensorFlow holds it, or opened already."""
+
+
 def open_classifier(
-    classifier: Any,
+    classifier: ClassifierLike,
     *,
     feature_layer: str | Sequence[str] | None = None,
-    preprocessor: Any = None,
+    preprocessor: PreprocessorSpec | None = None,
     input_size: InputSize = None,
     label: int | None = None,
 ) -> OpenedClassifier:
@@ -206,7 +211,9 @@ def open_classifier(
     return dataclasses.replace(opened, patches=patches if patches.are_a_set(shape) else None)
 
 
-def former_feature_layer(classifier: Any, input_size: InputSize = None) -> str | None:
+def former_feature_layer(
+    classifier: UnopenedClassifier, input_size: InputSize = None
+) -> str | None:
     """The layer that was chosen before 0.2, where another one is chosen now; None elsewhere."""
     if not isinstance(classifier, keras.Model):
         return None
@@ -222,7 +229,9 @@ def _stage(cut: Cut, known: dict[int, Form], onwards: Callable[[tf.Tensor], tf.T
 
 
 def preprocessor_of(
-    classifier: Any, preprocessor: Any, shape: tuple[int, int, int]
+    classifier: UnopenedClassifier,
+    preprocessor: PreprocessorSpec | None,
+    shape: tuple[int, int, int],
 ) -> keras.layers.Layer:
     """The preprocessor that is given, else the classifier's own, else one that changes nothing."""
     own = own_preprocessor(classifier) if preprocessor is None else None

@@ -1,21 +1,21 @@
 """The same classifier, computing in half precision."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import keras
 import numpy as np
 import numpy.typing as npt
 
 from tf_taintradar.classifier.copying import copy_network, copy_networks
+from tf_taintradar.classifier.kinds import UnopenedClassifier
 from tf_taintradar.support.checks import require
 
 PRECISIONS = ("float32", "float16", "bfloat16")
 
 
 def at_precision(
-    classifier: Any, precision: str, probe: npt.NDArray[np.float32] | None = None
-) -> Any:
+    classifier: UnopenedClassifier, precision: str, probe: npt.NDArray[np.float32] | None = None
+) -> UnopenedClassifier:
     """A copy of the classifier that computes in another precision; its weights stay float32.
 
     Args:
@@ -37,7 +37,7 @@ def at_precision(
     return copy_network(classifier, precision=precision, probe=probe)
 
 
-def precision_of(classifier: Any) -> str:
+def precision_of(classifier: UnopenedClassifier) -> str:
     """What the layers with weights compute in: one of `PRECISIONS`, a half one if any does.
 
     Args:

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_taintradar.classifier.graph import inference
+from tf_taintradar.classifier.kinds import PreprocessorSpec, UnopenedClassifier
 from tf_taintradar.classifier.rows import why_dependent
 from tf_taintradar.errors import UnsupportedClassifierError
 from tf_taintradar.images.pixels import Shape
@@ -47,7 +48,7 @@ class PixelScaling(keras.layers.Layer):
         self.mean = _numbers(mean)
         self.std = _numbers(std)
 
-    def call(self, images: Any) -> Any:
+    def call(self, images: tf.Tensor) -> tf.Tensor:
         """The images as the classifier takes them, in the same shape."""
         x = keras.ops.cast(images, self.compute_dtype)
         if self.reverse_channels:
@@ -91,9 +92,7 @@ _THREE_CHANNELS: dict[str, dict[str, Any]] = {
 _SETTINGS = {**_ANY_CHANNELS, **_THREE_CHANNELS}
 
 
-def make_preprocessor(
-    spec: str | keras.layers.Layer | None, input_shape: Shape
-) -> keras.layers.Layer:
+def make_preprocessor(spec: PreprocessorSpec | None, input_shape: Shape) -> keras.layers.Layer:
     """The layer that turns raw pixels into the classifier's input.
 
     Args:
@@ -132,7 +131,7 @@ def make_preprocessor(
     return PixelScaling(**_SETTINGS[spec])
 
 
-def own_preprocessor(classifier: Any) -> keras.layers.Layer | None:
+def own_preprocessor(classifier: UnopenedClassifier) -> keras.layers.Layer | None:
     """The `preprocessor` that a classifier has itself, as those of KerasHub have, or None.
 
     Its own `predict` applies it, a call of the classifier does not.
@@ -140,7 +139,7 @@ def own_preprocessor(classifier: Any) -> keras.layers.Layer | None:
     Raises:
         UnsupportedClassifierError: it is no Keras layer.
     """
-    first = classifier[0] if isinstance(classifier, Sequence) and classifier else classifier
+    first: Any = classifier[0] if isinstance(classifier, Sequence) and classifier else classifier
     own = getattr(first, "preprocessor", None) if isinstance(first, keras.Model) else None
     if own is None or isinstance(own, keras.layers.Layer):
         return own

@@ -1,7 +1,7 @@
 """The command `taintradar faces-train`, formerly `vggface-train`."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import typer
 
@@ -143,7 +143,7 @@ def faces_train(
             head=head,
             kept=kept,
             calibrate_on=calibrate_on,
-            variant=variant,
+            variant=cast(str, variant),
             fine_tuned=fine_tune,
             tuning_rate=tuning_rate,
             target_fpr=target_fpr,

@@ -16,10 +16,11 @@ from tf_taintradar.detection.detection import Detection
 from tf_taintradar.detection.paper import Paper
 from tf_taintradar.detection.regions import Slope
 from tf_taintradar.detection.rule import Rule, is_zero
-from tf_taintradar.detection.rules import DEFAULT, make_rule
-from tf_taintradar.images.pixels import Shape
-from tf_taintradar.images.sources import count_images, files_of, iterate_batches
-from tf_taintradar.support.progress import Progress
+from tf_taintradar.detection.rules import DEFAULT, RuleSpec, make_rule
+from tf_taintradar.fills import FillSpec
+from tf_taintradar.images.pixels import ImagesLike, Shape
+from tf_taintradar.images.sources import ImageSource, count_images, files_of, iterate_batches
+from tf_taintradar.support.progress import Progress, Verbosity
 
 Tensors = dict[str, tf.Tensor]
 Arrays = dict[str, npt.NDArray[Any]]
@@ -29,11 +30,11 @@ def detect(
     classifier: OpenedClassifier,
     images: tf.Tensor,
     *,
-    variant: str | Rule = DEFAULT,
+    variant: RuleSpec = DEFAULT,
     temperature: float = 2.0,
     map_threshold: float = 0.15,
     slope: Slope = None,
-    fill: Any = None,
+    fill: FillSpec | None = None,
     top_k: int | None = None,
 ) -> Detection:
     """Finds the region that the prediction hangs on, and how far the label drops without it.
@@ -89,27 +90,27 @@ class Pipeline:
         self._view: dict[str, Any] = {"temperature": temperature, "map_threshold": map_threshold}
         self._compiled = functools.cache(self._compile)
 
-    def record(self, images: Any, rule: Rule) -> Detection:
+    def record(self, images: ImagesLike, rule: Rule) -> Detection:
         """Every intermediate result."""
         return self._compiled(self._record, rule)(images)
 
-    def answer(self, images: Any, rule: Rule) -> Tensors:
+    def answer(self, images: ImagesLike, rule: Rule) -> Tensors:
         """What `TaintRadarModel.predict` answers, all but the decision."""
         return self._compiled(self._answer, rule)(images)
 
-    def explain(self, images: Any, rule: Rule) -> Tensors:
+    def explain(self, images: ImagesLike, rule: Rule) -> Tensors:
         """What `answer` says, and all else that `Detection` and its evidence hold, by name."""
         return self._compiled(self._explain, rule)(images)
 
-    def visibility(self, images: Any, rule: Rule) -> Tensors:
+    def visibility(self, images: ImagesLike, rule: Rule) -> Tensors:
         """What can be seen on each image: empty maps (bool) and the areas of the regions."""
         return self._compiled(self._visibility, rule)(images)
 
-    def benign_answers(self, images: Any, rule: Rule) -> Tensors:
+    def benign_answers(self, images: ImagesLike, rule: Rule) -> Tensors:
         """What `Rule.calibrate` needs of benign images, and whether it `is_finite` (b,) bool."""
         return self._compiled(self._benign_answers, rule)(images)
 
-    def classify(self, images: Any) -> Tensors:
+    def classify(self, images: ImagesLike) -> Tensors:
         """`predictions` and `label` of the plain classifier, in one forward pass."""
         logits = self.classifier.logits(images)
         return {
@@ -118,7 +119,7 @@ class Pipeline:
         }
 
     def over_batches(
-        self, step: Callable[[npt.NDArray[np.float32]], Tensors], x: Any, **bar: Any
+        self, step: Callable[[npt.NDArray[np.float32]], Tensors], x: ImageSource, **bar: Any
     ) -> Arrays:
         """`over_batches` for images of this classifier."""
         return over_batches(step, x, self.classifier.input_shape, **bar)
@@ -172,11 +173,11 @@ class Pipeline:
 
 def over_batches(
     step: Callable[[npt.NDArray[np.float32]], Tensors],
-    x: Any,
+    x: ImageSource,
     input_shape: Shape,
     *,
     batch_size: int,
-    verbose: Any,
+    verbose: Verbosity,
     steps: int | None = None,
     callbacks: keras.callbacks.CallbackList | None = None,
 ) -> Arrays:

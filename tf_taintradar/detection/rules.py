@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from tf_taintradar.detection.bands import Bands
 from tf_taintradar.detection.by_window import Windows
@@ -62,7 +62,11 @@ def names() -> str:
     return ", ".join(RULES)
 
 
-def make_rule(variant: Any, **settings: Any) -> Rule:
+RuleSpec: TypeAlias = str | Rule | Mapping[str, Any]
+"""A rule, as `make_rule` takes it: its name, the rule itself, or what `serialize_rule` returns."""
+
+
+def make_rule(variant: RuleSpec, **settings: Any) -> Rule:
     """The rule that `variant` means.
 
     Args:

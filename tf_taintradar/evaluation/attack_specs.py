@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from tf_taintradar.attacks import AdversarialPatch, AttackResult, PatchAttack, ScatteredPatch
 from tf_taintradar.attacks.apply_and_classify import groups_of
+from tf_taintradar.attacks.goal import Target, TargetClass
 from tf_taintradar.classifier.opened import OpenedClassifier
 from tf_taintradar.images.pixels import Shape, as_whole_pixels
 from tf_taintradar.support.checks import check_integer, require
@@ -90,7 +91,7 @@ class AttackSpec:
 
     def targets(
         self, target: int | None, answers: npt.NDArray[np.integer[Any]], n_classes: int, seed: int
-    ) -> Any:
+    ) -> Target:
         """What the attacker wants: `target`, or a label for each image, never its own.
 
         Args:
@@ -108,7 +109,7 @@ class AttackSpec:
         self,
         classifier: OpenedClassifier,
         images: npt.NDArray[np.float32],
-        target: Any,
+        target: TargetClass,
         seed: int,
         verbose: int,
     ) -> list[AttackResult]:

@@ -1,7 +1,7 @@
 """The defences of an evaluation: a detector of each rule, and the baselines."""
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,19 @@ from tf_taintradar.support.checks import require
 
 _MOST_OVERLAYS = 100  # of SentiNet's paper
 _OWN = "taintradar"  # the names of this package's rules begin with it
-Make = Callable[[TaintRadarModel, int], Any]
+
+
+Pixels = npt.NDArray[np.uint8]
+
+
+class Defence(Protocol):
+    """Anything that scores images: a `TaintRadarModel`, a `Baseline`, or a defence of your own."""
+
+    def score(self, images: Pixels, /) -> npt.NDArray[np.floating[Any]]:
+        """The score (n,) of each image (n, H, W, c) uint8; larger is more suspicious."""
+
+
+Make = Callable[[TaintRadarModel, int], Defence]
 
 
 def detector_name(variant: str) -> str:
@@ -30,8 +42,8 @@ def _radar(variant: str) -> Make:
     return make
 
 
-def _rival(kind: Callable[..., Any]) -> Make:
-    def make(radar: TaintRadarModel, n_fit: int) -> Any:
+def _rival(kind: type[baselines.Baseline]) -> Make:
+    def make(radar: TaintRadarModel, n_fit: int) -> Defence:
         return kind(radar.opened)
 
     return make
@@ -71,7 +83,7 @@ DEFENCES: Mapping[str, Make] = _Defences()
 """Functions that make a defence, by name: (detector, number of images to fit it on) -> defence."""
 
 
-def make_defence(name: str, radar: TaintRadarModel, n_fit: int = 0) -> Any:
+def make_defence(name: str, radar: TaintRadarModel, n_fit: int = 0) -> Defence:
     """Makes the defence of this name, around the classifier of a detector, with default settings.
 
     Args:
@@ -87,7 +99,7 @@ def make_defence(name: str, radar: TaintRadarModel, n_fit: int = 0) -> Any:
     return DEFENCES[name](radar, n_fit)
 
 
-def prepare(defence: Any, fit: Any, calibration: Any, target_fpr: float) -> None:
+def prepare(defence: Defence, fit: Pixels, calibration: Pixels, target_fpr: float) -> None:
     """Calibrates or fits a defence on benign images.
 
     Args:
@@ -102,7 +114,7 @@ def prepare(defence: Any, fit: Any, calibration: Any, target_fpr: float) -> None
         defence.fit(fit)
 
 
-def known_scores(defence: Any) -> npt.NDArray[np.float64] | None:
+def known_scores(defence: Defence) -> npt.NDArray[np.float64] | None:
     """The scores (m,) of the calibration images where they are not those that `ask` would give.
 
     A rule that found its scales on the same images has scored them at the worst of all scales that
@@ -114,7 +126,7 @@ def known_scores(defence: Any) -> npt.NDArray[np.float64] | None:
     return None
 
 
-def ask(defence: Any, images: Any, batch_size: int) -> Arrays:
+def ask(defence: Defence, images: Pixels, batch_size: int) -> Arrays:
     """Asks a defence for `score` (n,) float and, if it cleans images, `recovered_label` (n,) int.
 
     A score that is not finite becomes infinite: it is suspicious, whatever the threshold.
@@ -141,7 +153,7 @@ def ask(defence: Any, images: Any, batch_size: int) -> Arrays:
     return {k: v for k, v in found.items() if k in ("score", "recovered_label")}
 
 
-def describe(defence: Any) -> str:
+def describe(defence: Defence) -> str:
     """Describes a defence and its settings in one line, the same in every process."""
     if not isinstance(defence, TaintRadarModel):
         return type(defence).__name__ if repr(defence).startswith("<") else repr(defence)

@@ -16,9 +16,9 @@ from tf_taintradar.attacks.plain import plain_glasses
 from tf_taintradar.classifier.graph import compiled
 from tf_taintradar.detection.pipeline import Arrays
 from tf_taintradar.evaluation.attack_specs import Attacked, AttackSpec
-from tf_taintradar.evaluation.defences import ask, describe, known_scores, prepare
+from tf_taintradar.evaluation.defences import Defence, ask, describe, known_scores, prepare
 from tf_taintradar.evaluation.rates import PLAIN
-from tf_taintradar.images.sources import iterate_batches
+from tf_taintradar.images.sources import ImageSource, iterate_batches
 from tf_taintradar.model import TaintRadarModel
 from tf_taintradar.support.checks import require
 from tf_taintradar.support.progress import Progress
@@ -55,7 +55,12 @@ class Experiment:
     """
 
     def __init__(
-        self, radar: TaintRadarModel, images: Any, labels: Any, seed: int, batch_size: int
+        self,
+        radar: TaintRadarModel,
+        images: ImageSource,
+        labels: npt.ArrayLike | None,
+        seed: int,
+        batch_size: int,
     ) -> None:
         self.opened, self.seed, self.batch_size = radar.opened, seed, batch_size
         self._weights = checksum(*(weight.numpy() for weight in radar.weights))
@@ -105,7 +110,11 @@ class Experiment:
         }
 
     def about(
-        self, specs: Mapping[str, Any], rivals: Mapping[str, Any], target: int, n_attacked: int
+        self,
+        specs: Mapping[str, AttackSpec | Attacked],
+        rivals: Mapping[str, Defence],
+        target: int,
+        n_attacked: int,
     ) -> dict[str, Any]:
         """The setting of the evaluation; its `run` holds all that stored results depend on."""
         run = {
@@ -166,7 +175,7 @@ class Experiment:
         self,
         store: Store,
         name: str,
-        defence: Any,
+        defence: Defence,
         attacks: Mapping[str, Arrays],
         target_fpr: float,
         bar: Progress,

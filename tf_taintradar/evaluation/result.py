@@ -1,8 +1,8 @@
 """What `evaluate` returns."""
 
 import dataclasses
+import os
 from pathlib import Path
-from typing import Any
 
 from tf_taintradar.evaluation import html, report
 from tf_taintradar.evaluation.record import Findings
@@ -28,7 +28,7 @@ class Evaluation(Findings):
         """A self-contained HTML page with the tables, ROC curves and examples."""
         return html.page(self)
 
-    def write(self, folder: Any) -> list[Path]:
+    def write(self, folder: str | os.PathLike[str]) -> list[Path]:
         """Writes `report.md`, `.json` and `.html` into a folder and returns their paths."""
         texts = {"md": self.to_markdown(), "json": self.to_json(), "html": self.to_html()}
         paths = []

@@ -1,5 +1,6 @@
 """`evaluate`: runs attacks, scores them with defences, and counts."""
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,11 @@ from tf_taintradar.calibration.by_score import smallest_threshold
 from tf_taintradar.calibration.record import check_target
 from tf_taintradar.detection.rules import Bands
 from tf_taintradar.evaluation.attack_specs import ATTACKS, Attacked, AttackSpec
-from tf_taintradar.evaluation.defences import make_defence
+from tf_taintradar.evaluation.defences import Defence, make_defence
 from tf_taintradar.evaluation.experiment import Experiment
 from tf_taintradar.evaluation.rates import count
 from tf_taintradar.evaluation.result import Evaluation
+from tf_taintradar.images.sources import ImageSource
 from tf_taintradar.model import TaintRadarModel
 from tf_taintradar.support.checks import check_integer, require
 from tf_taintradar.support.progress import Progress
@@ -25,15 +27,15 @@ _DEFENCES = ("taintradar", "taintradar-paper", "local-gradients-smoothing", "pat
 
 def evaluate(
     radar: TaintRadarModel,
-    images: Any,
+    images: ImageSource,
     labels: npt.ArrayLike | None = None,
     *,
     attacks: Mapping[str, AttackSpec | Attacked] | Sequence[str] = tuple(ATTACKS),
-    defences: Mapping[str, Any] | Sequence[str] = _DEFENCES,
+    defences: Mapping[str, Defence] | Sequence[str] = _DEFENCES,
     target_fprs: Sequence[float] = (0.06, 0.03, 0.01),
     n_attacked: int = 40,
     target_class: int | None = None,
-    folder: Any = None,
+    folder: str | os.PathLike[str] | None = None,
     faces: bool | None = None,
     batch_size: int = 16,
     seed: int = 0,

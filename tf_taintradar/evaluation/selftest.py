@@ -3,7 +3,6 @@
 import dataclasses
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,8 +10,10 @@ import numpy.typing as npt
 from tf_taintradar.attacks import EyeglassesAttack
 from tf_taintradar.detection.rules import DEFAULT, Bands, Paper
 from tf_taintradar.evaluation.attack_specs import AttackSpec
+from tf_taintradar.evaluation.defences import Defence
 from tf_taintradar.evaluation.metrics import FEW, Rate
 from tf_taintradar.evaluation.run import evaluate, looks_at_faces
+from tf_taintradar.images.sources import ImageSource
 from tf_taintradar.model import TaintRadarModel
 
 _THREATS: Mapping[str, AttackSpec] = MappingProxyType(
@@ -71,7 +72,7 @@ class SelfTest:
 
 def selftest(
     radar: TaintRadarModel,
-    images: Any,
+    images: ImageSource,
     labels: npt.ArrayLike | None = None,
     *,
     target_fpr: float = 0.06,
@@ -105,7 +106,7 @@ def selftest(
     is_calibrated = radar.threshold is not None
     if radar.calibration is not None:
         target_fpr = radar.calibration.target_fpr
-    defences: dict[str, Any] = {_NAME: _Scores(radar) if is_calibrated else radar.replaced()}
+    defences: dict[str, Defence] = {_NAME: _Scores(radar) if is_calibrated else radar.replaced()}
     is_face = looks_at_faces(radar, faces)
     if is_face:
         other = DEFAULT if radar.variant == Bands.name else Bands.name
@@ -148,7 +149,7 @@ class _Scores:
     def __init__(self, radar: TaintRadarModel) -> None:
         self._radar = radar
 
-    def score(self, images: Any) -> npt.NDArray[np.float32]:
+    def score(self, images: ImageSource) -> npt.NDArray[np.float32]:
         return self._radar.score(images)
 
 

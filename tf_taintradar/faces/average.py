@@ -2,7 +2,6 @@
 
 import os
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,13 +10,13 @@ from tf_taintradar.errors import ImageError
 from tf_taintradar.faces.features import KEPT
 from tf_taintradar.fills import mean_image
 from tf_taintradar.images.pixels import Shape
-from tf_taintradar.images.sources import files_of
+from tf_taintradar.images.sources import ImageSource, files_of
 from tf_taintradar.support.files import sha256_of
 from tf_taintradar.support.resumable import Store, checksum
 
 
 def average_face(
-    source: Any,
+    source: ImageSource,
     input_shape: Shape = (224, 224, 3),
     *,
     cache: str | os.PathLike[str] | None = None,
@@ -55,7 +54,7 @@ def average_face(
     return store.keep(key, "", lambda: {"average": _average(files, input_shape)})["average"]
 
 
-def _average(source: Any, input_shape: Shape) -> npt.NDArray[np.uint8]:
+def _average(source: ImageSource, input_shape: Shape) -> npt.NDArray[np.uint8]:
     return np.rint(mean_image(source, input_shape)).astype(np.uint8)
 
 

@@ -1,13 +1,13 @@
 """Batches of photographs for Keras's training and prediction, one in memory at a time."""
 
 import math
-from typing import Any
 
 import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from tf_taintradar.classifier.kinds import PreprocessorSpec
 from tf_taintradar.classifier.preprocessing import make_preprocessor
 from tf_taintradar.faces.photographs import Photographs
 from tf_taintradar.images.files import read_image
@@ -32,7 +32,7 @@ class Batches(keras.utils.PyDataset):
         self,
         photographs: Photographs,
         network: keras.Model,
-        preprocessor: Any,
+        preprocessor: PreprocessorSpec | None,
         batch_size: int,
         strategy: tf.distribute.Strategy | None = None,
         rng: np.random.Generator | None = None,

@@ -14,8 +14,9 @@ import tensorflow as tf
 from tf_taintradar import plot
 from tf_taintradar.calibration.by_score import smallest_threshold
 from tf_taintradar.calibration.groups import of_groups
+from tf_taintradar.classifier.kinds import PreprocessorSpec
 from tf_taintradar.detection.bands import EYES
-from tf_taintradar.detection.rules import Bands, make_rule
+from tf_taintradar.detection.rules import Bands, RuleSpec, make_rule
 from tf_taintradar.evaluation.metrics import Rate
 from tf_taintradar.faces.average import average_face
 from tf_taintradar.faces.glasses import (
@@ -34,7 +35,8 @@ from tf_taintradar.faces.strangers import meet_strangers
 from tf_taintradar.faces.subjects import Subjects, find_subjects
 from tf_taintradar.faces.transfer import Transfer, teach
 from tf_taintradar.faces.tuning import check_layer, fine_tune
-from tf_taintradar.images.sources import files_of
+from tf_taintradar.fills import FillSpec
+from tf_taintradar.images.sources import ImageSource, files_of
 from tf_taintradar.model import TaintRadarModel
 from tf_taintradar.support.checks import require
 
@@ -49,9 +51,9 @@ def train_face_detector(
     output: str | os.PathLike[str],
     *,
     held_out: str | os.PathLike[str] | None = None,
-    strangers: Any = None,
-    preprocessor: Any = "vggface",
-    variant: Any = Bands.name,
+    strangers: ImageSource | None = None,
+    preprocessor: PreprocessorSpec | None = "vggface",
+    variant: RuleSpec = Bands.name,
     eye_line: float = EYE_LINE,
     fine_tuned: str | None = None,
     tuning_rate: float = 1e-5,
@@ -157,7 +159,7 @@ def _measure(
     radar: TaintRadarModel,
     learnt: Transfer,
     other: Photographs,
-    strangers: Any,
+    strangers: ImageSource | None,
     glasses: dict[str, Any],
     **bar: Any,
 ) -> tuple[FaceDetector, Pixels]:
@@ -202,7 +204,7 @@ def _groups(sizes: Iterable[int]) -> list[str]:
 
 def _parts(
     apart: Iterable[tuple[TaintRadarModel, Photographs]], eye_line: float, seed: int
-) -> Iterator[tuple[TaintRadarModel, Any]]:
+) -> Iterator[tuple[TaintRadarModel, ImageSource]]:
     """Detectors and what they are calibrated on, in the order of `_groups`."""
     for radar, part in apart:
         numbers = np.arange(len(part.files))
@@ -228,7 +230,7 @@ class _Course:
     """
 
     network: keras.Model
-    variant: Any
+    variant: RuleSpec
     fine_tuned: str | None
     tuning_rate: float
     out: Path
@@ -252,7 +254,7 @@ class _Course:
 
     def wrap(self, learnt: Transfer) -> TaintRadarModel:
         """The detector of a trained classifier, without a threshold."""
-        fill: Any = None
+        fill: FillSpec | None = None
         if "fill" in make_rule(self.variant).arguments:
             shape = learnt.classifier.input_shape[1:]
             fill = average_face(learnt.train.files, shape, cache=self._cache)

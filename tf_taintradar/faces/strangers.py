@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tf_taintradar.evaluation.metrics import Rate
+from tf_taintradar.images.sources import ImageSource
 from tf_taintradar.model import TaintRadarModel
 
 _KNOWN = 0.95  # of the subjects' own photographs, which the confidence lets pass
@@ -28,7 +29,7 @@ class Strangers(NamedTuple):
 
 
 def meet_strangers(
-    radar: TaintRadarModel, source: Any, known: npt.NDArray[Any], **settings: Any
+    radar: TaintRadarModel, source: ImageSource, known: npt.NDArray[Any], **settings: Any
 ) -> Strangers:
     """Measures how many strangers are taken for a subject, and how many are flagged.
 

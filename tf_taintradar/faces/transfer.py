@@ -11,6 +11,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from tf_taintradar.calibration.record import wilson_interval
+from tf_taintradar.classifier.kinds import PreprocessorSpec
 from tf_taintradar.faces.features import compute_features
 from tf_taintradar.faces.heads import HEADS, embedding_of, make_prototypes, train_dense
 from tf_taintradar.faces.photographs import Photographs
@@ -112,7 +113,7 @@ def teach(
     test: Photographs,
     *,
     head: Literal["dense", "prototypes"] = "dense",
-    preprocessor: Any = "vggface",
+    preprocessor: PreprocessorSpec | None = "vggface",
     kept: str | None = None,
     epochs: int = 200,
     learning_rate: float = 1e-3,

@@ -3,12 +3,12 @@
 import dataclasses
 import functools
 import os
-from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from tf_taintradar.classifier.kinds import PreprocessorSpec
 from tf_taintradar.errors import UnsupportedClassifierError
 from tf_taintradar.faces.batches import Batches
 from tf_taintradar.faces.devices import copy, scope
@@ -21,7 +21,7 @@ def fine_tune(
     learnt: Transfer,
     first: str,
     *,
-    preprocessor: Any = "vggface",
+    preprocessor: PreprocessorSpec | None = "vggface",
     epochs: int = 10,
     learning_rate: float = 1e-5,
     log: str | os.PathLike[str] | None = None,

@@ -1,24 +1,23 @@
 """Verification: is this the person on the badge? A classifier of two labels."""
 
-from typing import Any
-
 import keras
 import numpy as np
 import tensorflow as tf
 
+from tf_taintradar.classifier.kinds import PreprocessorSpec
 from tf_taintradar.classifier.preprocessing import make_preprocessor
 from tf_taintradar.faces.heads import embedding_of, unit
-from tf_taintradar.images.sources import iterate_batches
+from tf_taintradar.images.sources import ImageSource, iterate_batches
 from tf_taintradar.support.checks import check_positive, require
 
 
 def verify(
     network: keras.Model,
-    badge: Any,
+    badge: ImageSource,
     threshold: float,
     *,
     scale: float = 30.0,
-    preprocessor: Any = "vggface",
+    preprocessor: PreprocessorSpec | None = "vggface",
     kept: str | None = None,
 ) -> keras.Model:
     """A classifier that accepts one person, known from one photograph or more.

@@ -3,10 +3,20 @@
 from tf_taintradar.images.decoding import decode_images
 from tf_taintradar.images.files import read_image
 from tf_taintradar.images.folders import find_images
-from tf_taintradar.images.pixels import Shape, as_batch, as_pixels, as_whole_pixels, check_shape
-from tf_taintradar.images.sources import iterate_batches
+from tf_taintradar.images.pixels import (
+    ImagesLike,
+    Shape,
+    as_batch,
+    as_pixels,
+    as_whole_pixels,
+    check_shape,
+)
+from tf_taintradar.images.sources import ImageFiles, ImageSource, iterate_batches
 
 __all__ = [
+    "ImageFiles",
+    "ImageSource",
+    "ImagesLike",
     "Shape",
     "as_batch",
     "as_pixels",

@@ -139,7 +139,7 @@ def shown_part(size: tuple[int, int], fitted: tuple[int, int]) -> tuple[int, int
     return (rows - shown_rows) // 2, (columns - shown_columns) // 2, shown_rows, shown_columns
 
 
-def fit(image: Any, size: tuple[int, int]) -> tf.Tensor:
+def fit(image: npt.NDArray[Any] | tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
     """The image at another size: its centre, cropped to the aspect ratio of `size`, then resized.
 
     An image that has the size already is returned unchanged. Works inside a graph, too.

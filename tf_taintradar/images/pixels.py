@@ -7,7 +7,8 @@ leaves that range; see `preprocessing`.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -17,12 +18,17 @@ from tf_taintradar.errors import ImageError
 from tf_taintradar.images import remedies
 
 Shape = tuple[int, int, int]
+"""`(height, width, channels)` of one image."""
+
+ImagesLike: TypeAlias = npt.NDArray[Any] | tf.Tensor | Sequence[npt.NDArray[Any]]
+"""Images in memory: a NumPy array, a TensorFlow tensor or a list of arrays."""
+
 ROUNDING = 1e-3
 """How far outside [0, 255] a pixel may lie: an antialiased resize of white gives 255.00006."""
 
 
 def as_pixels(
-    images: Any, input_shape: Shape, *, argument: str = "images"
+    images: ImagesLike, input_shape: Shape, *, argument: str = "images"
 ) -> npt.NDArray[np.float32]:
     """The images as a checked batch of raw pixels.
 
@@ -80,7 +86,7 @@ def is_raw(images: tf.Tensor, *, can_be_unit: bool = False) -> tf.Tensor:
 
 
 def as_whole_pixels(
-    images: Any, input_shape: Shape, *, argument: str = "images"
+    images: ImagesLike, input_shape: Shape, *, argument: str = "images"
 ) -> npt.NDArray[np.uint8]:
     """The images as a checked batch of whole raw pixels, as an exported detector takes them.
 
@@ -102,7 +108,9 @@ def as_whole_pixels(
     return np.rint(as_pixels(array, input_shape, argument=argument)).astype(np.uint8)
 
 
-def as_batch(images: Any, input_shape: Shape, *, argument: str = "images") -> npt.NDArray[Any]:
+def as_batch(
+    images: ImagesLike, input_shape: Shape, *, argument: str = "images"
+) -> npt.NDArray[Any]:
     """The images as one array of the right shape, their dtype and values as they came.
 
     Args:
@@ -141,7 +149,9 @@ def as_batch(images: Any, input_shape: Shape, *, argument: str = "images") -> np
     return array
 
 
-def check_shape(shape: Any, input_shape: Shape, *, argument: str = "images") -> None:
+def check_shape(
+    shape: Sequence[int | None] | tf.TensorShape, input_shape: Shape, *, argument: str = "images"
+) -> None:
     """Raises ImageError unless this is the shape of a batch of images of the classifier's size.
 
     Args:

@@ -6,7 +6,7 @@ import itertools
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias, cast
 
 import keras
 import numpy as np
@@ -16,14 +16,29 @@ import tensorflow as tf
 from tf_taintradar.errors import ImageError
 from tf_taintradar.images.files import read_image
 from tf_taintradar.images.folders import find_images
-from tf_taintradar.images.pixels import Shape, as_batch, as_pixels
+from tf_taintradar.images.pixels import ImagesLike, Shape, as_batch, as_pixels
 from tf_taintradar.support.checks import check_integer
 
 Pixels = npt.NDArray[np.float32]
 
+ImageFiles: TypeAlias = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+"""Images on disk: the path of a folder or of an image file, or a list of files."""
+
+ImageSource: TypeAlias = (
+    ImagesLike
+    | ImageFiles
+    | tf.data.Dataset
+    | keras.utils.PyDataset
+    | Iterable[ImagesLike | tuple[ImagesLike, ...]]
+)
+"""Images in any form that `iterate_batches` takes.
+
+Images in memory or on disk; or what yields batches of images, or tuples that begin with them.
+"""
+
 
 def iterate_batches(
-    source: Any, input_shape: Shape, batch_size: int, *, steps: int | None = None
+    source: ImageSource, input_shape: Shape, batch_size: int, *, steps: int | None = None
 ) -> Iterator[Pixels]:
     """The images of any source in checked batches, each read when its turn comes.
 
@@ -59,7 +74,7 @@ def iterate_batches(
     return itertools.islice(_array_batches(images, input_shape, batch_size), steps)
 
 
-def count_images(source: Any) -> int | None:
+def count_images(source: ImageSource) -> int | None:
     """How many images `iterate_batches` will yield from this source.
 
     Args:
@@ -77,11 +92,13 @@ def count_images(source: Any) -> int | None:
     files = files_of(source)
     if files is not None:
         return len(files)
-    shape = (len(source),) if isinstance(source, (list, tuple)) else np.shape(source)
+    if isinstance(source, (list, tuple)):
+        return len(source)
+    shape = np.shape(cast(ImagesLike, source))
     return int(shape[0]) if shape else 0
 
 
-def files_of(source: Any) -> list[Path] | None:
+def files_of(source: ImageSource) -> list[Path] | None:
     """The files that a source names.
 
     Args:
@@ -103,7 +120,7 @@ def files_of(source: Any) -> list[Path] | None:
     return [Path(name) for name in names]
 
 
-def require_files(source: Any) -> list[Path]:
+def require_files(source: ImageSource) -> list[Path]:
     """The files that a source names, as `files_of` finds them.
 
     Raises:
@@ -136,7 +153,7 @@ def _text_of(source: Any) -> list[Any]:
     return array.tolist() if is_list else []
 
 
-def is_stream(source: Any) -> bool:
+def is_stream(source: ImageSource) -> bool:
     """Whether a source yields batches one after the other, and has no rows of its own."""
     if isinstance(source, (tf.data.Dataset, keras.utils.PyDataset)):
         return True

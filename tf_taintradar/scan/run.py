@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+from tf_taintradar.images.sources import ImageFiles
 from tf_taintradar.scan.cluster import examine_on_ray
 from tf_taintradar.scan.examining import Detector, Examiner
 from tf_taintradar.scan.finding import Finding
@@ -23,7 +24,7 @@ from tf_taintradar.support.extras import MissingExtraError, import_extra
 
 def scan(
     detector: Detector,
-    source: Any,
+    source: ImageFiles,
     output: str | os.PathLike[str] | None = None,
     *,
     batch_size: int = 32,

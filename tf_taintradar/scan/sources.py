@@ -9,6 +9,7 @@ from typing import Any
 
 from tf_taintradar.errors import ImageError
 from tf_taintradar.images.folders import list_folder
+from tf_taintradar.images.sources import ImageFiles
 from tf_taintradar.scan.addresses import is_address, remote_items
 from tf_taintradar.scan.items import Item, LocalFile, Unreadable
 from tf_taintradar.scan.packed import TABLES, table_files, table_items, tar_items
@@ -17,7 +18,7 @@ from tf_taintradar.support.checks import require
 _LIST = ".txt"
 
 
-def find_items(source: Any, image_column: str | None = None) -> list[Item]:
+def find_items(source: ImageFiles, image_column: str | None = None) -> list[Item]:
     """The images of a source, in order and each of them once.
 
     Args:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from tf_taintradar.errors import ImageError
 from tf_taintradar.images.pixels import Shape, as_whole_pixels
-from tf_taintradar.images.sources import files_of, is_stream, iterate_batches
+from tf_taintradar.images.sources import ImageSource, files_of, is_stream, iterate_batches
 from tf_taintradar.serving.verdict import Source
 
 PIXELS, BYTES = ("serving_default", "images"), ("serve_bytes", "image_bytes")
@@ -36,7 +36,7 @@ class Request:
 
 
 def read_requests(
-    images: Any, batch_size: int, input_shape: Callable[[], Shape]
+    images: ImageSource | bytes | Sequence[bytes], batch_size: int, input_shape: Callable[[], Shape]
 ) -> Iterator[Request]:
     """The images in batches; everything that can be checked is checked before the first one.
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, TypedDict
 
 from tf_taintradar.errors import ServingError
 from tf_taintradar.images.pixels import Shape
+from tf_taintradar.images.sources import ImageSource
 from tf_taintradar.serving.batches import PIXELS, Request, read_requests
 from tf_taintradar.serving.failures import JoinedBatchError, failure
 from tf_taintradar.serving.verdict import Verdict, to_verdicts
@@ -60,7 +61,7 @@ class Client(abc.ABC):
         self.timeout, self.retries, self.batch_size = timeout, retries, batch_size
         self._signatures: dict[str, Signature] | None = None
 
-    def detect(self, images: Any) -> list[Verdict]:
+    def detect(self, images: ImageSource | bytes | Sequence[bytes]) -> list[Verdict]:
         """One verdict for each image.
 
         Args:

@@ -19,8 +19,9 @@ from tf_taintradar.detection.rules import make_rule
 from tf_taintradar.errors import ServingError
 from tf_taintradar.export.savedmodel import METADATA_FILE, MODEL_FILE, versions_in
 from tf_taintradar.images.files import read_image
-from tf_taintradar.images.pixels import as_whole_pixels
-from tf_taintradar.images.sources import names_of, require_files
+from tf_taintradar.images.pixels import ImagesLike, as_whole_pixels
+from tf_taintradar.images.sources import ImageSource, names_of, require_files
+from tf_taintradar.support.progress import Verbosity
 
 _NEEDED = {"serving_default", "serve_float"}
 _USED = {*_NEEDED, "explain"}
@@ -47,9 +48,9 @@ class SavedDetector:
 
     def predict(
         self,
-        x: Any,
+        x: ImageSource,
         batch_size: int | None = None,
-        verbose: Any = 0,
+        verbose: Verbosity = 0,
         steps: int | None = None,
         *,
         return_files: bool = False,
@@ -75,12 +76,14 @@ class SavedDetector:
             ValueError: `batch_size` or `steps` is out of range, or `return_files` is true and `x`
                 names no files.
         """
-        x = require_files(x) if return_files else x
+        files = require_files(x) if return_files else None
         shape = tuple(self.metadata["input_shape"])
         size = 32 if batch_size is None else batch_size
-        answers = over_batches(self._ask, x, shape, batch_size=size, verbose=verbose, steps=steps)
-        if return_files:
-            answers["file"] = names_of(x, len(answers["label"]))
+        answers = over_batches(
+            self._ask, files or x, shape, batch_size=size, verbose=verbose, steps=steps
+        )
+        if files is not None:
+            answers["file"] = names_of(files, len(answers["label"]))
         return answers
 
     @functools.cached_property
@@ -100,7 +103,7 @@ class SavedDetector:
         found = self.metadata["calibration"]
         return None if found is None else Calibration.from_json(json.dumps(found))
 
-    def explain(self, image: Any) -> Explanation:
+    def explain(self, image: ImagesLike | str | os.PathLike[str]) -> Explanation:
         """Every intermediate result for one image, as `TaintRadarModel.explain` gives it.
 
         Args:
@@ -124,7 +127,7 @@ class SavedDetector:
         names = self.class_names
         return self.rule.explain(answer, is_adversarial=flag, class_names=names, **about)
 
-    def _ask(self, pixels: Any) -> Arrays:
+    def _ask(self, pixels: npt.NDArray[np.float32]) -> Arrays:
         """The answers for checked pixels (b, H, W, c) float32; whole numbers travel as bytes."""
         whole = pixels.astype(np.uint8)
         is_whole = np.array_equal(whole, pixels)

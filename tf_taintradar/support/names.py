@@ -5,7 +5,10 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
+
+ClassNames: TypeAlias = Iterable[str] | Mapping[int, str] | Mapping[str, int] | os.PathLike[str]
+"""The names of the labels: in order, `{index: name}`, `{name: index}`, or the path of a file."""
 
 _FORMS = (
     "a list of names, {index: name}, {name: index} as Keras's `class_indices`, or the pathlib.Path "
@@ -18,7 +21,7 @@ _NO_LISTS = {
 }
 
 
-def as_class_names(value: Any, argument: str = "class_names") -> list[str]:
+def as_class_names(value: ClassNames, argument: str = "class_names") -> list[str]:
     """The name of each label, in the order of the labels.
 
     Args:

@@ -7,9 +7,12 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import keras
+
+Verbosity: TypeAlias = int | Literal["auto"]
+"""0 for silence, 1 or "auto" for a progress bar, as Keras's `verbose`."""
 
 LINES = 20  # at most, and one for the end
 _patience = contextvars.ContextVar("patience", default=0.0)
@@ -28,7 +31,7 @@ class Progress(keras.utils.Progbar):
     """
 
     def __init__(
-        self, target: int | None, verbose: Any = 1, *, unit: str = "images", **kwargs: Any
+        self, target: int | None, verbose: Verbosity = 1, *, unit: str = "images", **kwargs: Any
     ) -> None:
         wanted = 0 if verbose in (0, "0") else 2 if verbose == 2 else 1
         self._writes_lines = wanted == 1 and not is_live(sys.stdout)
@@ -60,7 +63,7 @@ def is_live(stream: Any) -> bool:
     return stream.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
 
 
-def fit_verbosity(verbose: Any) -> Any:
+def fit_verbosity(verbose: Verbosity) -> Verbosity:
     """`verbose` for `keras.Model.fit`: a line for each epoch where no bar can be redrawn."""
     return 2 if verbose not in (0, "0", 2) and not is_live(sys.stdout) else verbose
 

@@ -1,11 +1,11 @@
 """The VGG-Face network, with the layer names, sizes and order of the published weights."""
 
 import os
-from typing import Any
 
 import keras
 from keras import layers
 
+from tf_taintradar.images.sources import ImageSource
 from tf_taintradar.support.checks import check_integer, check_positive, require
 from tf_taintradar.vggface.release import download, weights_file
 from tf_taintradar.vggface.weights import load_weights
@@ -56,7 +56,7 @@ def VGGFace(  # noqa: N802
     fits = len(input_shape) == 3 and input_shape[2] == 3 and min(input_shape[:2]) >= _SMALLEST
     require(fits, "input_shape", input_shape, f"(H, W, 3), {_SMALLEST} x {_SMALLEST} at least")
     inputs = keras.Input(input_shape)
-    x: Any = inputs
+    x: ImageSource = inputs
     for block, (filters, n_convolutions) in enumerate(_BLOCKS, 1):
         for i in range(1, n_convolutions + 1):
             x = layers.Conv2D(

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +16,9 @@ from tf_taintradar.support.extras import import_extra
 Frame = npt.NDArray[np.uint8]
 
 
-def read_frames(source: Any, input_shape: Shape | None = None) -> Iterator[Frame]:
+def read_frames(
+    source: int | str | os.PathLike[str], input_shape: Shape | None = None
+) -> Iterator[Frame]:
     """Reads the frames of a source one by one, as they are needed.
 
     Args:
@@ -42,13 +43,15 @@ def read_frames(source: Any, input_shape: Shape | None = None) -> Iterator[Frame
     return _video_frames(source, input_shape)
 
 
-def _video_frames(source: Any, input_shape: Shape | None) -> Iterator[Frame]:
+def _video_frames(
+    source: int | str | os.PathLike[str], input_shape: Shape | None
+) -> Iterator[Frame]:
     cv2 = import_extra("cv2", feature="Reading a video", extra="video")
-    is_camera = isinstance(source, int)
-    capture = cv2.VideoCapture(source if is_camera else os.fspath(source))
+    opened = source if isinstance(source, int) else os.fspath(source)
+    capture = cv2.VideoCapture(opened)
     try:
         if not capture.isOpened():
-            what = f"camera {source}" if is_camera else f"{os.fspath(source)!r} as a video"
+            what = f"camera {opened}" if isinstance(opened, int) else f"{opened!r} as a video"
             raise ImageError(f"Cannot open {what}.")
         n_frames = 0
         while True:

@@ -8,6 +8,8 @@ import numpy.typing as npt
 
 from tf_taintradar.calibration.by_score import ScoreCalibration, choose_threshold
 from tf_taintradar.errors import NO_THRESHOLD, NotCalibratedError
+from tf_taintradar.images.pixels import ImagesLike
+from tf_taintradar.images.sources import ImageSource
 from tf_taintradar.model import TaintRadarModel
 from tf_taintradar.support.checks import require
 from tf_taintradar.video.vote import SlidingWindows
@@ -61,7 +63,7 @@ class VideoRadar:
         """The number of frames in a window."""
         return self._windows.window
 
-    def update(self, frames: Any, tracks: Sequence[Hashable] | None = None) -> Verdicts:
+    def update(self, frames: ImagesLike, tracks: Sequence[Hashable] | None = None) -> Verdicts:
         """Adds new frames, and decides on each from it and the frames of its track before it.
 
         Args:
@@ -101,7 +103,7 @@ class VideoRadar:
         self._windows.forget(track)
 
     def calibrate(
-        self, tracks: Sequence[Any], target_fpr: float = 0.06, *, batch_size: int = 32
+        self, tracks: Sequence[ImageSource], target_fpr: float = 0.06, *, batch_size: int = 32
     ) -> ScoreCalibration:
         """Chooses the threshold of windows on benign tracks only.
 

@@ -11,9 +11,12 @@ from tf_taintradar.attacks.adaptive import AdaptivePatch, MisleadingPatch
 from tf_taintradar.attacks.base import PatchAttack
 from tf_taintradar.attacks.certificate import Certainty, certainty, certify
 from tf_taintradar.attacks.eyeglasses import EyeglassesAttack
+from tf_taintradar.attacks.goal import TargetClass
+from tf_taintradar.attacks.masks import MaskShape
 from tf_taintradar.attacks.pasting import Transformations
 from tf_taintradar.attacks.patch import AdversarialPatch
 from tf_taintradar.attacks.penalties import Penalties
+from tf_taintradar.attacks.placement import Place
 from tf_taintradar.attacks.result import AttackResult
 from tf_taintradar.attacks.scattered import ScatteredPatch
 from tf_taintradar.attacks.storage import load_patch, resize_patches, save_attack
@@ -25,10 +28,13 @@ __all__ = [
     "AttackResult",
     "Certainty",
     "EyeglassesAttack",
+    "MaskShape",
     "MisleadingPatch",
     "PatchAttack",
     "Penalties",
+    "Place",
     "ScatteredPatch",
+    "TargetClass",
     "Transformations",
     "certainty",
     "certify",

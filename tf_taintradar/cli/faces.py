@@ -114,6 +114,7 @@ def faces_train(
     """
     import tensorflow as tf
 
+    from tf_taintradar.classifier import PreprocessorSpec
     from tf_taintradar.faces.align import ALIGNED_EYE_LINE
     from tf_taintradar.faces.detector import train_face_detector
     from tf_taintradar.faces.glasses import EYE_LINE
@@ -124,7 +125,7 @@ def faces_train(
         if network is None:
             loaded = None if weights == "random" else weights
             model = VGGFace(weights=loaded, classes=classes, width=width)
-            scaling: Any = preprocessor or "vggface"
+            scaling: PreprocessorSpec | None = preprocessor or "vggface"
         else:
             model, scaling = load_network(network, preprocessor=preprocessor)
         if align:

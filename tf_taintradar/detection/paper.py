@@ -156,7 +156,7 @@ class Paper(Rule):
         """The rule with the K that a calibration found."""
         return self.replaced(top_k=cast(RankCalibration, calibration).top_k)
 
-    def check_threshold(self, value: Any, n_classes: int) -> float:
+    def check_threshold(self, value: float, n_classes: int) -> float:
         """The threshold as a float; ValueError unless it is a number of ranks."""
         largest = n_classes - 2
         in_range = isinstance(value, numbers.Real) and float(value) in range(largest + 1)

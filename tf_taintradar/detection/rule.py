@@ -154,7 +154,7 @@ class Rule(abc.ABC):
         calibration.check_settings(self.get_config())
         return self
 
-    def check_threshold(self, value: Any, n_classes: int) -> float:
+    def check_threshold(self, value: float, n_classes: int) -> float:
         """The threshold as a float; ValueError unless it is in range."""
         in_range = isinstance(value, numbers.Real) and math.isfinite(value)
         require(in_range, self.threshold_name, value, "a finite number")

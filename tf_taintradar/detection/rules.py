@@ -20,6 +20,7 @@ __all__ = [
     "Occlusion",
     "Paper",
     "Rule",
+    "RuleSpec",
     "Windows",
     "make_rule",
     "names",

@@ -1,7 +1,7 @@
 """Attacks against defences in one table: `evaluate`, and `selftest` for your own detector."""
 
 from tf_taintradar.evaluation.attack_specs import ATTACKS, THREATS, Attacked, AttackSpec, Threat
-from tf_taintradar.evaluation.defences import DEFENCES, make_defence
+from tf_taintradar.evaluation.defences import DEFENCES, Defence, make_defence
 from tf_taintradar.evaluation.metrics import auroc
 from tf_taintradar.evaluation.record import BenignRow, Row
 from tf_taintradar.evaluation.result import Evaluation
@@ -15,6 +15,7 @@ __all__ = [
     "AttackSpec",
     "Attacked",
     "BenignRow",
+    "Defence",
     "Evaluation",
     "Row",
     "SelfTest",

@@ -6,6 +6,7 @@ gives the numbers to Prometheus, which needs the extra `monitor`. `AnswerLog` re
 a server from a log. `examples/serving/` has a Grafana dashboard.
 """
 
+from tf_taintradar.monitor.answers import AnswersLike
 from tf_taintradar.monitor.log import AnswerLog
 from tf_taintradar.monitor.monitor import Monitor
 from tf_taintradar.monitor.report import Histogram, Report
@@ -13,6 +14,7 @@ from tf_taintradar.monitor.sequence import RateAlarm, distribution_distance, sha
 
 __all__ = [
     "AnswerLog",
+    "AnswersLike",
     "Histogram",
     "Monitor",
     "RateAlarm",

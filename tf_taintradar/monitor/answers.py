@@ -1,7 +1,7 @@
 """Reads the answers of a detector, whoever gave them: its score, its flag, whether it is valid."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +27,11 @@ class Answers(NamedTuple):
     valid: npt.NDArray[np.bool_]
 
 
-def read_answers(answers: Any) -> Answers:
+AnswersLike: TypeAlias = Mapping[str, Any] | Sequence[object]
+"""Answers of a detector: arrays by name, a verdict for each image, or the JSON of a server."""
+
+
+def read_answers(answers: AnswersLike) -> Answers:
     """The answers in one form.
 
     Args:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tf_taintradar.monitor.answers import read_answers
+from tf_taintradar.monitor.answers import AnswersLike, read_answers
 
 _LOG = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ class AnswerLog:
         self._file: io.BufferedReader | None = None
         self._rest = b""
 
-    def append(self, answers: Any) -> None:
+    def append(self, answers: AnswersLike) -> None:
         """Writes a line with the answers for further images, in any form of `Monitor.observe`.
 
         Several programs may write to one log.

@@ -6,7 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,7 @@ from tf_taintradar.calibration.by_score import ScoreCalibration
 from tf_taintradar.calibration.record import Calibration
 from tf_taintradar.errors import CalibrationError
 from tf_taintradar.model import TaintRadarModel
-from tf_taintradar.monitor.answers import read_answers
+from tf_taintradar.monitor.answers import AnswersLike, read_answers
 from tf_taintradar.monitor.metrics import serve
 from tf_taintradar.monitor.report import Histogram, Report
 from tf_taintradar.monitor.sequence import RateAlarm, distribution_distance, share_interval
@@ -30,7 +30,9 @@ SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 _RECENT = 1000  # scores that are compared with the calibration's
 
-Answer = TypeVar("Answer")
+Answer = TypeVar("Answer", bound=AnswersLike)
+Calibrated: TypeAlias = TaintRadarModel | SavedDetector | Calibration | None
+"""What says how often a detector may flag benign images; None: it is not known."""
 
 
 class Monitor:
@@ -61,7 +63,7 @@ class Monitor:
     """
 
     def __init__(
-        self, source: Any, *, rate: float | None = None, false_alarm_every: float = 1_000_000
+        self, source: Calibrated, *, rate: float | None = None, false_alarm_every: float = 1_000_000
     ) -> None:
         self.calibration = calibration_of(source)
         if rate is None:
@@ -82,7 +84,7 @@ class Monitor:
             )
         return self.calibration
 
-    def observe(self, answers: Any, seconds: float | None = None) -> None:
+    def observe(self, answers: AnswersLike, seconds: float | None = None) -> None:
         """Takes in the answers for further images, in their order.
 
         Images without a verdict, which could not be decoded or have no finite score, are counted
@@ -173,7 +175,7 @@ class Monitor:
         return str(self.report())
 
 
-def calibration_of(source: Any) -> Calibration | None:
+def calibration_of(source: Calibrated) -> Calibration | None:
     """The calibration of a detector, a loaded SavedModel, or itself; None: it has none."""
     if isinstance(source, SavedDetector):
         values = source.metadata["calibration"]

@@ -128,7 +128,7 @@ class RateAlarm:
         known = zip(self._known, self._calm, self._passed, strict=True)
         return [calm + (r - calm) * passed**self._n_passed for r, calm, passed in known]
 
-    def update(self, flags: Iterable[Any]) -> None:
+    def update(self, flags: Iterable[bool | np.bool_]) -> None:
         """Takes in the flags of further images, in their order.
 
         Args:

@@ -6,6 +6,8 @@ import abc
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, TypedDict
 
+from typing_extensions import Self
+
 from tf_taintradar.errors import ServingError
 from tf_taintradar.images.pixels import Shape
 from tf_taintradar.images.sources import ImageSource
@@ -102,7 +104,7 @@ class Client(abc.ABC):
     def close(self) -> None:
         """Closes the connections; the client is of no use afterwards."""
 
-    def __enter__(self) -> Any:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:

@@ -7,7 +7,10 @@ what the defender paints into a region so that its content no longer speaks for 
 a label: how many labels have a larger logit, 0 = predicted. *rank shift*: how far the predicted
 label falls once the *tainted region*, the one that holds all other labels down, is filled.
 
-Images are raw RGB pixels 0..255, (batch, height, width, channels), unless something else is said.
+Images are raw RGB pixels 0..255, unless something else is said.
+
+Shapes: a batch of images is (b, H, W, c), a feature map (b, h, w, channels), logits are (b, n). Of
+a whole collection, n is the number of images.
 """
 
 import importlib

@@ -27,8 +27,7 @@ class Fill(ABC):
         """The pixels to paint.
 
         Args:
-            images: `(batch, height, width, channels)` float32, raw pixels in [0, 255]; height,
-                width and channels are static.
+            images: `(b, H, W, c)` float32, raw pixels in [0, 255]; all but b are static.
 
         Returns:
             Float32 raw pixels in [0, 255], broadcastable to the shape of `images`.
@@ -69,7 +68,7 @@ class Noise(Fill):
         self.seed = int(seed)
 
     def pattern(self, images: tf.Tensor) -> tf.Tensor:
-        """`(height, width, channels)` float32: whole numbers from 0 to 254, drawn once by NumPy."""
+        """`(H, W, c)` float32: whole numbers from 0 to 254, drawn once by NumPy."""
         noise = np.random.RandomState(self.seed).randint(0, 255, images.shape[1:])
         return tf.cast(tf.constant(noise.astype(np.uint8)), tf.float32)
 
@@ -110,7 +109,7 @@ class Image(Fill):
     `mean_image` makes one from a folder.
 
     Args:
-        image: `(height, width, channels)` raw pixels in [0, 255]. uint8 stays uint8, everything
+        image: `(H, W, c)` raw pixels in [0, 255]. uint8 stays uint8, everything
             else becomes float32.
 
     Raises:
@@ -127,7 +126,7 @@ class Image(Fill):
         self.image = array if array.dtype == np.uint8 else pixels
 
     def pattern(self, images: tf.Tensor) -> tf.Tensor:
-        """`(height, width, channels)` float32: the picture."""
+        """`(H, W, c)` float32: the picture."""
         if tuple(images.shape[1:]) != self.image.shape:
             raise ValueError(
                 f"The fill's `image` has shape {self.image.shape}, the images have "
@@ -164,7 +163,7 @@ class Blur(Fill):
         self.sigma = sigma
 
     def pattern(self, images: tf.Tensor) -> tf.Tensor:
-        """`(batch, height, width, channels)` float32: the blurred images."""
+        """`(b, H, W, c)` float32: the blurred images."""
         height, width = images.shape[1:3]
         deviation = self.sigma * min(height, width)
         upright = tf.einsum("hH,bHWc->bhWc", _blur_matrix(height, deviation), images)
@@ -202,11 +201,11 @@ def mean_image(
 
     Args:
         source: Images as `iterate_batches` takes them: an array, a dataset, a folder or files.
-        input_shape: `(height, width, channels)` that the classifier takes.
+        input_shape: `(H, W, c)` that the classifier takes.
         batch_size: How many images to hold in memory at a time.
 
     Returns:
-        `(height, width, channels)` float32, raw pixels in [0, 255].
+        `(H, W, c)` float32, raw pixels in [0, 255].
 
     Raises:
         ImageError: As `iterate_batches`.
@@ -229,7 +228,7 @@ def make_fill(spec: FillSpec) -> Fill:
 
     Args:
         spec: `"noise"`, `"blur"`, a number or one number for each channel (`Constant`), an array
-            `(height, width, channels)` (`Image`), or a fill, which is returned.
+            `(H, W, c)` (`Image`), or a fill, which is returned.
 
     Returns:
         A fill.

@@ -85,7 +85,7 @@ def target_loss(
     """The loss that an attacker minimizes, and the probability of the attacker's goal.
 
     Args:
-        logits: (b, classes) float32.
+        logits: (b, n) float32.
         labels: (b,) int32, the targets; without a target, the labels of the clean images.
         is_targeted: whether the attacker wants these labels; otherwise any label but these.
 

@@ -44,7 +44,7 @@ class Cut:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TokenCut(Cut):
-    """Where a transformer is split, at tokens (batch, n_special + height * width, channels).
+    """Where a transformer is split, at tokens (b, n_special + h * w, channels).
 
     Attributes:
         size: (height, width) of the map, whose places come last, row by row.

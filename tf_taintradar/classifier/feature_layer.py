@@ -198,7 +198,7 @@ def _passes_on(step: Step, forms: dict[int, Form]) -> bool:
 
 
 def _tokens_above(cut: Cut, steps: Sequence[Step], forms: dict[int, Form]) -> str | None:
-    """The layer above a map that weighs tokens (batch, places, channels); None: there is none."""
+    """The layer above a map that weighs tokens (b, places, channels); None: there is none."""
     for step in steps[cut.position :]:
         if mixes(step.operation) and any(len(forms[key].shape) == 3 for key in step.inputs):
             return step.name

@@ -186,7 +186,7 @@ def image_size(shape: Any, input_size: InputSize) -> tuple[int, int]:
     """(H, W) of the images: what the classifier's input says, else what `input_size` says.
 
     Args:
-        shape: (batch, height, width, channels) of the input; None where it is open.
+        shape: (b, H, W, c) of the input; None where it is open.
         input_size: see `read_steps`.
 
     Raises:

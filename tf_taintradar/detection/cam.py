@@ -19,8 +19,8 @@ def trace_head(stage: Stage, state: tf.Tensor) -> tuple[tf.Tensor, ChannelWeight
     """Runs the head once, so that any number of gradients can be taken of its logits.
 
     Args:
-        stage: the classifier's last one, whose map is the feature map (b, h, w, c) and from which
-            it goes on to the logits (b, n) float32; row i of the logits depends on row i of the
+        stage: the classifier's last one, whose map is the feature map (b, h, w, channels). It leads
+            on to the logits (b, n) float32; row i of the logits depends on row i of the
             state alone.
         state: (b, ...) float32.
 
@@ -59,7 +59,7 @@ def class_activation_map(features: tf.Tensor, channel_weights: tf.Tensor) -> tf.
     """The signed map sum_k alpha_k A^k.
 
     Args:
-        features: (b, h, w, c) float32, A.
+        features: (b, h, w, channels) float32, A.
         channel_weights: (b, k, c) float32, alpha for k labels.
 
     Returns:

@@ -58,7 +58,7 @@ def decode_images(encoded: tf.Tensor, input_shape: Shape) -> tuple[tf.Tensor, tf
 
 
 def _decode(contents: tf.Tensor) -> tf.Tensor:
-    """(any height, any width, 3) uint8, as the file has it; fails on what is not an image."""
+    """(any H, any W, 3) uint8, as the file has it; fails on what is not an image."""
     with tf.control_dependencies([check_size(contents)]):
         contents = tf.identity(contents)
 

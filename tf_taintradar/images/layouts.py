@@ -41,7 +41,7 @@ def _check_pixels(size: tf.Tensor) -> tf.Operation:
 
 
 def decode_png(contents: tf.Tensor) -> tf.Tensor:
-    """(height, width, 3) uint8 of a PNG file; fails if a chunk before the pixels is damaged.
+    """(H, W, 3) uint8 of a PNG file; fails if a chunk before the pixels is damaged.
 
     TensorFlow passes over damaged chunks that it has no use for, and checks the others itself.
     """
@@ -69,7 +69,7 @@ def decode_png(contents: tf.Tensor) -> tf.Tensor:
 
 
 def decode_bmp(contents: tf.Tensor) -> tf.Tensor:
-    """(height, width, 3) uint8 of a BMP file with 8, 24 or 32 bits a pixel; fails on others.
+    """(H, W, 3) uint8 of a BMP file with 8, 24 or 32 bits a pixel; fails on others.
 
     TensorFlow decodes the indices of a palette; the colours are looked up here.
     """
@@ -87,7 +87,7 @@ def decode_bmp(contents: tf.Tensor) -> tf.Tensor:
 
 
 def _colours(contents: tf.Tensor, indices: tf.Tensor) -> tf.Tensor:
-    """(height, width, 3) uint8: the colours of the indices in a BMP file's palette."""
+    """(H, W, 3) uint8: the colours of the indices in a BMP file's palette."""
     n = number(contents, 46, -4)
     n = tf.where(n == 0, 256, n)
     start = 14 + number(contents, 14, -4)
@@ -98,7 +98,7 @@ def _colours(contents: tf.Tensor, indices: tf.Tensor) -> tf.Tensor:
 
 
 def decode_gif(contents: tf.Tensor) -> tf.Tensor:
-    """(height, width, 3) uint8: the first frame of a GIF file, transparent pixels in their colour.
+    """(H, W, 3) uint8: the first frame of a GIF file, transparent pixels in their colour.
 
     Fails if the frame leaves a part of the screen free, or is controlled twice.
     """

@@ -1,8 +1,8 @@
 """Checks of images, the range and the shape of raw pixels.
 
-Images travel through the package as *raw pixels*: float32 `(batch, height, width, channels)`, RGB
-(or one grey channel), in [0, 255]. Only the preprocessor, the last step before the classifier,
-leaves that range; see `preprocessing`.
+Images travel through the package as *raw pixels*: float32 `(b, H, W, c)`, RGB (or one grey
+channel), in [0, 255]. Only the preprocessor, the last step before the classifier, leaves that
+range; see `preprocessing`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tf_taintradar.errors import ImageError
 from tf_taintradar.images import remedies
 
 Shape = tuple[int, int, int]
-"""`(height, width, channels)` of one image."""
+"""`(H, W, c)` of one image."""
 
 ImagesLike: TypeAlias = npt.NDArray[Any] | tf.Tensor | Sequence[npt.NDArray[Any]]
 """Images in memory: a NumPy array, a TensorFlow tensor or a list of arrays."""
@@ -33,13 +33,13 @@ def as_pixels(
     """The images as a checked batch of raw pixels.
 
     Args:
-        images: A batch `(batch, height, width, channels)` of raw pixels in [0, 255], of any integer
-            or floating point dtype: a NumPy array, a TensorFlow tensor or a list of arrays.
-        input_shape: `(height, width, channels)` that the classifier takes.
+        images: A batch `(b, H, W, c)` of raw pixels in [0, 255], of any integer or floating point
+            dtype: a NumPy array, a TensorFlow tensor or a list of arrays.
+        input_shape: `(H, W, c)` that the classifier takes.
         argument: What to call the images in an error.
 
     Returns:
-        The same values as `(batch, height, width, channels)` float32, those outside [0, 255] by
+        The same values as `(b, H, W, c)` float32, those outside [0, 255] by
         no more than rounding clipped: the array itself, not a copy, if it is float32 and within
         [0, 255] already.
 
@@ -60,7 +60,7 @@ def clip_rounding(images: tf.Tensor) -> tf.Tensor:
     """The images in the graph, pixels outside [0, 255] by no more than rounding clipped.
 
     Args:
-        images: `(batch, height, width, channels)` float32.
+        images: `(b, H, W, c)` float32.
 
     Returns:
         The same shape and dtype; pixels that are further outside are unchanged, as is NaN.
@@ -73,11 +73,11 @@ def is_raw(images: tf.Tensor, *, can_be_unit: bool = False) -> tf.Tensor:
     """In the graph, whether each image holds raw pixels by the rules of `as_pixels`.
 
     Args:
-        images: `(batch, height, width, channels)` float32.
+        images: `(b, H, W, c)` float32.
         can_be_unit: Whether images within [0, 1] are raw pixels, as whole numbers are.
 
     Returns:
-        `(batch,)` bool: false for NaN, for values outside [0, 255] by more than rounding, and for
+        `(b,)` bool: false for NaN, for values outside [0, 255] by more than rounding, and for
         an image within [0, 1] that is not black.
     """
     is_inside = tf.reduce_all((images >= -ROUNDING) & (images <= 255 + ROUNDING), axis=(1, 2, 3))
@@ -92,11 +92,11 @@ def as_whole_pixels(
 
     Args:
         images: A batch of raw pixels as `as_pixels` takes it.
-        input_shape: `(height, width, channels)` that the classifier takes.
+        input_shape: `(H, W, c)` that the classifier takes.
         argument: What to call the images in an error.
 
     Returns:
-        `(batch, height, width, channels)` uint8: floats are rounded. The array itself, not a copy,
+        `(b, H, W, c)` uint8: floats are rounded. The array itself, not a copy,
         if it is uint8 already.
 
     Raises:
@@ -114,13 +114,13 @@ def as_batch(
     """The images as one array of the right shape, their dtype and values as they came.
 
     Args:
-        images: A batch `(batch, height, width, channels)` of integers or floats: a NumPy array, a
-            TensorFlow tensor or a list of arrays.
-        input_shape: `(height, width, channels)` that the classifier takes.
+        images: A batch `(b, H, W, c)` of integers or floats: a NumPy array, a TensorFlow tensor or
+            a list of arrays.
+        input_shape: `(H, W, c)` that the classifier takes.
         argument: What to call the images in an error.
 
     Returns:
-        `(batch, height, width, channels)`; not a copy, if it is a NumPy array already.
+        `(b, H, W, c)`; not a copy, if it is a NumPy array already.
 
     Raises:
         ImageError: `images` is not numeric, ragged, empty, or of another rank, size or number of
@@ -157,7 +157,7 @@ def check_shape(
     Args:
         shape: The shape that came, of an array or of a tensor inside a graph, where the batch may
             be unknown: a tuple or a `tf.TensorShape` of known rank.
-        input_shape: `(height, width, channels)` that the classifier takes.
+        input_shape: `(H, W, c)` that the classifier takes.
         argument: What to call the images in an error.
 
     Raises:

@@ -48,7 +48,7 @@ def iterate_batches(
             tuples that begin with them: a batched `tf.data.Dataset`, a `keras.utils.PyDataset`, a
             generator or another iterable. Files are cropped and resized by `read_image`,
             everything else must have the size of the classifier's input.
-        input_shape: `(height, width, channels)` that the classifier takes.
+        input_shape: `(H, W, c)` that the classifier takes.
         batch_size: The most images in one batch. What yields batches keeps its own if they are
             smaller; larger ones are divided.
         steps: The number of batches after which to stop: of the source's own if it yields batches.

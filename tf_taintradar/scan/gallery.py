@@ -85,7 +85,7 @@ def _card(finding: Finding, item: Item) -> Card | None:
 
 
 def _thumbnail(image: npt.NDArray[np.uint8]) -> str:
-    """An image (height, width, 3), made small, as the address of a picture within a page."""
+    """An image (H, W, 3), made small, as the address of a picture within a page."""
     small = Image.fromarray(image)
     small.thumbnail((SIDE, SIDE))
     file = io.BytesIO()

@@ -67,12 +67,11 @@ class Client(abc.ABC):
         """One verdict for each image.
 
         Args:
-            images: Raw pixels `(batch, height, width, channels)` of the detector's size, from 0 to
-                255, of any integer or floating point dtype (floats are rounded), or a dataset or
-                generator of such batches; or files, which are sent as they are and decoded,
-                cropped and resized by the server: the path of a file or of a folder, a list of
-                paths, an encoded image as bytes, or a list of those. The server reads JPEG, PNG,
-                GIF, BMP and WebP; see `decode_images`.
+            images: Raw pixels `(b, H, W, c)` of the detector's size, from 0 to 255, of any integer
+                or floating point dtype (floats are rounded), or a dataset or generator of such
+                batches; or files, which the server decodes, crops and resizes: the path of a file
+                or of a folder, a list of paths, an encoded image as bytes, or a list of those. The
+                server reads JPEG, PNG, GIF, BMP and WebP; see `decode_images`.
 
         Returns:
             The verdicts in the order of the images; a folder is read in the order of

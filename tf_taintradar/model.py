@@ -85,7 +85,7 @@ SETTINGS = (*_FIXED, "score_threshold", "top_k", "rank_threshold", "class_names"
 
 @keras.saving.register_keras_serializable(package="tf_taintradar")
 class TaintRadarModel(Untrainable):
-    """Wraps an image classifier; answers its predictions and whether an image attacks it.
+    """Wraps an image classifier and reports, with its predictions, whether an image attacks it.
 
     The classifier is not changed and needs no training. The words *region*, *fill* and *rank* are
     defined in the package's docstring.
@@ -112,23 +112,23 @@ class TaintRadarModel(Untrainable):
     Args:
         classifier: any Keras image classifier (b, H, W, c) -> (b, n), Functional or Sequential,
             nested or not, with or without softmax; a subclassed network as a pair of models
-            `(trunk, head)`. See `classifier.open_classifier`. With a rule that needs the answers
-            alone ("cover"), also a subclassed model, a SavedModel, an ONNX file or a function, see
+            `(trunk, head)`. See `classifier.open_classifier`. A rule that needs only the answers
+            ("cover") also takes a subclassed model, a SavedModel, an ONNX file or a function; see
             `classifier.closed.close_classifier`.
         preprocessor: what turns raw pixels 0..255 into the classifier's input: "caffe", "tf" or
             "torch" (the modes of keras.applications), another name of
             `preprocessing.make_preprocessor`, any Keras layer, or None if the classifier takes raw
-            pixels. None takes over the `preprocessor` that the classifier itself has, as the
-            classifiers of KerasHub do, if it works on raw pixels.
-        feature_layer: name of the layer whose output is the feature map; found automatically. Or
-            several, first to last: the maps that variant "occlusion" looks at, the feature map's
-            last. See `classifier.open_classifier`.
+            pixels. With None, the classifier's own `preprocessor` is used if it has one that works
+            on raw pixels, as the classifiers of KerasHub do.
+        feature_layer: name of the layer whose output is the feature map; by default it is found
+            automatically. A list names all maps that variant "occlusion" looks at, from first to
+            last, ending with the feature map's layer. See `classifier.open_classifier`.
         input_size: height and width of the images, as one number or as `(height, width)`, for a
             classifier that takes images of any size: the size that it was trained on.
-        label: of a multi-label network (a sigmoid for each label), the one to watch, from 0. The
-            detector then has two labels, 0 for no and 1 for yes, as it has for a classifier of a
-            single sigmoid, which needs no `label`; `predictions` are (n, 1). Make a detector for
-            each label that matters. See `classifier.open_classifier`.
+        label: the label to watch in a multi-label network (one sigmoid for each label), counted
+            from 0. The detector then has two labels, 0 for no and 1 for yes, and `predictions` are
+            (n, 1). A classifier with a single sigmoid is treated the same way and needs no `label`.
+            Make one detector for each label that matters. See `classifier.open_classifier`.
         variant: how a region is removed and the score found: the name of a rule of
             `tf_taintradar.rules`, "occlusion" by default, or a rule with settings of its own.
             Passing `top_k` or `rank_threshold` also selects "paper".
@@ -137,22 +137,22 @@ class TaintRadarModel(Untrainable):
         fill: what variant "paper" paints into a region: "noise" (the default, the paper's choice
             for scenes), "blur", a color, an image (the paper's average face), or a fill of
             `tf_taintradar.fills`.
-        top_k: K of variant "paper", how many of the labels that gain most take part: by default the
-            paper's 9, or all labels if there are fewer. `calibrate` sets it.
+        top_k: K of variant "paper", the number of labels with the largest gains that take part; by
+            default the paper's 9, or all labels if there are fewer. `calibrate` sets it.
         rank_threshold: the threshold of variant "paper": an image is adversarial if its label drops
             by more ranks than this. `calibrate` sets it; the paper's scene setting is top_k=9,
             rank_threshold=2.
         temperature: T of Eq. 3, > 0.
-        map_threshold: where a region ends, as a fraction of its map's maximum, in (0, 1].
+        map_threshold: the fraction of a map's maximum at which its region ends, in (0, 1].
         class_names: a name for each label, used in explanations: a list, `{index: name}`, or
             `{name: index}` as Keras's `class_indices`; or the `pathlib.Path` of a file, see
             `support.names.read_class_names`.
-        kwargs: Keras's `name` and `trainable`. `dtype` can only be float32: the detector takes raw
-            pixels, whatever the classifier computes in.
+        kwargs: Keras's `name` and `trainable`. `dtype` can only be float32, because the detector
+            takes raw pixels whatever precision the classifier computes in.
 
     Raises:
         UnsupportedClassifierError: the classifier cannot be opened.
-        ValueError: another argument is out of range, or belongs to another variant.
+        ValueError: another argument is out of range or belongs to another variant.
 
     Call arguments:
         images: raw RGB pixels (b, H, W, c), uint8 or float, 0..255.
@@ -389,15 +389,15 @@ class TaintRadarModel(Untrainable):
         """The classifier's predictions and the verdict on each image.
 
         Args:
-            x: n images: an array (n, H, W, c) of raw pixels 0..255, uint8 or float; what yields
-                such batches, a tf.data dataset, a PyDataset or a generator (labels beside them are
-                ignored); a folder; or a list or an array of files. Files are resized to the
-                classifier's input, arrays must have its size.
-            batch_size: how many images are computed at once, 32 by default. No image's answer
-                depends on it.
+            x: n images: an array (n, H, W, c) of raw pixels 0..255, uint8 or float; a tf.data
+                dataset, a PyDataset or a generator of such batches (labels are ignored); a folder;
+                or a list or an array of files. Files are resized to the classifier's input, arrays
+                must have its size.
+            batch_size: the number of images computed at once, 32 by default. No result depends on
+                it.
             verbose: 0 for silence, 1 or "auto" for a progress bar.
-            steps: the number of batches after which to stop; by default all images are answered.
-            callbacks: Keras callbacks, whose `on_predict_...` methods are called.
+            steps: the number of batches after which to stop; by default all images are processed.
+            callbacks: Keras callbacks; their `on_predict_...` methods are called.
             return_files: whether to add `file` (n,) str, the path of each row's file, where `x` is
                 a folder, a file or a list of files. A list keeps its order; the files of a folder
                 come before those of its sub-folders, as in Keras, each in the order of their
@@ -406,15 +406,16 @@ class TaintRadarModel(Untrainable):
         Returns:
             A dict of arrays: `predictions` (n, classes) as the classifier gives them; `label` (n,)
             int32; `is_adversarial` (n,) bool; `rank_shift` (n,) int32, how many labels overtake the
-            predicted one once the tainted region is filled; `score` (n,) float32, what the
-            threshold is compared with, and NaN, which is always adversarial, where the classifier's
-            answers are not finite; `recovered_label` (n,) int32, the prediction then.
+            predicted one once the tainted region is filled; `score` (n,) float32, which is compared
+            with the threshold (it is NaN, and the image always adversarial, where the classifier's
+            answers are not finite); `recovered_label` (n,) int32, the label predicted without the
+            tainted region.
 
         Raises:
             NotCalibratedError: there is no threshold yet.
             ImageError: an image has the wrong shape, type or value range, or cannot be read.
-            ValueError: `batch_size` or `steps` is out of range, or `return_files` is true and `x`
-                names no files.
+            ValueError: `batch_size` or `steps` is out of range, or `return_files` is true although
+                `x` names no files.
         """
         self._require_threshold()
         self._warn_if_moved_on()
@@ -437,11 +438,11 @@ class TaintRadarModel(Untrainable):
     def predict_scores(
         self, x: ImageSource, batch_size: int | None = None, verbose: Verbosity = 0
     ) -> Arrays:
-        """What `predict` returns, without the decision; needs no threshold.
+        """Returns what `predict` returns, except for the decision; needs no threshold.
 
         Args:
             x: images in the forms of `predict`.
-            batch_size: how many images are computed at once, 32 by default.
+            batch_size: the number of images computed at once, 32 by default.
             verbose: 0 for silence, 1 or "auto" for a progress bar.
 
         Raises:
@@ -455,14 +456,16 @@ class TaintRadarModel(Untrainable):
     def score(
         self, x: ImageSource, batch_size: int | None = None, verbose: Verbosity = 0
     ) -> npt.NDArray[np.float32]:
-        """The score (n,) float32 of each image, larger is more suspicious; needs no threshold.
+        """Returns the score (n,) float32 of each image; larger is more suspicious.
+
+        No threshold is needed.
 
         Arguments and errors are those of `predict_scores`.
         """
         return self.predict_scores(x, batch_size, verbose)["score"]
 
     def explain(self, image: ImagesLike | str | os.PathLike[str]) -> Explanation:
-        """Every intermediate result for one image: (H, W, c) raw pixels, or a file."""
+        """Returns all intermediate results for one image: (H, W, c) raw pixels, or a file."""
         shape = self.opened.input_shape
         if isinstance(image, str | os.PathLike):
             image = read_image(image, shape)
@@ -477,14 +480,14 @@ class TaintRadarModel(Untrainable):
     def diagnose(
         self, x: ImageSource, batch_size: int | None = None, verbose: Verbosity = 0
     ) -> Diagnosis:
-        """What the detector sees at its feature layer on images like these.
+        """Reports what the detector sees at its feature layer on images like these.
 
-        Empty negative maps on nearly all images mean that no label can be suppressed at this layer,
-        which the paper's rule rests on; empty critical maps, that nothing at all is seen there.
-        Arguments and errors are those of `predict_scores`.
+        If the negative maps of nearly all images are empty, no label can be suppressed at this
+        layer, and the paper's rule has nothing to work with. If the critical maps are empty,
+        nothing at all is seen there. Arguments and errors are those of `predict_scores`.
 
         Raises:
-            UnsupportedClassifierError: the classifier cannot be opened: there is nothing to see.
+            UnsupportedClassifierError: the classifier cannot be opened, so there is nothing to see.
         """
         if self.opened.is_closed:
             raise UnsupportedClassifierError(
@@ -545,27 +548,27 @@ class TaintRadarModel(Untrainable):
         """Chooses the threshold on benign images alone; no attack is needed.
 
         Args:
-            x: benign images like those that will be seen in use, whether the classifier gets them
-                right or not, but none that it was trained on: it is surer of those. Forms as in
-                `predict`.
+            x: benign images like those expected in use, in the forms of `predict`. It does not
+                matter whether the classifier gets them right, but it must not have been trained on
+                them: it is more certain of those.
             target_fpr: the largest share of them that may be flagged, in (0, 1).
             groups: a label for each image, such as "with glasses" and "without", "day" and "night",
-                or a camera: then the target holds for each group by itself, and the record has
+                or a camera. The target then holds for each group separately, and the record has
                 each group's rate. Every group needs as many images as a calibration without groups.
-            k_max: the largest K that variant "paper" tries, 20 by default; at most the number of
-                labels takes part. K is chosen by one sweep, see `choose_thresholds`.
-            batch_size: how many images are computed at once, 32 by default.
+            k_max: the largest K that variant "paper" tries, 20 by default and never more than the
+                number of labels. One sweep chooses K, see `choose_thresholds`.
+            batch_size: the number of images computed at once, 32 by default.
             verbose: 0 for silence, 1 or "auto" for a progress bar.
 
         Returns:
             The calibration, also kept as `calibration` and saved with the model.
 
         Raises:
-            ValueError: `target_fpr` or `k_max` is out of range, `k_max` belongs to another variant,
-                or `groups` are not one label for each image.
+            ValueError: `target_fpr` or `k_max` is out of range, `k_max` is not an argument of this
+                variant, or `groups` does not hold one label for each image.
             BlindDetectorError: nearly all maps are empty.
-            CalibrationError: too few images for the target, of a group if there are groups; or no
-                setting meets it, or the classifier's answer to an image is not finite.
+            CalibrationError: there are too few images, or too few in a group, for the target; no
+                setting meets the target; or the classifier's answer to an image is not finite.
             ImageError: an image has the wrong shape, type or value range, or cannot be read.
 
         Source: section VI-B.
@@ -585,27 +588,27 @@ class TaintRadarModel(Untrainable):
         batch_size: int | None = None,
         verbose: Verbosity = "auto",
     ) -> Calibration:
-        """Chooses the threshold on the classifier's own training images, where there are no others.
+        """Chooses the threshold on the classifier's training images, if there are no others.
 
-        Each part of them is judged by a detector whose classifier was trained without it, and the
-        threshold chosen on all judgements together.
+        Each part of them is scored by a detector whose classifier was trained without it, and the
+        threshold is chosen on all scores together.
 
         Args:
-            parts: pairs of a detector of the same variant, whose classifier has the same labels,
-                and benign images that it was not trained on, in the forms of `predict`. Taken one
-                after the other.
+            parts: pairs of a detector and benign images. The detector has the same variant, its
+                classifier has the same labels and was not trained on these images, which come in
+                the forms of `predict`. The pairs are taken one after the other.
             target_fpr: the largest share of all images that may be flagged, in (0, 1).
             groups: a label for each image of all parts, in their order; see `calibrate`.
             k_max: the largest K that variant "paper" tries, 20 by default.
-            batch_size: how many images are computed at once, 32 by default.
+            batch_size: the number of images computed at once, 32 by default.
             verbose: 0 for silence, 1 or "auto" for a progress bar.
 
         Returns:
             The calibration, also kept as `calibration` and saved with the model.
 
         Raises:
-            ValueError, BlindDetectorError, CalibrationError, ImageError: as `calibrate` raises
-                them; a detector of another variant is a ValueError.
+            ValueError, BlindDetectorError, CalibrationError, ImageError: as for `calibrate`; also a
+                ValueError for a detector of another variant.
 
         Source: Vovk, "Cross-conformal predictors", Annals of Mathematics and Artificial
         Intelligence 74, 2015.
@@ -650,11 +653,11 @@ class TaintRadarModel(Untrainable):
     # Copies and files
 
     def replaced(self, **settings: Any) -> "TaintRadarModel":
-        """A new detector with other settings, and without a threshold unless one is given.
+        """Returns a new detector with other settings, and without a threshold unless one is given.
 
         Args:
-            settings: arguments of the constructor; the others are those of this detector, all but
-                the thresholds.
+            settings: arguments of the constructor. All others except the thresholds are taken from
+                this detector.
         """
         own = {name: getattr(self, name) for name in (*_BOUND, "class_names")}
         return type(self)(**{**own, "variant": self._rule, **settings})
@@ -695,8 +698,8 @@ class TaintRadarModel(Untrainable):
 
         The folder holds each weight once, the decision with its threshold, and what
         `signatures.signatures` lists. An older folder of that name stays until the new one is
-        complete: use this method for a single folder that you name yourself. For TensorFlow
-        Serving, which wants a numbered folder for each version, and for half precision, use
+        complete. Use this method for a single folder that you name yourself; for TensorFlow
+        Serving, which expects a numbered folder for each version, and for half precision, use
         `tf_taintradar.export_savedmodel`.
 
         Args:
@@ -708,7 +711,7 @@ class TaintRadarModel(Untrainable):
             NotCalibratedError: there is no threshold yet, or it was chosen before the classifier
                 was trained further.
             ValueError: another format, or an argument that cannot be honoured.
-            FileExistsError: there is something else of that name, which would be lost.
+            FileExistsError: something else has that name and would be lost.
             UnsupportedClassifierError: the classifier is called in Python, outside of TensorFlow.
         """
         require(format == "tf_saved_model", "format", format, '"tf_saved_model"')
@@ -733,7 +736,7 @@ class TaintRadarModel(Untrainable):
         return all(isinstance(part, keras.layers.Layer) for part in parts)
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments and the calibration, ready for JSON."""
+        """Returns the constructor's arguments and the calibration, ready for JSON."""
         serialize = keras.saving.serialize_keras_object
         return {
             **super().get_config(),
@@ -746,7 +749,7 @@ class TaintRadarModel(Untrainable):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "TaintRadarModel":
-        """The detector that `get_config` described; its classifier's weights are new."""
+        """Rebuilds the detector that `get_config` described; its classifier's weights are new."""
         config = dict(config)
         for name in config.keys() & {"classifier", "preprocessor", "fill", "input_size"}:
             config[name] = keras.saving.deserialize_keras_object(copy.deepcopy(config[name]))
@@ -761,7 +764,7 @@ class TaintRadarModel(Untrainable):
         return radar
 
     def description(self) -> dict[str, Any]:
-        """What the metadata of an export say of the detector, ready for JSON; see `export`."""
+        """Describes the detector, ready for JSON, as the metadata of an export do."""
         opened = self.opened
         parts = self.classifier if isinstance(self.classifier, Sequence) else [self.classifier]
         return {

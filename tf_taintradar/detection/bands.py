@@ -1,8 +1,8 @@
-"""The rule for aligned faces: bands as wide as the face, painted over in the pixels.
+"""The rule for aligned faces: paints over bands of pixels across the face.
 
-On an aligned face things are worn at known places. Painted over, an honest wearer is still known,
-and an impostor is not: what made the name is gone, whatever pixels it had. That can be computed
-without attacking; see `attacks.certify`.
+On an aligned face, things are worn at known places. When such a place is painted over, an honest
+wearer is still recognized and an impostor is not: whatever produced the name is gone from the
+pixels. That can be computed without an attack; see `attacks.certify`.
 
 b images (H, W, c), n labels, v bands.
 """
@@ -64,18 +64,19 @@ class BandsSeen(NamedTuple):
 class Bands(CoveringRule):
     """Paints over horizontal bands of the image one by one, where things are worn on a face.
 
-    The mean colour of the rest takes the place of a band. The score is what the label lacks then,
-    under the band where that is furthest out: 1 is as far out as 3 benign images in 100. Before a
-    calibration it is in nats. One more forward pass for each band.
+    A band is filled with the mean colour of the rest. The score is what the label then lacks, under
+    the band where that is furthest out; about 3 benign images in 100 reach 1. Before a calibration
+    the score is in nats. The cost is one more forward pass for each band.
 
     Args:
         bands: pairs of top and height, as fractions of the image's height from the top. The
             defaults of `EYES`, `FOREHEAD` and `MOUTH` suit an upright face that fills the image.
-            Each further band covers one more place, and makes all of them a little less sharp.
-        scales: what `calibrate` finds: (4, v) floats.
+            Each further band covers one more place and makes the rule a little less sensitive at
+            all of them.
+        scales: (4, v) floats, set by `calibrate`.
 
     Raises:
-        ValueError: `bands` are not such pairs, or a band leaves nothing of the image.
+        ValueError: `bands` does not hold such pairs, or a band covers the whole image.
     """
 
     name = "bands"

@@ -1,4 +1,4 @@
-"""One window out of the feature map: the default until 0.1, and what detectors made then still do.
+"""Takes one window out of the feature map: the default until 0.1, kept for older detectors.
 
 The critical map of step 2 says where to look, the most critical window of each size is taken out
 of the feature map, and only the head runs again. It sees one patch at a time, at one layer;
@@ -57,15 +57,16 @@ class Windows(Rule):
     """Takes the most critical window of each size out of the feature map.
 
     The score is the mean of the label's two deepest falls, in nats; the tainted region is the
-    window without which it falls furthest. One forward pass, and the head again for each window.
+    window without which it falls furthest. The cost is one forward pass, and the head again for
+    each window.
 
     Args:
         sides: the windows' sides as fractions of the feature map's, in (0, 1], ascending. The four
-            of the default reach from a small patch to a third of the image. Sizes that are the
-            same number of cells on a small map count once.
+            defaults range from a small patch to a third of the image. Sizes that amount to the same
+            number of cells on a small map count once.
 
     Raises:
-        ValueError: `sides` are no such fractions.
+        ValueError: `sides` are not such fractions.
     """
 
     name = "windows"

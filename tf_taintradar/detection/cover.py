@@ -1,13 +1,14 @@
-"""The rule for attackers who know the detector: windows of pixels painted over one by one.
+"""The rule for attackers who know the detector: paints over windows of pixels, one by one.
 
-An attacker who knows the detector draws the critical map elsewhere, and moves the evidence into
-cells that stay. Nobody can do so here: the windows' places are fixed, one of them covers any
-patch, and what is painted over is gone from the pixels. Under that window the classifier answers
-what it would answer without any patch. So what the attacker's label lacks there, and how strong
-another one is, can be computed without attacking; see `attacks.certify`.
+An attacker who knows the detector can draw the critical map elsewhere and move the evidence into
+cells that stay. That does not work here: the windows are at fixed positions, independent of the
+critical map; any patch lies under one of them; and what is painted over is gone from the pixels.
+Under that window the classifier answers what it would answer without any patch. So what the
+attacker's label lacks there, and how strong another label is, can be computed without an attack;
+see `attacks.certify`.
 
 A label that benign images never show lacks more than a common one, whatever the image. What each
-label lacks in benign images at large is therefore taken off, see `calibration.scaling.find_usual`.
+label usually lacks in benign images is therefore subtracted, see `calibration.scaling.find_usual`.
 
 b images (H, W, c), n labels, v windows, d depths.
 """
@@ -54,24 +55,24 @@ _OTHER = 0.6  # weight of the other label
 class Cover(CoveringRule):
     """Paints over windows of pixels at fixed positions, one of which covers any patch.
 
-    It does what `Occlusion` does as well. The score is the largest of three parts: how far out is
-    what the label lacks under the worst window, beyond what it lacks in benign images at large; 0.6
-    times how far out another label's strength is under the window where that is strongest; and
-    (w / 1.5) to the fourth, w being the score of `Occlusion`. So it is 1 for an image as far out as
-    3 benign ones in 100 by the first, 1 in 100 by the last. Before a calibration it is, in nats,
-    the larger of what the label lacks under the worst window and the score of `Occlusion`. One more
+    The rule includes `Occlusion`. The score is the largest of three parts: how far out it is what
+    the label lacks under the worst window, beyond what it usually lacks in benign images; 0.6 times
+    how far out the strength of another label is, under the window where that is strongest; and (w /
+    1.5) to the fourth, where w is the score of `Occlusion`. About 3 benign images in 100 reach 1 by
+    the first part, 1 in 100 by the last. Before a calibration the score is, in nats, the larger of
+    what the label lacks under the worst window and the score of `Occlusion`. The cost is one more
     forward pass for each window.
 
     Args:
         largest_patch: the side of the largest patch that is covered for certain, as a fraction of
             the image's sides, in (0, 1).
-        per_side: how many windows lie side by side, down and across, at least 1. More of them are
-            smaller, and cost more.
-        depths: how many feature maps `Occlusion` looks at; 0: none, the windows alone make the
-            score, as for a classifier that cannot be opened.
-        scales: what `calibrate` finds: (4, 4 d + 3) floats.
-        centre: what `calibrate` finds: what each label lacks in benign images at large, n floats,
-            in nats.
+        per_side: the number of windows side by side, down and across, at least 1. More windows are
+            smaller and cost more.
+        depths: the number of feature maps that `Occlusion` looks at. With 0 the score comes from
+            the windows alone, as it does for a classifier that cannot be opened.
+        scales: (4, 4 d + 3) floats, set by `calibrate`.
+        centre: n floats, what each label usually lacks in benign images, in nats; set by
+            `calibrate`.
 
     Raises:
         ValueError: an argument is out of range.

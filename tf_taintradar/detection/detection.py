@@ -25,9 +25,9 @@ class Detection(NamedTuple):
         cleaned_images: step 7: (b, H, W, c) float32, the images with the tainted region filled.
         cleaned_logits: step 8: (b, n) float32, the logits without the tainted region.
         recovered_label: (b,) int32, the label predicted without it.
-        rank_shift: (b,) int32, >= 0: how many labels overtake the predicted one then.
-        score: (b,) float32, what a threshold is compared with, larger is more suspicious; NaN if
-            what it rests on is not finite.
+        rank_shift: (b,) int32, >= 0: how many labels then overtake the predicted one.
+        score: (b,) float32, compared with the threshold; larger is more suspicious. NaN if the
+            classifier's answers are not finite.
     """
 
     prediction: Prediction
@@ -83,7 +83,7 @@ class Detection(NamedTuple):
         evidence: Any,
         score: tf.Tensor,
     ) -> "Detection":
-        """The record of a region that the mean colour of the rest takes the place of.
+        """The record of a region that is filled with the mean colour of the rest.
 
         Args:
             prediction: steps 1 and 2.

@@ -1,4 +1,4 @@
-"""What a detector can see at all at its feature layer."""
+"""What a detector is able to see at its feature layer."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -59,15 +59,15 @@ class Diagnosis:
 
     @property
     def is_blind(self) -> bool:
-        """Whether nearly all maps that the rule needs are empty: it sees nothing there."""
+        """Whether nearly all maps that the rule needs are empty, so that it sees nothing."""
         return self.blind_share > BLIND_SHARE
 
     @property
     def cell(self) -> tuple[float, float]:
         """(height, width) of the part of the image, in pixels, that a cell of the map stands for.
 
-        What is removed is made of such parts: a patch that is smaller than one takes much of what
-        lies around it away with it.
+        Whole cells are removed: together with a patch that is smaller than a cell, much of its
+        surroundings goes, too.
         """
         height, width = self.input_shape[:2]
         return height / self.feature_shape[0], width / self.feature_shape[1]

@@ -1,4 +1,4 @@
-"""Records handed to people: why one image was flagged, or was not."""
+"""Explanations for people: why an image was flagged, or was not."""
 
 import dataclasses
 import math
@@ -26,9 +26,10 @@ Panel = tuple[npt.NDArray[Any], str, npt.NDArray[np.bool_] | None]
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Explanation:
-    """Why one image (H, W, c) with n labels is flagged, or is not: all that was found, as arrays.
+    """Why an image (H, W, c) is or is not flagged: every intermediate result as an array.
 
-    A rule with evidence of its own has a subclass, which adds what leads to the tainted region.
+    A rule with evidence of its own has a subclass, which adds how the tainted region was found. n
+    is the number of labels.
 
     Attributes:
         image: (H, W, c) float32, raw pixels 0..255.
@@ -40,9 +41,9 @@ class Explanation:
         cleaned_image: (H, W, c) float32, the image with its tainted region filled.
         cleaned_logits: (n,) float32, the logits without the tainted region.
         recovered_label: the label predicted without it.
-        rank_shift: how many labels overtake the predicted one then.
+        rank_shift: how many labels then overtake the predicted one.
         score: what the threshold is compared with; NaN if the classifier's answers are not finite.
-        is_adversarial: the decision, None as long as the detector has no threshold.
+        is_adversarial: the decision; None if the detector has no threshold.
         class_names: a name for each label, or None.
         threshold: an image is adversarial if its score is above this; None: not known.
         benign_scores: (n,) float64, the scores of the calibration images; None: not known.
@@ -82,7 +83,7 @@ class Explanation:
 
     @property
     def reason(self) -> str:
-        """What makes the score, in words; empty for rules that say nothing of it."""
+        """What makes the score, in words; empty for rules without such a description."""
         return ""
 
     @property

@@ -1,12 +1,13 @@
-"""The default rule: cells taken out at several depths of the network, measured in benign images.
+"""The default rule: takes cells out at several depths of the network.
 
 The paper fills pixels, runs the network again, and intersects what holds down K other labels. On
 networks without large fully connected layers that intersection is mostly empty. Here the cells that
 carry the label are taken out of the feature map and of two earlier ones, and the network goes on
-from there. It is asked what the label loses or lacks then, how much the whole answer moves, and how
-loud the loudest cells are. Each is measured in benign images (see `calibration.scaling`): 1 is as
-far out as three in a hundred. An image is suspicious if one of the three kinds is far out, or all
-of them are somewhat. `benchmarks/README.md` has the figures, and of what else was tried.
+from there. The rule measures what the label then loses or lacks, how much the whole answer moves,
+and how strong the strongest cells are. Each is measured against benign images (see
+`calibration.scaling`): 1 is as far out as three in a hundred. An image is suspicious if one of the
+three kinds is far out, or if all of them are somewhat far out. `benchmarks/README.md` has the
+figures, also for alternatives that were tried.
 
 b images, n labels, d depths.
 """
@@ -50,16 +51,16 @@ _LOUDEST = 0.05  # share of the cells whose norm makes the peak
 class Occlusion(ScaledRule):
     """Takes the most critical cells out at several depths of the network.
 
-    The score is 1 for an image as far out as about 3 benign ones in 100, see `combine`. Before a
-    calibration, which finds the scales, it is the mean of the label's two deepest falls, in nats.
-    The tainted region is the one whose fall or lack is furthest out, in any number of pieces. One
-    forward pass, and the last layers again for each depth.
+    A score of 1 is exceeded by about 3 benign images in 100, see `combine`. Before a calibration
+    has found the scales, the score is the mean of the label's two deepest falls, in nats. The
+    tainted region is the one whose fall or lack is furthest out; it may have any number of pieces.
+    The cost is one forward pass, and the last layers again for each depth.
 
     Args:
-        depths: how many feature maps are looked at, from the last one backwards, at least 1; all
-            there are, if the classifier has fewer. See `classifier.feature_layer.earlier`.
-        share: share of the cells that are taken out, in (0, 1).
-        scales: what `calibrate` finds: (4, 4 d) floats.
+        depths: the number of feature maps to look at, from the last one backwards, at least 1. A
+            classifier with fewer maps uses all it has. See `classifier.feature_layer.earlier`.
+        share: the share of the cells to take out, in (0, 1).
+        scales: (4, 4 d) floats, set by `calibrate`.
 
     Raises:
         ValueError: an argument is out of range.

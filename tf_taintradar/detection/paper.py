@@ -1,4 +1,4 @@
-"""The paper's rule: fill what holds K other labels down, and look again.
+"""The paper's rule: fills what suppresses K other labels and classifies again.
 
 b images (H, W, c), n labels, K labels that take part, feature map (h, w, channels).
 """
@@ -53,15 +53,15 @@ class Evidence(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Paper(Rule):
-    """Fills, in the pixels, the intersection of what holds down each of K other labels.
+    """Fills the intersection of the regions that suppress each of K other labels.
 
-    The score is the rank change. At most three forward passes.
+    The score is the rank shift. The cost is at most three forward passes.
 
     Args:
         fill: what is painted into a region: "noise" (the paper's choice for scenes), "blur", a
             color, an image (the paper's average face), or a fill of `tf_taintradar.fills`.
-        top_k: K, how many of the labels that gain most take part; by default the paper's 9, or all
-            labels of a classifier that has fewer. `calibrate` sets it.
+        top_k: K, the number of labels with the largest gains that take part; by default the paper's
+            9, or all labels if there are fewer. `calibrate` sets it.
 
     Raises:
         ValueError: an argument is out of range.

@@ -1,4 +1,4 @@
-"""What a rule is: how a region is found and removed, and what the label's fall is measured by."""
+"""What a rule is: how a region is found and removed, and how the label's drop is measured."""
 
 import abc
 import dataclasses
@@ -30,9 +30,9 @@ class Rule(abc.ABC):
     """How a region is removed and the score found: steps 3 to 8 of Figure 2.
 
     A subclass is a frozen dataclass whose fields are its settings; it gives itself a `name` and a
-    `purpose`, and says in `detect` what it does. Everything else has a default. Registered with
-    `rules.register_rule`, it is a `variant` of `TaintRadarModel` and of all that is made from
-    `rules.RULES`.
+    `purpose`, and says in `detect` what it does. Everything else has a default. Once registered
+    with `rules.register_rule`, it is a `variant` of `TaintRadarModel` and appears everywhere that
+    `rules.RULES` is used.
 
     Example:
         @rules.register_rule
@@ -57,8 +57,8 @@ class Rule(abc.ABC):
         purpose: one line, for the command line's help and the documentation.
         threshold_name: the attribute of `TaintRadarModel` that holds its threshold.
         arguments: the settings for which `TaintRadarModel` has arguments of its own.
-        needs_maps: whether it looks at feature maps; if not, it works on classifiers that cannot
-            be opened, too, see `classifier.closed`.
+        needs_maps: whether the rule looks at feature maps. If not, it also works on classifiers
+            that cannot be opened, see `classifier.closed`.
     """
 
     name: ClassVar[str]
@@ -113,13 +113,13 @@ class Rule(abc.ABC):
 
     @property
     def nat(self) -> float | None:
-        """About what a nat is in the unit of the score; None: no gradient passes the score."""
+        """One nat, roughly, in the unit of the score; None if no gradient passes it."""
         return 1.0
 
     # Calibration
 
     def widened(self, k_max: int | None) -> "Rule":
-        """The rule that `benign_answers` is asked of, for the argument `k_max` of `calibrate`."""
+        """The rule whose `benign_answers` `calibrate` collects, given its argument `k_max`."""
         require(k_max is None, "k_max", k_max, f"left out: variant {self.name!r} has no K to find")
         return self
 
@@ -138,10 +138,10 @@ class Rule(abc.ABC):
         """Chooses the threshold from the `benign_answers` to n images, joined.
 
         Args:
-            answers: what the images say.
+            answers: the joined `benign_answers`, by name.
             target_fpr: the largest rate that may be flagged, in (0, 1).
             n_classes: number of labels.
-            groups: the name of each image's group (n,): each may be flagged at the target at most.
+            groups: the name of each image's group (n,); no group may be flagged above the target.
 
         Raises:
             CalibrationError: too few images for the target, or no setting meets it.
@@ -163,7 +163,7 @@ class Rule(abc.ABC):
     # Words and pictures
 
     def explain(self, detection: Detection, **about: Any) -> Explanation:
-        """The record for people of a detection on a batch of one image.
+        """Explains a detection on a batch of one image, for people.
 
         Args:
             detection: what `detect` found.

@@ -45,7 +45,7 @@ def register_rule(kind: R) -> R:
     of the command line. Register it before a detector with it is loaded.
 
     Raises:
-        ValueError: it is no rule with a name and a purpose, or another one has its name.
+        ValueError: it is not a rule with a name and a purpose, or another rule has its name.
     """
     is_rule = isinstance(kind, type) and issubclass(kind, Rule)
     expected = "a subclass of Rule with a `name` and a `purpose`"
@@ -72,7 +72,7 @@ def make_rule(variant: RuleSpec, **settings: Any) -> Rule:
 
     Args:
         variant: the name of a rule, a rule, or what `serialize_rule` made of one.
-        settings: settings of the rule; only for a name, and only those that are not None.
+        settings: settings of the rule, allowed only if `variant` is a name. None means the default.
 
     Raises:
         ValueError: there is no such rule, or it has no such setting.
@@ -92,9 +92,10 @@ def make_rule(variant: RuleSpec, **settings: Any) -> Rule:
 
 
 def serialize_rule(rule: Rule) -> str | dict[str, Any]:
-    """What `make_rule` makes the rule of again, ready for JSON.
+    """Describes a rule, ready for JSON, so that `make_rule` can make it again.
 
-    Its name, if its settings are the defaults, or arguments of `TaintRadarModel`.
+    The description is just the name if all settings are the defaults or arguments of
+    `TaintRadarModel`.
     """
     config, fields = rule.get_config(), dataclasses.fields(rule)
     defaults = {field.name: field.default for field in fields if field.name in config}
@@ -102,7 +103,7 @@ def serialize_rule(rule: Rule) -> str | dict[str, Any]:
 
 
 def why_foreign(setting: str, rule: Rule | type[Rule]) -> str:
-    """Says whose setting this is, which the rule has no use for."""
+    """Says which rules have this setting, for an error about one that has not."""
     owners = " and ".join(repr(own.name) for own in RULES.values() if setting in _settings_of(own))
     return f"it belongs to variant {owners}, this detector's is {rule.name!r}"
 

@@ -36,7 +36,7 @@ _TITLES = {True: "Probably an attack", False: "No sign of an attack", None: "No 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Verdict:
-    """What a person needs who has to decide about one image; `str` is one sentence.
+    """What a person needs to decide about an image; `str` gives it as one sentence.
 
     Attributes:
         image: (H, W, c) float32, raw pixels 0..255.
@@ -45,7 +45,7 @@ class Verdict:
         said: the label that the classifier answers, by name, and its probability in [0, 1].
         said_without: the same without the region.
         score: what the threshold is compared with; NaN if the classifier's answers are not finite.
-        is_adversarial: the decision; None as long as the detector has no threshold.
+        is_adversarial: the decision; None if the detector has no threshold.
         threshold: an image is adversarial if its score is above this; None: not known.
         benign_scores: (n,) float64, the scores of the calibration images; None: not known.
     """
@@ -105,7 +105,7 @@ class Verdict:
         return plot.saved(figure, path)
 
     def to_html(self, path: str | os.PathLike[str] | None = None) -> str:
-        """The sentence, the picture and the figures as one page without network.
+        """The sentence, the picture and the figures as one self-contained HTML page.
 
         Args:
             path: file to write the page to; None: none.

@@ -458,9 +458,7 @@ class TaintRadarModel(Untrainable):
     ) -> npt.NDArray[np.float32]:
         """Returns the score (n,) float32 of each image; larger is more suspicious.
 
-        No threshold is needed.
-
-        Arguments and errors are those of `predict_scores`.
+        No threshold is needed. Arguments and errors are those of `predict_scores`.
         """
         return self.predict_scores(x, batch_size, verbose)["score"]
 

@@ -1,8 +1,8 @@
 """Localized attacks: patches that make a classifier predict the label an attacker wants.
 
 `AdversarialPatch` is the printable patch of Brown et al., `EyeglassesAttack` the glasses of Sharif
-et al.; `AdaptivePatch` and `MisleadingPatch` know the detector; `certify` tells where no attack can
-succeed, `certainty` on how many images. Every attack is a `PatchAttack`: one loop of gradient
+et al.; `AdaptivePatch` and `MisleadingPatch` know the detector; `certify` tells on which images no
+attack can succeed, `certainty` on how many. Every attack is a `PatchAttack`: one loop of gradient
 descent and a few hooks. All return an `AttackResult`, which `save_attack` writes as pictures that
 can be printed.
 """

@@ -21,13 +21,13 @@ _MARGIN = 0.5  # nats of the score below its threshold, for what rounding to pix
 class AdaptivePatch(AdversarialPatch):
     """A patch by an attacker who knows the detector, its settings and its threshold.
 
-    Gradients pass through the whole of `detect`: in the backward pass, sigmoids stand in for its
+    Gradients pass through the whole of `detect`: in the backward pass, sigmoids replace its
     decisions and get steeper in the course of the attack (backward pass differentiable
     approximation). By default every step minimizes the classifier's loss on the target, plus
     `weight` times the detector's response:
 
     - how far the score lies above its threshold;
-    - or, where no gradient passes the score (variant "paper"), the cross-entropy of the target once
+    - or, if no gradient passes the score (variant "paper"), the cross-entropy of the target once
       the tainted region is filled, so that the label keeps its rank.
 
     The attack succeeds on an image if the classifier predicts the target and the detector does not

@@ -1,4 +1,4 @@
-"""What no patch, and no glasses, can do to a detector that paints over windows of pixels.
+"""What no patch and no glasses can do to a detector that paints over windows of pixels.
 
 n images (H, W, c), k labels, v windows.
 """
@@ -32,27 +32,26 @@ def certify(
     target_class: TargetClass | str = None,
     batch_size: int = _BATCH,
 ) -> npt.NDArray[np.bool_]:
-    """On which images every patch fails or is flagged.
+    """Tells on which images every patch fails or is flagged.
 
-    A window that covers the patch leaves nothing of it: the classifier then answers what it answers
-    for the clean image under that window. No pixels of the patch change what the attacker's label
-    lacks there, nor how strong another label is. If either puts the score above the threshold,
-    whatever else the patch does, nothing passes. This holds against attackers who know everything.
+    A window that covers the patch leaves nothing of it: under that window, the classifier answers
+    what it answers for the clean image. No pixels of the patch can change what the attacker's label
+    lacks there, or how strong another label is. If either alone puts the score above the threshold,
+    no patch passes. This holds against attackers who know everything.
 
     Args:
         radar: a detector of variant "cover", or of "bands" for faces, with a threshold.
         images: (n, H, W, c) raw RGB pixels, 0..255, clean.
-        painted: (n, H, W) where the attacker may paint, not 0, as `AttackResult.painted` has it.
-            None: any one place of the attacker's choice. With "cover", a patch that is not larger
-            than the rule's `largest_patch`, down and across; with "bands", whatever is worn within
-            one band. It lies within one window, but nobody knows which, so each of them must stop
-            it.
+        painted: (n, H, W), nonzero where the attacker may paint, as in `AttackResult.painted`.
+            None: any one place of the attacker's choice; with "cover" a patch that is no larger,
+            down and across, than the rule's `largest_patch`, with "bands" anything worn within one
+            band. Since the window that covers it is not known, each of them must stop it.
         target_class: the label that the attacker wants, or one for each image; "runner-up": the
-            second label of each clean image; None: whatever label but the clean image's.
-        batch_size: how many images are computed at once.
+            second label of each clean image; None: any label but the clean image's.
+        batch_size: the number of images computed at once.
 
     Returns:
-        (n,) bool. False where no window covers all that is painted.
+        (n,) bool, false also where no window covers all painted pixels.
 
     Raises:
         NotCalibratedError: the detector has no threshold.
@@ -67,13 +66,13 @@ def certify(
 
 
 class Certainty(NamedTuple):
-    """On what share of images every patch fails or is flagged; see `certainty`.
+    """The share of images on which every patch fails or is flagged; see `certainty`.
 
     Attributes:
         n_images: number of images.
         target: share of them, for the `target_class`; None without one.
         runner_up: the same, for the second label of each clean image.
-        any_label: the same, whatever label the attacker wants.
+        any_label: the same for attackers who want any label but the clean image's.
     """
 
     n_images: int
@@ -97,7 +96,7 @@ def certainty(
     target_class: TargetClass | str = None,
     batch_size: int = _BATCH,
 ) -> Certainty:
-    """On how many images every patch fails or is flagged, for three kinds of goal at once.
+    """Tells on how many images every patch fails or is flagged, for three goals at once.
 
     Arguments and errors are those of `certify`. Take benign images that the detector was not
     calibrated on and that the classifier gets right.

@@ -13,7 +13,7 @@ WEARABLE = Penalties(smoothness=0.3, printability=0.3)
 
 
 class EyeglassesAttack(PatchAttack):
-    """The frame of a pair of glasses that makes a face classifier name somebody else.
+    """Eyeglass frames that make a face classifier name somebody else.
 
     With a `target_class`, the wearer is taken for that person (impersonation); without one, for
     anybody else (dodging). `universal` makes one pair for several photographs of one person,

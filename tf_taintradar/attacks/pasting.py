@@ -1,4 +1,4 @@
-"""Pasting of patches into images: unchanged, or rotated, scaled and lit anew at every step.
+"""Pasting of patches into images: unchanged, or with a new rotation, scale and light at every step.
 
 b images (H, W, c), each with m patches (h, w, c).
 """

@@ -29,11 +29,11 @@ class AdversarialPatch(PatchAttack):
         classifier: any Keras image classifier that `TaintRadarModel` takes, or one that is opened
             already: `radar.opened`, or the result of `open_classifier`.
         target_class: the label that the attacker wants, from 0, or one for each image, see
-            `likely_targets`; None: any label but the one of the clean image.
+            `likely_targets`; None: any label but that of the clean image.
         preprocessor: raw pixels -> the classifier's input, as `TaintRadarModel` takes it; None for
             an opened classifier, which has its own.
         diameter: the longer side of the patch as a fraction of the image's smaller side, in (0, 1].
-            From several sizes, each step draws one for each patch; the finished patch has the
+            If several are given, each step draws one for each patch; the finished patch has the
             largest size, and `resize_patches` resizes it.
         shape: "disk", "square", "star", "lightning", or any mask; see `masks.make_mask`.
         place: "random", "bottom_right", or (row, column) of the patch's top left pixel; or a

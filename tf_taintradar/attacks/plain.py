@@ -1,4 +1,4 @@
-"""Ordinary glasses: painted on photographs, so that honest wearers take part in a calibration."""
+"""Ordinary glasses painted on photographs, so that a calibration includes honest wearers."""
 
 import numpy as np
 import numpy.typing as npt
@@ -18,10 +18,10 @@ def plain_glasses(
 ) -> npt.NDArray[np.uint8]:
     """Photographs of the same people wearing ordinary glasses: a frame of one color.
 
-    Color and thickness are drawn for each photograph. A detector of glasses that is calibrated on
-    faces without any may take everybody who wears some for an attacker: calibrate it on both, each
-    as a group. Paint the frames on a part of the photographs, and leave those out of the other
-    group: the promise of a calibration is for images that are independent of each other.
+    Color and thickness are drawn for each photograph. A detector of glasses that is calibrated only
+    on bare faces may take everybody who wears glasses for an attacker, so calibrate it on both, as
+    two groups. Paint frames on some of the photographs and leave those out of the other group: a
+    calibration holds for images that are independent of each other.
 
     Example:
         bare, other = np.array_split(photographs, 2)
@@ -39,7 +39,7 @@ def plain_glasses(
         (n, H, W, 3) uint8 raw pixels.
 
     Raises:
-        ImageError: `images` are not such pixels.
+        ImageError: `images` are not raw RGB pixels of this shape.
         ValueError: the glasses do not lie inside the image.
     """
     shape = np.shape(images)

@@ -1,4 +1,4 @@
-"""A patch in many pieces, none of which tells much by itself."""
+"""A patch in many pieces, none of which says much by itself."""
 
 from tf_taintradar.attacks.base import PatchAttack
 from tf_taintradar.attacks.goal import TargetClass, short_target
@@ -13,7 +13,7 @@ class ScatteredPatch(PatchAttack):
     """Several small disks across the image, optimized together, each with pixels of its own.
 
     A defence that hides one part of the image leaves the other pieces. `partial` makes the pieces
-    for each image, `universal` one set for all; they lie where the seed puts them. `patches` have
+    for each image, `universal` one set for all; the seed determines their places. `patches` have
     the size of the image.
 
     Example:

@@ -28,7 +28,7 @@ def save_attack(
     names: Sequence[str] | None = None,
     width_mm: float | None = None,
 ) -> Path:
-    """Writes the result of an attack to a new folder, completely or not at all.
+    """Writes the result of an attack to a new folder, either completely or not at all.
 
     `images/NAME.png` are the attacked images, `patches/NAME.png` the patches, transparent where
     nothing is painted (`patches/universal.png` if all images share one), and `attack.json` is the

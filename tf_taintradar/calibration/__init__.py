@@ -1,4 +1,4 @@
-"""From what a detector answers for benign images to the threshold for a false positive rate."""
+"""Calibration: from scores of benign images to the threshold for a false positive rate."""
 
 from tf_taintradar.calibration.by_rank import RankCalibration, choose_thresholds
 from tf_taintradar.calibration.by_score import (

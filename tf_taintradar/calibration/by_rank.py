@@ -31,7 +31,7 @@ _MOSTLY_EMPTY = 0.5  # from this share of empty tainted regions on, a warning
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class RankCalibration(Calibration):
-    """The settings that `choose_thresholds` chose, and what it saw.
+    """The settings that `choose_thresholds` chose, and the rates it chose them by.
 
     Attributes:
         top_k: K, the number of labels that take part.
@@ -39,7 +39,8 @@ class RankCalibration(Calibration):
         empty_share: share of the calibration images on which the tainted region of K labels is
             empty, in [0, 1]: such images are never flagged, whatever the threshold.
         fpr_grid: (k_max, thresholds) float64, the false positive rate at K = row + 1 and rank
-            threshold = column; zero for larger thresholds. With groups, that of the worst of them.
+            threshold = column; zero for larger thresholds. With groups, the rate of the worst
+            group.
     """
 
     kind: ClassVar[str] = "RankCalibration"
@@ -101,8 +102,8 @@ def choose_thresholds(
 
     Raises:
         ValueError: `target_fpr` is outside (0, 1).
-        CalibrationError: too few images for the target, of a group if there are groups; or only
-            never flagging meets it.
+        CalibrationError: there are too few images, or too few in a group, for the target; or only a
+            detector that never flags would meet it.
 
     Source: section VI-B.
     """

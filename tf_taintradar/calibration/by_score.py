@@ -27,17 +27,17 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class ScoreCalibration(Calibration):
-    """The threshold that `choose_threshold` chose, and what it saw.
+    """The threshold that `choose_threshold` chose, and the scores it chose it by.
 
     Attributes:
         score_threshold: an image is flagged when its score is above this.
         scores: (n_images,) float64, the scores of the calibration images, largest first.
         variant: the name of the rule whose scores these are.
-        scales: (4, m) float64, the bounds of `scaling.find_bounds` for rules that scale what they
-            see; None for others.
-        centre: (k,) float64, what each of k labels lacks in benign images at large, in nats, of
-            variant "cover"; None for others.
-        settings: the settings of that rule, ready for JSON; None in records of before 0.2.
+        scales: (4, m) float64, the bounds of `scaling.find_bounds` for rules that scale their
+            numbers; None for others.
+        centre: (k,) float64, for variant "cover" what each of k labels usually lacks in benign
+            images, in nats; None for others.
+        settings: the settings of that rule, ready for JSON; None in records from before 0.2.
     """
 
     kind: ClassVar[str] = "ScoreCalibration"
@@ -83,12 +83,12 @@ def choose_threshold(
     settings: dict[str, Any] | None = None,
     groups: Groups | None = None,
 ) -> ScoreCalibration:
-    """The smallest threshold that keeps the false positive rate below the target, soundly.
+    """Finds the smallest threshold that keeps the expected false positive rate within the target.
 
-    With groups it keeps the rate of each of them below the target: it is the largest of the
-    thresholds that the groups need by themselves.
+    With groups it keeps the rate of each of them within the target: it is the largest of the
+    thresholds that the groups need on their own.
 
-    Logs a warning if the images are so few that the rate stays uncertain.
+    Logs a warning if there are so few images that the rate remains uncertain.
 
     Args:
         scores: (n,) floats, one for each benign image.
@@ -99,8 +99,8 @@ def choose_threshold(
 
     Raises:
         ValueError: `target_fpr` is outside (0, 1).
-        CalibrationError: too few images for the target, of a group if there are groups; or a score
-            that is not finite.
+        CalibrationError: there are too few images, or too few in a group, for the target; or a
+            score is not finite.
 
     Source: see `smallest_threshold` and `groups`.
     """
@@ -128,7 +128,7 @@ def smallest_threshold(scores: npt.NDArray[np.floating], target_fpr: float) -> f
 
     With n images it is the k-th largest score, k = floor((n + 1) * target_fpr). A further benign
     image of the same kind is then flagged with a probability of at most k / (n + 1), whatever the
-    scores are distributed like; n images support a target of 1 / (n + 1) at the least.
+    distribution of the scores; n images support no target below 1 / (n + 1).
 
     Args:
         scores: (n,) floats, one for each benign image.
@@ -136,7 +136,7 @@ def smallest_threshold(scores: npt.NDArray[np.floating], target_fpr: float) -> f
 
     Raises:
         ValueError: `target_fpr` is outside (0, 1).
-        CalibrationError: too few images for the target, or a score that is not finite.
+        CalibrationError: there are too few images for the target, or a score is not finite.
 
     Source: split conformal prediction (Vovk, Gammerman, Shafer: Algorithmic Learning in a Random
     World, 2005); the paper's section VI-B searches a grid instead.

@@ -1,10 +1,10 @@
-"""Groups of benign images, each of which is to be flagged no more often than the target.
+"""Groups of benign images, none of which may be flagged more often than the target.
 
 A rate over all images hides that one kind of them, such as people with glasses, is flagged far more
-often than the others. A threshold that is high enough for every group by itself keeps the promise
-of `smallest_threshold` to each: a further image of a group is exchangeable with the known images of
-that group. What a rule finds in all of them, its scales, treats the images of a group alike, so
-that this holds for scaled scores, too; see `scaling`.
+often than the others. A threshold that is high enough for every group on its own keeps the promise
+of `smallest_threshold` for each: a further image of a group is exchangeable with the known images
+of that group. The scales that a rule finds in all images treat the images of a group alike, so this
+also holds for scaled scores; see `scaling`.
 
 Source: Mondrian conformal prediction, in Vovk, Gammerman, Shafer, "Algorithmic Learning in a Random
 World", 2005, section 4.5.
@@ -31,10 +31,10 @@ def as_groups(labels: npt.ArrayLike, n_images: int | None = None) -> Groups:
 
     Args:
         labels: a label for each image: texts, numbers or booleans.
-        n_images: number of images, None as long as it is not known.
+        n_images: number of images; None if it is not known yet.
 
     Raises:
-        ValueError: they are no labels, or not one for each image.
+        ValueError: `labels` does not hold one label for each image.
     """
     found = np.asarray(labels)
     is_list = found.ndim == 1 and len(found) > 0
@@ -55,7 +55,7 @@ def divide(groups: Groups) -> Iterator[tuple[str, npt.NDArray[np.bool_]]]:
 def of_groups(
     step: Callable[[Array, float], T], values: Array, groups: Groups | None, target_fpr: float
 ) -> list[T]:
-    """What a step makes of the values (n, ...) of each group; without groups, of all of them.
+    """Applies a step to the values (n, ...) of each group; without groups, to all values.
 
     Args:
         step: takes the values of one group and the target.

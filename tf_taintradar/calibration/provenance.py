@@ -23,8 +23,8 @@ def read_provenance(path: str | os.PathLike[str]) -> list[Entry]:
         path: a `.keras` file; anything else has none.
 
     Returns:
-        Of each calibration `saved`, when Keras wrote its file, `threshold`, `variant`, and of the
-        record `kind`, `target_fpr`, `fpr`, `fpr_interval`, `n_images` and `weights`.
+        For each calibration: `saved`, the time when Keras wrote its file, `threshold`, `variant`,
+        and the record's `kind`, `target_fpr`, `fpr`, `fpr_interval`, `n_images` and `weights`.
     """
     try:
         with zipfile.ZipFile(path) as archive:

@@ -1,4 +1,4 @@
-"""What a calibration is: the settings found on benign images, and what was seen there."""
+"""The record of a calibration: the settings found on benign images, and the rates there."""
 
 import dataclasses
 import json
@@ -52,9 +52,9 @@ class GroupRate:
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Calibration:
-    """The settings that meet a target false positive rate, and what was seen on benign images.
+    """The settings that meet a target false positive rate, and the rate measured on benign images.
 
-    `RankCalibration` is the one of variant "paper", `ScoreCalibration` that of the others.
+    Variant "paper" has a `RankCalibration`, all others have a `ScoreCalibration`.
 
     Attributes:
         kind: what `to_json` calls this kind of record.
@@ -63,8 +63,8 @@ class Calibration:
         fpr_interval: its 95 % confidence interval (Wilson).
         n_images: number of calibration images.
         groups: the rate of each group of them; empty if they were not divided into groups.
-        weights: checksum of the classifier's weights then, see `classifier.checksum`; None in
-            records from before 0.2.
+        weights: checksum of the classifier's weights at that time, see `classifier.checksum`; None
+            in records from before 0.2.
     """
 
     kind: ClassVar[str]
@@ -97,7 +97,7 @@ class Calibration:
         raise NotImplementedError
 
     def __str__(self) -> str:
-        """The settings, and what to expect of them, in words."""
+        """The settings, and what to expect from them, in words."""
         low, high = self.fpr_interval
         whole = (
             f"{self._settings()}\n"

@@ -1,4 +1,4 @@
-"""Scales that make numbers of different units comparable, and keep the promise of a calibration.
+"""Scales that make numbers in different units comparable and keep the promise of a calibration.
 
 Every number of an image is centred on the benign median and divided by the distance from there to
 the benign 97 % quantile: 0 is an ordinary benign image, 1 as far out as three in a hundred.

@@ -89,7 +89,7 @@ def make_defence(name: str, radar: TaintRadarModel, n_fit: int = 0) -> Defence:
     Args:
         name: one of `DEFENCES`.
         radar: a detector; it is not changed, and needs no threshold.
-        n_fit: number of benign images that a defence which needs some will be fitted on.
+        n_fit: number of benign images that the defence will be fitted on, if it needs any.
 
     Raises:
         ValueError: there is no such defence.
@@ -129,7 +129,7 @@ def known_scores(defence: Defence) -> npt.NDArray[np.float64] | None:
 def ask(defence: Defence, images: Pixels, batch_size: int) -> Arrays:
     """Asks a defence for `score` (n,) float and, if it cleans images, `recovered_label` (n,) int.
 
-    A score that is not finite becomes infinite: it is suspicious, whatever the threshold.
+    A score that is not finite becomes infinite, so that it is flagged whatever the threshold.
 
     Args:
         defence: a `Baseline`, a `TaintRadarModel` or anything with `score(images)`.

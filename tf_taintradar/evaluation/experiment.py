@@ -1,4 +1,4 @@
-"""The data of an evaluation, and its steps: attacks, and scores of defences."""
+"""The data of an evaluation and its steps: attacks, and scores of defences."""
 
 import functools
 import importlib.metadata

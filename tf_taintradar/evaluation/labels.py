@@ -15,8 +15,8 @@ def read_labels(
     """The labels of image files.
 
     Args:
-        path: path of a CSV file with the columns `file` and `label`: the name of each file, without
-            its folder or as the end of its path, and the number or the name of its class.
+        path: path of a CSV file with the columns `file` and `label`. `file` is the name of the file
+            or the end of its path, `label` the number or the name of its class.
         files: paths of n image files.
         class_names: names of the classes, in the order of their labels.
 

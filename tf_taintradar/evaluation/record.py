@@ -18,7 +18,7 @@ class BenignRow:
         target_fpr: false positive rate that it was calibrated to.
         threshold: score above which an image is flagged.
         flagged: measured false positive rate.
-        cost: ratio of its time to the plain classifier's, on the same images in the same run.
+        cost: its time as a multiple of the plain classifier's, on the same images in the same run.
     """
 
     defence: str

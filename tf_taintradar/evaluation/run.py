@@ -58,15 +58,15 @@ def evaluate(
             which is calibrated anew, a baseline of `tf_taintradar.baselines`, or your own; or names
             of `DEFENCES`.
         target_fprs: false positive rates to calibrate to; the paper's rule chooses its K for the
-            first of them.
+            first.
         n_attacked: largest number of images to attack.
         target_class: the target of the attacks; by default a random label.
         folder: folder for intermediate results. Called again with the same arguments, an
             interrupted evaluation resumes where it stopped.
-        faces: whether the images are aligned faces: then the defences are also asked about benign
-            photographs with plain frames painted on, of people who simply wear glasses. None: if
-            the detector's variant is "bands".
-        batch_size: number of images that are computed at once.
+        faces: whether the images are aligned faces. If so, the defences also score benign
+            photographs with plain frames painted on, as of people who simply wear glasses. None:
+            true if the detector's variant is "bands".
+        batch_size: number of images computed at once.
         seed: random seed of the division, the target and the attacks.
         verbose: 0 for silence, 1 for a progress bar.
 

@@ -1,4 +1,4 @@
-"""Measures in a few minutes how well a detector holds on the user's own images."""
+"""Measures in a few minutes how well a detector works on the user's own images."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -50,8 +50,8 @@ class SelfTest:
         advice: what to change, a sentence or two each.
         plain: for faces: rate of benign photographs that are flagged once plain frames are painted
             on; None otherwise.
-        others: for faces: what `flagged` is with the other variant, "bands" or the default, by
-            its name; calibrated on the same images.
+        others: for faces: `flagged` for the other variant, "bands" or the default, by its name,
+            calibrated on the same images.
     """
 
     is_calibrated: bool
@@ -66,7 +66,7 @@ class SelfTest:
 
     @property
     def holds(self) -> bool:
-        """Whether there is no advice: the rates are known, and as they should be."""
+        """Whether there is no advice, because the rates are known and as they should be."""
         return len(self.advice) == 0
 
 
@@ -84,23 +84,24 @@ def selftest(
 ) -> SelfTest:
     """Attacks the detector's own classifier with patches and reports how many are flagged.
 
-    On faces it wears glasses, too: adversarial ones, and plain ones as honest people do; and it
-    tries both variant "bands" and the default.
+    On faces it also tries adversarial glasses, and plain ones as honest people wear them, with both
+    variant "bands" and the default.
 
     Args:
-        radar: the detector; without a threshold, one is found on a part of the images.
+        radar: the detector; if it has no threshold, one is found on part of the images.
         images: benign images, in the forms that `TaintRadarModel.predict` takes; 100 or more.
         labels: the true labels (n,) of the images; by default the classifier's own predictions.
         target_fpr: false positive rate for a detector without a threshold, in (0, 1).
         n_attacked: largest number of images that are attacked in each way.
-        faces: whether the images are aligned faces; None: if the detector's variant is "bands".
+        faces: whether the images are aligned faces; None: true if the detector's variant is
+            "bands".
         batch_size: number of images that are computed at once.
         seed: random seed.
         verbose: 0 for silence, 1 for a progress bar.
 
     Raises:
         ImageError: an image has the wrong shape, type or value range, or cannot be read.
-        CalibrationError: too few images.
+        CalibrationError: there are too few images.
         ValueError: another argument is out of range.
     """
     is_calibrated = radar.threshold is not None

@@ -2,12 +2,13 @@
 
 The words used throughout:
 
-*map*: real-valued, one number a place. *region*: the places that belong, true or false. *fill*:
-what the defender paints into a region so that its content no longer speaks for any label. *rank* of
-a label: how many labels have a larger logit, 0 = predicted. *rank shift*: how far the predicted
-label falls once the *tainted region*, the one that holds all other labels down, is filled.
+*map*: real-valued, one number for each place. *region*: the places that belong to it, true or
+false. *fill*: what the defender paints into a region so that its content no longer supports any
+label. *rank* of a label: how many labels have a larger logit, 0 = predicted. *tainted region*: the
+region that suppresses all other labels. *rank shift*: how far the predicted label drops once the
+tainted region is filled.
 
-Images are raw RGB pixels 0..255, unless something else is said.
+Images are raw RGB pixels 0..255 unless stated otherwise.
 
 Shapes: a batch of images is (b, H, W, c), a feature map (b, h, w, channels), logits are (b, n). Of
 a whole collection, n is the number of images.

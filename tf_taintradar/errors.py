@@ -25,7 +25,7 @@ MOVED_ON = (
 
 
 class TaintRadarError(Exception):
-    """Base of every error of this package that a caller can mend."""
+    """Base class of all errors of this package that a caller can correct."""
 
     __init__ = Exception.__init__  # a message alone: Keras and AutoGraph then keep the error's type
 
@@ -39,7 +39,7 @@ class UnsupportedClassifierError(TaintRadarError, ValueError):
 
 
 class BlindDetectorError(TaintRadarError, ValueError):
-    """The feature layer shows the detector nothing: calibrating it would only hide that."""
+    """The detector sees nothing at its feature layer, and a calibration would only hide that."""
 
 
 class CalibrationError(TaintRadarError, ValueError):
@@ -51,7 +51,7 @@ class NotCalibratedError(TaintRadarError, RuntimeError):
 
 
 class NotFittedError(TaintRadarError, RuntimeError):
-    """A rival defence was asked for a score before it has seen benign images."""
+    """A baseline was asked for a score before it was fitted to benign images."""
 
 
 class WeightsError(TaintRadarError, ValueError):

@@ -1,4 +1,4 @@
-"""What is painted into a region, so that its content no longer speaks for any label.
+"""Fills: what is painted into a region so that its content no longer supports any label.
 
 A fill is a small object that makes a pattern; `detection.regions.fill_region` paints the pattern
 into a region. No pattern of an image depends on another row of the batch.

@@ -65,15 +65,14 @@ def load_detector(
     Args:
         spec: a `.keras` file of a detector or of a classifier, or the name of a network of
             `keras.applications` in any case, whose ImageNet weights Keras downloads once. For rules
-            that need the answers alone, also the folder of a classifier's SavedModel or an `.onnx`
+            that need only the answers, also the folder of a classifier's SavedModel or an `.onnx`
             file.
         preprocessor: preprocessor of a new detector, see `TaintRadarModel`. For a network of
             `keras.applications` None means its own.
         feature_layer: feature layer of a new detector, found by default.
         input_size: size of the images of a new detector, see `TaintRadarModel`. For a network of
             `keras.applications` None means its own.
-        label: of a new detector of a multi-label network, the label to watch; see
-            `TaintRadarModel`.
+        label: label to watch of a new detector for a multi-label network; see `TaintRadarModel`.
         class_names: class names of a new detector. For a network of `keras.applications` None means
             the names of ImageNet, if Keras has downloaded them before.
         variant: rule of a new detector, see `TaintRadarModel`.
@@ -83,9 +82,9 @@ def load_detector(
             name.
 
     Raises:
-        UnsupportedClassifierError: `spec` is neither, cannot be read or downloaded, or the
+        UnsupportedClassifierError: `spec` is none of these, cannot be read or downloaded, or the
             classifier cannot be opened.
-        ValueError: a setting is out of range, or given although the file holds a detector.
+        ValueError: a setting is out of range, or is given although the file holds a detector.
     """
     settings: dict[str, Any] = {
         "preprocessor": preprocessor,

@@ -1,4 +1,4 @@
-"""Networks that can only be called: their answers are all that is known of them.
+"""Networks that can only be called: nothing but their answers is known.
 
 A subclassed Keras model, a SavedModel or a function has no layers that could be called one by one.
 Rules that look at feature maps have nothing to look at there; those that paint over pixels and ask
@@ -35,7 +35,7 @@ _SUM = 0.01  # how far from 1 the sum of probabilities may be, in half precision
 
 @dataclasses.dataclass(frozen=True)
 class ClosedClassifier(OpenedClassifier):
-    """A classifier of which only the answers are known. Made by `close_classifier`.
+    """A classifier that is known only by its answers. Made by `close_classifier`.
 
     Its only map are the pixels: `features` are the images, `head` is the whole network, `stages`
     there are none.
@@ -67,11 +67,11 @@ def close_classifier(
     input_size: InputSize = None,
     label: int | None = None,
 ) -> ClosedClassifier:
-    """Takes a classifier as it is, for rules that need nothing but its answers.
+    """Wraps a classifier that cannot be opened, for rules that need only its answers.
 
-    Of probabilities the logarithms are the logits, up to a constant that no rule sees. They end at
-    1e-38, some 87 nats below a sure label; those of a sigmoid end at 17 above zero. Give logits
-    where they are to be had.
+    If the classifier returns probabilities, their logarithms serve as logits, up to a constant that
+    no rule sees. They are cut off at 1e-38, some 87 nats below a certain label; those of a sigmoid
+    at 17 above zero. Pass a classifier that returns logits if you can.
 
     Args:
         classifier: a subclassed Keras model or another Keras layer, as a `keras.layers.TFSMLayer`
@@ -82,7 +82,7 @@ def close_classifier(
         preprocessor: raw pixels -> the classifier's input; see `preprocessing.make_preprocessor`.
         input_size: height and width of the images, as one number or as `(height, width)`, where
             the classifier does not say them. It takes three channels then.
-        label: of a multi-label network, the one to watch; see `open_classifier`.
+        label: the label to watch in a multi-label network; see `open_classifier`.
 
     Raises:
         UnsupportedClassifierError: the classifier fails on such images, does not answer each by

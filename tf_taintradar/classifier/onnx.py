@@ -22,13 +22,13 @@ _CHANNELS = (1, 3)
 class OnnxLayer(keras.layers.Layer):
     """Runs an ONNX file on images; for `TaintRadarModel(OnnxLayer(path), variant="cover")`.
 
-    ONNX Runtime computes, called from Python, on the CPU or on what else it was installed for. No
-    gradients pass, so nothing can look inside, and the layer cannot become a part of a SavedModel.
-    Channels may come first in the file; the layer takes them last, as Keras does.
+    ONNX Runtime is called from Python and computes on the CPU or whatever else it was installed
+    for. No gradients pass, so the network cannot be opened, and the layer cannot become part of a
+    SavedModel. Channels may come first in the file; the layer takes them last, as Keras does.
 
     Args:
-        filepath: the `.onnx` file: one input of images, one output. It is not copied: a saved
-            detector finds it there again.
+        filepath: the `.onnx` file, with one input of images and one output. It is not copied: a
+            saved detector expects it at the same place.
         **kwargs: Keras's `name`, `dtype` and `trainable`.
 
     Raises:

@@ -95,7 +95,7 @@ def open_classifier(
 ) -> OpenedClassifier:
     """Opens a Keras image classifier; its weights, activations and `trainable` stay as they are.
 
-    What is opened already is returned as it is.
+    A classifier that is already opened is returned as it is.
 
     Args:
         classifier: a Functional or Sequential model (nested models are looked into), convolutional
@@ -115,10 +115,11 @@ def open_classifier(
             if it has none, the classifier takes raw pixels.
         input_size: height and width of the images, as one number or as `(height, width)`, for a
             classifier that takes images of any size: the size that it was trained on.
-        label: of a multi-label network, whose labels do not compete, the one to watch, from 0. The
-            opened classifier then has two labels, 0 for no and 1 for yes, and answers (b, 1). So
-            has a classifier of a single sigmoid, which needs no `label`; one of a single logit
-            needs label=0, which says that it is that of a sigmoid.
+        label: the label to watch in a multi-label network, whose labels do not compete, counted
+            from 0. The opened classifier then has two labels, 0 for no and 1 for yes, and its
+            predictions are (b, 1). A classifier with a single sigmoid is treated the same way and
+            needs no `label`; one with a single logit needs label=0, which says that it belongs to a
+            sigmoid.
 
     Raises:
         UnsupportedClassifierError: the classifier cannot be opened, or takes images of any size and

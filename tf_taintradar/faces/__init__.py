@@ -4,7 +4,8 @@
 so with your own division of their photographs), `fine_tune` continues from there. `verify` makes
 one of a single person and anyone else. `average_face` is the paper's fill for faces, `align` cuts
 aligned faces out of photographs of any size, and `plain_glasses` paints ordinary glasses on them,
-for a calibration that holds for wearers, too. `train_face_detector` does all of this in one call.
+for a calibration that also holds for people who wear glasses. `train_face_detector` does all of
+this in one call.
 """
 
 from tf_taintradar.attacks.plain import plain_glasses

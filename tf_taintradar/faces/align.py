@@ -68,14 +68,14 @@ def align(
 ) -> dict[Path, str]:
     """Writes the aligned face of every photograph with one clear face into another folder.
 
-    Photographs without one are refused and named in the log: no face or several, a face turned
-    away, one of too few pixels.
+    Photographs without one are refused and named in the log: those with no face, with several, or
+    with a face that is turned away or too small.
 
     Args:
         folder: folder of photographs, searched with its sub-folders, one for each subject.
         output: folder for the faces, PNG files under the same names; it must be new or empty.
         size: height and width of the faces in pixels; at least that of the network's input.
-        cache: folder in which the landmarks are stored: another run takes seconds.
+        cache: folder in which the landmarks are stored, so that another run takes seconds.
         verbose: 0 for silence, 1 for a progress bar.
 
     Returns:
@@ -147,9 +147,9 @@ def _arrays(find: Callable[[Pixels], Found], image: Pixels) -> Arrays:
 
 
 def one_clear_face(found: Found) -> Points:
-    """The landmarks (5, 2) of the one face that is meant.
+    """The landmarks (5, 2) of the one clear face.
 
-    Smaller faces beside it, as in the background, do not count: those of less than half its area.
+    Faces of less than half its area, as in the background, do not count.
 
     Raises:
         ImageError: there is no face, another one of that size, or it is turned away or too small.

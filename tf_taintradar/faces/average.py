@@ -24,8 +24,8 @@ def average_face(
     """The mean of all photographs, for `TaintRadarModel(..., fill=average_face("people"))`.
 
     Args:
-        source: a folder, which is searched with its sub-folders, a list of files, a batched dataset
-            or an array of raw pixels; only one batch is in memory at a time.
+        source: a folder (searched with its sub-folders), a list of files, a batched dataset or an
+            array of raw pixels. Only one batch is in memory at a time.
         input_shape: (H, W, 3) of the classifier.
         cache: folder in which the mean is stored, if `source` is a folder or a list of files; it is
             reused as long as the contents of the files are the same.

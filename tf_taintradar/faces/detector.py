@@ -70,8 +70,8 @@ def train_face_detector(
 ) -> FaceDetector:
     """Trains a face network on your own subjects, and calibrates and tests its detector.
 
-    The detector keeps its target for people without glasses and for people who wear ordinary ones:
-    on half of the photographs of the calibration, plain frames are painted. The tests are on
+    The detector meets its target both for people without glasses and for people who wear ordinary
+    ones, because plain frames are painted on half of the calibration photographs. The tests use
     photographs that are used for nothing else.
 
     Writes these files into `output`: `detector.keras`; `served/`, a SavedModel for TensorFlow
@@ -90,8 +90,8 @@ def train_face_detector(
         preprocessor: raw pixels -> the network's input, as `TaintRadarModel` takes it.
         variant: variant of the detector. "bands" detects glasses best, "occlusion" patches; "paper"
             fills regions with the average face of the training photographs, as the paper does.
-        eye_line: height of the eyes as a fraction of the image's height, from the top: where
-            glasses are painted, and where "bands" looks.
+        eye_line: height of the eyes as a fraction of the image's height, from the top. Glasses are
+            painted there, and "bands" looks there.
         fine_tuned: name of the first layer that is fine-tuned after the new last layer has been
             trained, see `fine_tune`; None: no layer.
         tuning_rate: learning rate of the fine-tuning; a network that was not trained on faces needs

@@ -77,7 +77,7 @@ def wear(
         n_wearers: largest number of subjects who wear glasses, those with the smallest labels.
         goal: goal of the wearers: "impersonation", to be taken for the next subject, or "dodging",
             for anybody else.
-        one_each: whether each photograph gets a pair of its own, not each wearer.
+        one_each: whether each photograph, rather than each wearer, gets a pair of its own.
         eye_line: height of the eyes as a fraction of the image's height, from the top.
         steps: largest number of steps of gradient descent.
         seed: random seed of the attack.

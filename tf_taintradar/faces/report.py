@@ -1,4 +1,4 @@
-"""What is known of a face detector, and the files that tell it."""
+"""The results of a face detector, and the files that record them."""
 
 import dataclasses
 import json
@@ -37,7 +37,7 @@ class FaceDetector:
         radar: the calibrated detector.
         transfer: the classifier and its photographs.
         benign: rate of flagged photographs among those held out and not used for the calibration.
-        plain: the same of these photographs with ordinary glasses painted on.
+        plain: the same rate with ordinary glasses painted on these photographs.
         glasses: results with adversarial glasses, by the wearers' goal, "impersonation" or
             "dodging": with one pair for all photographs of a wearer, and as "impersonation, one
             each" or "dodging, one each" with a pair for each photograph.

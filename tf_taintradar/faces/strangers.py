@@ -1,4 +1,4 @@
-"""People who are none of the subjects: what a classifier and its detector say of them."""
+"""People who are none of the subjects: what a classifier and its detector say about them."""
 
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ class Strangers(NamedTuple):
     """Rates on photographs of strangers.
 
     Attributes:
-        confidence: the probability that 95 % of the subjects' own photographs held out reach.
+        confidence: the probability that 95 % of the subjects' held-out photographs reach.
         taken: rate of strangers whose name has this probability: those taken for a subject.
         flagged: rate of strangers that the detector flags.
         passed: rate of strangers that are taken for a subject and not flagged.
@@ -33,8 +33,8 @@ def meet_strangers(
 ) -> Strangers:
     """Measures how many strangers are taken for a subject, and how many are flagged.
 
-    A detector looks for what was put on a face. It need not flag strangers: a door that asks for
-    a confidence refuses them.
+    A detector looks for what was put on a face. It need not flag strangers: an application that
+    requires a minimum confidence refuses them anyway.
 
     Args:
         radar: a detector with a threshold.

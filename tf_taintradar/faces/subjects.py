@@ -1,4 +1,4 @@
-"""People whose photographs lie in one sub-folder for each: checked, and divided at random."""
+"""Subjects with one sub-folder of photographs each: checked, and divided at random."""
 
 import dataclasses
 import logging
@@ -29,8 +29,8 @@ class Subjects:
     Attributes:
         names: names of their sub-folders, sorted.
         photographs: all readable photographs, without duplicates.
-        unreadable: files that were left out because they cannot be read or are too small.
-        duplicates: files that were left out because an earlier file has the same content.
+        unreadable: files left out because they cannot be read or are too small.
+        duplicates: files left out because an earlier file has the same content.
     """
 
     names: list[str]
@@ -104,7 +104,8 @@ class Subjects:
             input_shape: (H, W, 3) of the classifier.
 
         Raises:
-            ImageError: a sub-folder has the name of nobody, or holds one of these photographs.
+            ImageError: a sub-folder is not named after one of the subjects, or holds one of these
+                photographs.
         """
         people = _sub_folders(existing_folder(folder))
         unknown = [str(person) for person in people if person.name not in self.names]

@@ -78,9 +78,9 @@ def transfer(
         folder: folder with one sub-folder of photographs for each subject; see `find_subjects`.
         network: a built Functional model: `VGGFace(weights="vggface")`, or any Keras network that
             answers embeddings, or names of other people.
-        held_out: folder with sub-folders of the same names, for some of the subjects or all: the
-            photographs to test with. Then all photographs in `folder` are trained on. None:
-            `folder` is divided at random.
+        held_out: folder with the photographs to test with, in sub-folders of the same names, for
+            some of the subjects or all. All photographs in `folder` are then used for training.
+            None: `folder` is divided at random.
         n_train: number of training photographs of each subject, without `held_out`; all others are
             held out.
         seed: random seed of the division, the new layer and the batches.
@@ -146,8 +146,7 @@ def teach(
         dropout: rate of the dropout between the kept layers and the new one.
         cache: folder in which the features of all photographs are stored. The next run reuses them,
             with any head and any division of the photographs.
-        log: path of a CSV file for the loss and accuracy of every epoch. Like the three arguments
-            above it, it concerns the dense head only.
+        log: path of a CSV file for the loss and accuracy of every epoch of a dense head.
         batch_size: number of photographs that are computed at once, on each device.
         strategy: distribution strategy that computes the features on several devices, for instance
             `tf.distribute.MirroredStrategy()`.

@@ -23,9 +23,9 @@ def verify(
     """A classifier that accepts one person, known from one photograph or more.
 
     Label 0 is the person, label 1 anyone else: the logits are `scale * (cosine - threshold)` and 0.
-    So every rule of the detector, every attack and every certificate applies to it as to any other
-    classifier. One person's photographs are seldom enough to calibrate on; the detectors of many
-    badges share a threshold, see `TaintRadarModel.calibrate_across`:
+    All rules, attacks and certificates therefore work with it as with any other classifier. One
+    person's photographs are seldom enough for a calibration; the detectors of many badges can share
+    a threshold, see `TaintRadarModel.calibrate_across`:
 
         def wrap(badge):
             model = faces.verify(network, badge, 0.45, preprocessor="tf")
@@ -38,8 +38,9 @@ def verify(
         network: a network that embeds faces, or names other people; see `transfer`.
         badge: aligned photographs of the person, in the forms of `TaintRadarModel.predict`: a file,
             a list or folder of files, an array (n, H, W, 3). Several are averaged.
-        threshold: the cosine from which on a photograph shows the person, in (-1, 1). It depends
-            on the network: choose it on pairs of photographs of the same and of different people.
+        threshold: the smallest cosine, in (-1, 1), at which a photograph counts as showing the
+            person. It depends on the network: choose it on pairs of photographs of the same and of
+            different people.
         scale: factor of the cosines. It changes probabilities, not decisions.
         preprocessor: raw pixels -> the network's input, as `TaintRadarModel` takes it.
         kept: name of the last layer that is kept, see `teach`.

@@ -1,9 +1,9 @@
-"""The weeks after the calibration: is the false positive rate still what it was calibrated to?
+"""Monitoring: is the false positive rate still what the detector was calibrated to?
 
-`Monitor` counts what a detector answers, wherever it answers, and raises an alarm when it flags
-more than the calibration allows; an alarm means the same however often one looks. `Monitor.serve`
-gives the numbers to Prometheus, which needs the extra `monitor`. `AnswerLog` reads the answers of
-a server from a log. `examples/serving/` has a Grafana dashboard.
+`Monitor` counts a detector's answers, wherever it runs, and raises an alarm when it flags more than
+the calibration allows. An alarm means the same however often you look. `Monitor.serve` gives the
+numbers to Prometheus, which needs the extra `monitor`. `AnswerLog` reads the answers of a server
+from a log. `examples/serving/` has a Grafana dashboard.
 """
 
 from tf_taintradar.monitor.answers import AnswersLike

@@ -1,4 +1,4 @@
-"""Reads the answers of a detector, whoever gave them: its score, its flag, whether it is valid."""
+"""Reads the answers of a detector in any form: scores, flags, and whether they are valid."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
@@ -41,7 +41,7 @@ def read_answers(answers: AnswersLike) -> Answers:
             verdict, `TaintRadarModel` a score that is not finite.
 
     Raises:
-        ValueError: they are no answers of a detector.
+        ValueError: `answers` is not in one of these forms.
     """
     if isinstance(answers, Mapping):
         answers = answers.get("predictions" if _is_response(answers) else "outputs", answers)

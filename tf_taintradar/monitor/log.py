@@ -14,14 +14,14 @@ _LOG = logging.getLogger(__name__)
 
 
 class AnswerLog:
-    """Adds answers to a log, or reads what has been added, also after a rotation.
+    """Appends answers to a log, or reads what has been appended, also after a rotation.
 
     Args:
         path: the log; it need not exist yet.
 
     Attributes:
         path: the log.
-        n_bad: number of lines so far that are no JSON.
+        n_bad: number of lines so far that are not valid JSON.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -36,7 +36,7 @@ class AnswerLog:
         Several programs may write to one log.
 
         Raises:
-            ValueError: they are no answers of a detector.
+            ValueError: `answers` is not in any form of `Monitor.observe`.
         """
         columns = read_answers(answers)._asdict()
         line = json.dumps({name: values.tolist() for name, values in columns.items()}) + "\n"
@@ -46,8 +46,9 @@ class AnswerLog:
     def read(self) -> Iterator[Any]:
         """Yields the document of each line that was finished since the last call.
 
-        A file that took the log's place is read from its beginning, after the rest of the former
-        one; so is a file that was cut to nothing. Lines that are no JSON are counted and logged.
+        If another file has taken the log's place, it is read from its beginning, after the rest of
+        the former one; so is a log that was truncated to nothing. Lines that are not valid JSON are
+        counted and logged.
         """
         if self._file is None:
             self._open()

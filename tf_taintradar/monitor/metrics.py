@@ -1,7 +1,7 @@
 """The metrics of a monitor, for Prometheus.
 
-They are made of a report when Prometheus asks for them, so that counting costs nothing else, and
-the numbers of one answer fit each other.
+They are computed from a report when Prometheus asks for them. Counting therefore costs nothing
+extra, and the numbers of one scrape are consistent.
 """
 
 import math

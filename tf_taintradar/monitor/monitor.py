@@ -1,4 +1,4 @@
-"""Watches a detector in use: what it answers, against what its calibration promised."""
+"""Watches a detector in use and compares its flags with what its calibration promised."""
 
 import functools
 import json
@@ -36,7 +36,7 @@ Calibrated: TypeAlias = TaintRadarModel | SavedDetector | Calibration | None
 
 
 class Monitor:
-    """Counts what a detector answers, and notices that it flags more than it was calibrated to.
+    """Counts a detector's answers and raises an alarm if it flags more than it was calibrated to.
 
     >>> monitor = Monitor(radar)
     >>> predict = monitor.watch(radar.predict)  # or client.detect, or a served detector's predict
@@ -44,21 +44,22 @@ class Monitor:
     >>> print(monitor)
     >>> monitor.serve(9108)  # metrics for Prometheus
 
-    A monitor may be shared by threads. An alarm says that the share of flags has risen, not why:
-    attacks, or images unlike those of the calibration.
+    Threads may share a monitor. An alarm says that the share of flags has risen, but not why: there
+    may be attacks, or images unlike those of the calibration.
 
     Args:
-        source: whose answers these are: a detector, a loaded SavedModel, a calibration, or None for
-            a detector whose calibration is not known.
-        rate: the highest probability of a flag that is no reason for an alarm, in (0, 1). By
-            default the calibration's: its target, or, if that is higher, the upper end of its 95 %
-            interval, also of its groups. A threshold is chosen on a sample, so that the rate of a
-            sound detector may be that high; the more calibration images, the nearer to the target.
-        false_alarm_every: the least mean number of images between two false alarms, > 1. The
-            longer, the later the true ones.
+        source: the detector that gives the answers, a loaded SavedModel, or a calibration; None if
+            the calibration is not known.
+        rate: the highest probability of a flag that is not yet a reason for an alarm, in (0, 1). By
+            default it is the calibration's target or, if higher, the upper end of its 95 % interval
+            or of one of its groups'. Since the threshold is chosen on a sample, the rate of a
+            working detector may be that high; with more calibration images it is closer to the
+            target.
+        false_alarm_every: the least mean number of images between two false alarms, > 1. Larger
+            values delay true alarms.
 
     Raises:
-        CalibrationError: the source has no calibration, and there is no `rate`.
+        CalibrationError: the source has no calibration, and `rate` is not given.
         ValueError: an argument is out of range.
     """
 
@@ -85,19 +86,19 @@ class Monitor:
         return self.calibration
 
     def observe(self, answers: AnswersLike, seconds: float | None = None) -> None:
-        """Takes in the answers for further images, in their order.
+        """Adds the answers for further images, in their order.
 
-        Images without a verdict, which could not be decoded or have no finite score, are counted
-        as invalid, and nowhere else.
+        Images without a verdict, because they could not be decoded or have no finite score, only
+        count as invalid.
 
         Args:
-            answers: what `predict`, `radar(images)`, a loaded SavedModel, or a client's `detect`
-                answers, or TensorFlow Serving as JSON. How they are divided among calls does not
-                matter.
-            seconds: how long they took; None: unknown.
+            answers: the result of `predict`, of `radar(images)`, of a loaded SavedModel or of a
+                client's `detect`, or the JSON of TensorFlow Serving. How the images are divided
+                among calls does not matter.
+            seconds: the time that the answers took; None: unknown.
 
         Raises:
-            ValueError: they are no answers of a detector.
+            ValueError: `answers` is not in one of these forms.
         """
         found = read_answers(answers)
         if seconds is not None:
@@ -113,10 +114,10 @@ class Monitor:
                 self._seconds.add([seconds])
 
     def watch(self, detect: Callable[..., Answer]) -> Callable[..., Answer]:
-        """The same function, with each of its answers observed and its time taken.
+        """Wraps a function so that its answers are observed and its calls timed.
 
         Args:
-            detect: what answers images, such as `radar.predict` or `client.detect`.
+            detect: a function that returns answers, such as `radar.predict` or `client.detect`.
         """
 
         @functools.wraps(detect)
@@ -129,7 +130,7 @@ class Monitor:
         return observed
 
     def report(self) -> Report:
-        """All that is known at this moment."""
+        """The state at this moment."""
         with self._lock:
             n, flagged, alarm = self._alarm.n_images, self._flagged, self._alarm
             return Report(

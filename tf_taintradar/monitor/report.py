@@ -45,13 +45,14 @@ class Report:
         n_flagged: number of those that were flagged.
         n_invalid: number of images without a verdict, which are counted nowhere else.
         target: the false positive rate that the detector was calibrated to; None: unknown.
-        rate: the highest probability of a flag that is no reason for an alarm.
+        rate: the highest probability of a flag that is not yet a reason for an alarm.
         interval: the confidence sequence of the share, 95 %; see `share_interval`.
-        evidence: what speaks for a share above `rate`; an alarm at `false_alarm_every`, after which
-            it starts anew.
+        evidence: evidence for a share above `rate`. At `false_alarm_every` it raises an alarm and
+            starts anew.
         false_alarm_every: the least mean number of images between two false alarms.
         alarms: number of alarms.
-        last_alarm: the number of the image with a verdict that raised the last; None: none did.
+        last_alarm: the number of the image with a verdict that raised the last alarm; None: there
+            was none.
         distance: how far the last 1,000 scores are from the calibration's, in [0, 1], see
             `distribution_distance`; None without scores on both sides. Rules that scale calibrate
             with the largest scores that their images may get, so it is a little above 0 at first.

@@ -1,8 +1,8 @@
-"""Statistics of a stream of flags that hold however often one looks.
+"""Statistics of a stream of flags that stay valid however often you look at them.
 
-An interval or a test of a fixed number of images is wrong sooner or later for whoever looks every
-hour. Both statistics here are made of likelihood ratios, which grow beyond 1 / alpha with a
-probability of at most alpha in all time to come.
+An interval or a test for a fixed number of images is sooner or later wrong if you look every hour.
+Both statistics here are made of likelihood ratios, and these exceed 1 / alpha at any time with a
+probability of at most alpha.
 """
 
 import math
@@ -23,10 +23,10 @@ _HALVINGS = 60  # of an interval of length 1: below what float64 can tell
 def share_interval(flagged: int, n_images: int, *, confidence: float = 0.95) -> tuple[float, float]:
     """A confidence sequence for the probability of a flag: where it lies, at every time at once.
 
-    With the given confidence it holds the true probability after each single image, so one may look
-    at any time, stop, or go on. That is true of a probability that does not change; of one that
-    does, it says what is likely of the share of all images so far. It is wider than an interval for
-    one look: for 6 % of 1,000 images 3.6 to 9.1 % instead of Wilson's 4.7 to 7.6 %.
+    With the given confidence it contains the true probability after every single image, so you may
+    look at any time, stop, or go on. That holds for a probability that does not change; for one
+    that does, the interval is an estimate for the share of all images so far. It is wider than an
+    interval for one look: for 6 % of 1,000 images 3.6 to 9.1 % instead of Wilson's 4.7 to 7.6 %.
 
     Args:
         flagged: number of flags, from 0 to `n_images`.
@@ -81,7 +81,7 @@ class RateAlarm:
     images or more, in the mean. The evidence then starts anew.
 
     Args:
-        rate: the probability of a flag that is not to be exceeded, in (0, 1).
+        rate: the highest acceptable probability of a flag, in (0, 1).
         false_alarm_every: the evidence that raises an alarm, and the least mean number of images
             between two false alarms, > 1.
 
@@ -120,7 +120,7 @@ class RateAlarm:
 
     @property
     def evidence(self) -> float:
-        """What speaks for a change, >= 0; an alarm at `false_alarm_every`."""
+        """The evidence for a change, >= 0; at `false_alarm_every` it raises an alarm."""
         return sum(self._present()) / len(ODDS)
 
     def _present(self) -> list[float]:
@@ -129,7 +129,7 @@ class RateAlarm:
         return [calm + (r - calm) * passed**self._n_passed for r, calm, passed in known]
 
     def update(self, flags: Iterable[bool | np.bool_]) -> None:
-        """Takes in the flags of further images, in their order.
+        """Adds the flags of further images, in their order.
 
         Args:
             flags: (n,) bool. Several calls are the same as one with all of their flags.

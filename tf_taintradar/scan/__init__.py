@@ -1,8 +1,8 @@
-"""Large collections of images: each of them looked at once, with a row for every file.
+"""Scans of large collections of images, with a row for every file.
 
-`scan` goes through a collection and yields a `Finding` for each image, kept in a table if one is
-named, so that an interrupted scan goes on where it stopped. `Summary` counts findings; `Gallery`
-shows those with the highest scores on a page.
+`scan` goes through a collection and yields a `Finding` for each image. If a table is named, the
+findings are kept there, so that an interrupted scan resumes where it stopped. `Summary` counts
+findings; `Gallery` shows those with the highest scores on a page.
 """
 
 from tf_taintradar.scan.finding import Finding

@@ -28,7 +28,7 @@ class RemoteFile:
     Attributes:
         store: The fsspec file system.
         path: Where the file is in it.
-        size: Its size in bytes when it was found, None if the store does not tell.
+        size: Its size in bytes when it was found; None if the store does not report it.
         etag: The tag of that version, or the time of its last change.
     """
 

@@ -15,25 +15,26 @@ class Finding:
     """One image of a collection. All fields are numbers, text, booleans or None.
 
     Attributes:
-        path: The file, as the scan was told to find it; a part of a file as `file#part`.
-        size: Its size in bytes, None if that is not known.
+        path: The file, as it was passed to the scan or found below a folder; a part of a file as
+            `file#part`.
+        size: Its size in bytes; None if it is not known.
         etag: What tells this version of the file from an earlier one: the time of its last change
             in nanoseconds, or the tag that a store gives it.
-        sha256: SHA-256 of the contents in hexadecimal; None if there were none to be read.
-        status: "read"; "not finite" if the classifier's answer is no number, such an image is
-            always flagged; or "unreadable" if there is no image in the file: then nobody saw it,
-            and it has no verdict.
-        error: Why it is unreadable; None if it is not.
+        sha256: SHA-256 of the contents in hexadecimal; None if they could not be read.
+        status: "read"; "not finite" if the classifier's answer is not a number, in which case the
+            image is always flagged; or "unreadable" if the file could not be read as an image, in
+            which case there is no verdict.
+        error: Why the file is unreadable; None if it is readable.
         label: The predicted class; None without an answer.
         name: The name of that class; None if the classes have no names.
         score: What the threshold is compared with; None without an answer.
         threshold: An image is adversarial if its score is above this.
         is_adversarial: The verdict; None, and never false, for an unreadable file.
         rule: The name of the detector's rule.
-        witness: Of a flagged image, what speaks against it, in words; None for others, and for
-            rules that say nothing of it.
-        region_left: Of a flagged image, the box around its tainted region, in pixels of the upright
-            image: its first column. None for others.
+        witness: For a flagged image, the evidence against it, in words; None for others, and for
+            rules without such a description.
+        region_left: For a flagged image, the first column of the box around its tainted region, in
+            pixels of the upright image; None for others.
         region_top: The box's first row.
         region_right: The column after the box's last one.
         region_bottom: The row after the box's last one.

@@ -1,4 +1,4 @@
-"""The most suspicious images of a scan as one page that needs nothing but itself."""
+"""The most suspicious images of a scan as one self-contained page."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ class Gallery:
         """Reads the images again, and writes the page.
 
         Args:
-            items: Those of the scan, by name. What cannot be read any more is left out.
-            summary: What the scan found at all.
+            items: The items of the scan, by name. Images that can no longer be read are left out.
+            summary: The counts of the whole scan.
         """
         ranked = [finding for _, _, finding in sorted(self._heap, reverse=True)]
         cards = filter(None, (_card(finding, items[finding.path]) for finding in ranked))

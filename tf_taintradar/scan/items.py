@@ -1,4 +1,4 @@
-"""The images of a collection that are files of this machine, and what every other kind is like."""
+"""The items of a collection: their common interface, and local files."""
 
 from __future__ import annotations
 

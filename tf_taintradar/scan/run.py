@@ -32,17 +32,17 @@ def scan(
     shard: tuple[int, int] = (1, 1),
     engine: str = "here",
 ) -> Scan:
-    """Goes through a collection of images: one finding for each file, whatever is in it.
+    """Goes through a collection of images and yields one finding for each file, readable or not.
 
-    Images are read and decoded while the network looks at those before; only some batches are in
-    memory at a time, beside the paths. The verdicts are those of `predict` for the same files. A
-    file that cannot be read is a finding with the status "unreadable".
+    Images are read and decoded while the network processes the previous ones; besides the paths,
+    only a few batches are in memory at a time. The verdicts are those of `predict` for the same
+    files. A file that cannot be read is a finding with the status "unreadable".
 
     >>> for finding in scan(radar, "photos/", "results.parquet"):
     ...     print(finding.path, finding.is_adversarial)
 
-    With `output`, what is found is kept as it comes: after an interruption the same call computes
-    only what is missing, and a file that has changed since. What has not been read at all is tried
+    With `output`, findings are kept as they come. After an interruption, the same call computes
+    only what is missing or belongs to a file that has changed since, and tries unreadable files
     again. A scan that is not iterated to its end keeps the batches that were finished.
 
     Args:
@@ -52,22 +52,22 @@ def scan(
             images in it, a `.parquet` or `.arrow` file with a column of them, a `.txt` file with
             the path or address of an image in each line; or a list of these.
         output: Where to keep the findings: a file that ends in `.parquet`, `.jsonl` or `.csv`, or a
-            folder of Parquet files, here or as an address. None: nowhere.
-        batch_size: How many images are computed at once, >= 1. No verdict depends on it.
-        image_column: The column of tables that has the images, as bytes or as data sets of Hugging
-            Face have them. With it a folder is searched for tables, not for images.
-        shard: `(i, n)`: only the i-th of n parts of the collection, i from 1 to n, for those who
-            divide the work themselves, into one folder.
+            folder of Parquet files, given as a path or an address. None: nowhere.
+        batch_size: The number of images computed at once, >= 1. No verdict depends on it.
+        image_column: The column of tables that holds the images, as bytes or in the form of Hugging
+            Face data sets. If it is given, a folder is searched for tables instead of images.
+        shard: `(i, n)` scans only the i-th of n parts of the collection, i from 1 to n. Use it to
+            divide the work yourself; all parts share one output folder.
         engine: "here", or "ray" for the actors of a Ray cluster, see `cluster.examine_on_ray`; it
             needs the extra `ray`.
 
     Returns:
-        The scan, which begins when it is iterated. Each finding comes when its batch is done, in
-        the order of the collection.
+        The scan, which begins when it is iterated. Findings come batch by batch, in the order of
+        the collection.
 
     Raises:
         NotCalibratedError: The detector has no threshold.
-        ImageError: There is no image.
+        ImageError: There are no images.
         ValueError: An argument is out of range, or `output` holds the results of another detector.
         MissingExtraError: Parquet, Arrow and addresses need the extra `scan`.
     """
@@ -90,7 +90,8 @@ class Scan:
 
     Attributes:
         items: The images of the collection, see `items.Item`.
-        calibration: That of the detector as a dict, see `Calibration.to_json`; None without one.
+        calibration: The detector's calibration as a dict, see `Calibration.to_json`; None if it has
+            none.
     """
 
     def __init__(

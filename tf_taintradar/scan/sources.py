@@ -1,4 +1,4 @@
-"""Finds the images of a collection: what is to be looked at, and how each is read."""
+"""Finds the images of a collection, and how to read each of them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LIST = ".txt"
 
 
 def find_items(source: ImageFiles, image_column: str | None = None) -> list[Item]:
-    """The images of a source, in order and each of them once.
+    """Finds the images of a source, in order and each of them once.
 
     Args:
         source: The path of a folder, which is searched as `images.find_images` searches it, of a
@@ -30,7 +30,7 @@ def find_items(source: ImageFiles, image_column: str | None = None) -> list[Item
             tables, such as a data set that Hugging Face's `save_to_disk` wrote, and not for images.
 
     Raises:
-        ImageError: There is no image at all.
+        ImageError: There are no images.
         ValueError: The source is something else, or a table has no such column.
         MissingExtraError: Addresses and tables need the extra `scan`.
     """

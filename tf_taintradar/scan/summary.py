@@ -1,4 +1,4 @@
-"""What a scan found, counted, and what that can mean."""
+"""The counts of a scan, and what they can mean."""
 
 from __future__ import annotations
 
@@ -26,14 +26,16 @@ _SAME = (
 
 @dataclasses.dataclass(frozen=True)
 class Summary:
-    """Counts of a scan, beside the calibration.
+    """Counts of a scan, with the calibration to compare them with.
 
     Attributes:
-        n_images: All of them.
-        unreadable: Those that nobody could look at: no verdict.
-        not_finite: Those to which the classifier's answer is no number: flagged.
-        flagged: Those that were flagged, `not_finite` among them.
-        calibration: The detector's as a dict, see `Calibration.to_json`; None without one.
+        n_images: Number of images.
+        unreadable: Number of images that could not be read and have no verdict.
+        not_finite: Number of images for which the classifier's answer is not a number; they are
+            flagged.
+        flagged: Number of flagged images, including `not_finite`.
+        calibration: The detector's calibration as a dict, see `Calibration.to_json`; None if it has
+            none.
     """
 
     n_images: int
@@ -72,9 +74,9 @@ class Summary:
 
     @property
     def meaning(self) -> str:
-        """What the share can mean: it is compared with the rate on the calibration's images.
+        """What the share can mean, compared with the rate on the calibration images.
 
-        They differ if their 95 % intervals have nothing in common.
+        The two differ if their 95 % intervals do not overlap.
         """
         if self.calibration is None:
             return "The threshold was set by hand: there is no calibrated rate to compare with."

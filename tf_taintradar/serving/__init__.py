@@ -1,10 +1,9 @@
-"""Detectors in use: asked in this process, asked over the network, and set up to be served.
+"""Detectors in use: in this process, over the network, and set up for a server.
 
 `load` opens a SavedModel in this process, without the classifier it was made from. `RestClient` and
-`GrpcClient` ask a server: their method `detect` takes images and answers a `Verdict` for each of
-them, whichever protocol carries them. `write_serving_config` turns a folder of exported detectors
-into one that `tensorflow/serving` can be pointed at. `examples/serving/README.md` leads to a
-first answer.
+`GrpcClient` ask a server: with both, the method `detect` takes images and returns a `Verdict` for
+each. `write_serving_config` prepares a folder of exported detectors for `tensorflow/serving`.
+`examples/serving/README.md` is a walk-through.
 
 The clients need the extra `serving`; everything else works without it.
 """

@@ -17,11 +17,11 @@ from tf_taintradar.serving.verdict import Verdict, to_verdicts
 
 
 class Signature(NamedTuple):
-    """What one signature of a served model takes and gives.
+    """The inputs and outputs of one signature of a served model.
 
     Attributes:
         inputs: The shape of each input by its name, -1 where any size goes.
-        outputs: The same of the outputs.
+        outputs: The shape of each output by its name.
     """
 
     inputs: Mapping[str, tuple[int, ...]]
@@ -74,15 +74,15 @@ class Client(abc.ABC):
                 server reads JPEG, PNG, GIF, BMP and WebP; see `decode_images`.
 
         Returns:
-            The verdicts in the order of the images; a folder is read in the order of
-            `find_images`. An image that the server cannot decode has `valid` false. An empty list
-            or array is answered by an empty list, without asking the server.
+            The verdicts in the order of the images; a folder is read in the order of `find_images`.
+            An image that the server cannot decode has `valid` false. For an empty list or array the
+            result is an empty list, without a request.
 
         Raises:
             ImageError: The pixels are not raw pixels of the detector's size, a file is missing, or
                 a folder holds no image.
             ServingError: The server cannot be reached, takes too long, has no such model, or
-                refuses the request. Nothing is answered then, not even by half.
+                refuses the request. No verdict is returned then, not even for some of the images.
         """
         verdicts: list[Verdict] = []
         for request in read_requests(images, self.batch_size, self._input_shape):
@@ -90,10 +90,10 @@ class Client(abc.ABC):
         return verdicts
 
     def signatures(self) -> dict[str, Signature]:
-        """What the served model can be asked, by name; the server is asked once.
+        """The signatures of the served model, by name; the server is asked once.
 
         Raises:
-            ServingError: As `detect` raises it.
+            ServingError: As for `detect`.
         """
         if self._signatures is None:
             self._signatures = self._describe()
@@ -101,7 +101,7 @@ class Client(abc.ABC):
 
     @abc.abstractmethod
     def close(self) -> None:
-        """Closes the connections; the client is of no use afterwards."""
+        """Closes the connections; the client cannot be used afterwards."""
 
     def __enter__(self) -> Self:
         return self

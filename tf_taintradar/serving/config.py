@@ -32,8 +32,8 @@ def write_serving_config(
     Args:
         folder: Holds the detectors as NAME/VERSION/saved_model.pb. The server sees it as /models.
         labels: Names for versions, by detector: `{"demo": {"stable": 1, "canary": 2}}` keeps
-            versions 1 and 2 of `demo` loaded, and a client asks for either by its label. Of a
-            detector without labels the newest version is loaded.
+            versions 1 and 2 of `demo` loaded, and a client asks for either by its label. For a
+            detector without labels, the newest version is loaded.
         allowed_batch_sizes: The sizes that batches are filled up to, increasing; the last is the
             most images that run together, and the most in one request.
         batch_timeout_micros: How long a request waits for others to join it, in microseconds.
@@ -41,12 +41,12 @@ def write_serving_config(
         num_batch_threads: Batches that run at the same time.
 
     Returns:
-        The files, each written whole or not at all: models.config, batching.config,
+        The files, each written completely or not at all: models.config, batching.config,
         monitoring.config, compose.cpu.yaml and compose.gpu.yaml in the folder.
 
     Raises:
-        ServingError: The folder holds no detector, one has a name that no address can hold, or a
-            label is for a version that is not there.
+        ServingError: The folder holds no detector, one has a name that cannot be part of an
+            address, or a label refers to a version that does not exist.
         ValueError: A number is out of its range, or the batch sizes do not increase.
     """
     folder = Path(folder)

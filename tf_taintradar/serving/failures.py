@@ -1,4 +1,4 @@
-"""What a server says when it refuses, in words that a person can act on."""
+"""Refusals of a server, in words that a person can act on."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ class GrpcClient(Client):
         self._stub = service.PredictionServiceStub(self._channel)
 
     def close(self) -> None:
-        """Closes the connections; the client is of no use afterwards."""
+        """Closes the connections; the client cannot be used afterwards."""
         self._channel.close()
 
     def _predict(self, request: Request) -> Mapping[str, Any]:

@@ -1,4 +1,4 @@
-"""Asks the SavedModel of a detector in this process, as one asks `TaintRadarModel.predict`."""
+"""Runs the SavedModel of a detector in this process, with the interface of `TaintRadarModel`."""
 
 import functools
 import json
@@ -32,7 +32,7 @@ class SavedDetector:
 
     Attributes:
         path: the folder of the SavedModel.
-        metadata: what `assets/metadata.json` says of it: `input_shape`, `n_classes`, `variant`,
+        metadata: the contents of `assets/metadata.json`: `input_shape`, `n_classes`, `variant`,
             `threshold`, `calibration`, `weights`, `versions` and more.
     """
 
@@ -88,10 +88,10 @@ class SavedDetector:
 
     @functools.cached_property
     def rule(self) -> Rule:
-        """The rule that the detector was made with, as far as it is known here.
+        """The rule that the detector was made with.
 
         Raises:
-            ValueError: it is a rule of somebody's own; see `rules.register_rule`.
+            ValueError: it is a custom rule that is not registered here; see `rules.register_rule`.
         """
         about = self.metadata
         rule = make_rule({"name": about["variant"], "config": about["rule"]})
@@ -99,7 +99,7 @@ class SavedDetector:
 
     @functools.cached_property
     def calibration(self) -> Calibration | None:
-        """The record of the calibration that was exported; None: the detector had none."""
+        """The record of the exported calibration; None if the detector had none."""
         found = self.metadata["calibration"]
         return None if found is None else Calibration.from_json(json.dumps(found))
 
@@ -143,7 +143,7 @@ def load(path: str | os.PathLike[str]) -> SavedDetector:
         path: the SavedModel's folder, or the folder of all versions, of which the newest is taken.
 
     Raises:
-        ServingError: there is no SavedModel, or none of a detector.
+        ServingError: there is no SavedModel, or it is not a detector's.
     """
     folder = _version_folder(Path(path))
     metadata = _read_metadata(folder)

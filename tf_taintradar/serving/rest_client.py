@@ -60,7 +60,7 @@ class RestClient(Client):
         self._session = new_session(self.retries)
 
     def close(self) -> None:
-        """Closes the connections; the client is of no use afterwards."""
+        """Closes the connections; the client cannot be used afterwards."""
         self._session.close()
 
     def _predict(self, request: Request) -> Mapping[str, Any]:

@@ -30,9 +30,9 @@ class Verdict:
 
     Attributes:
         source: The file, or the row in the array or list that was passed.
-        valid: Whether the server could decode the image, and the classifier's answer is finite. If
+        valid: Whether the server could decode the image and the classifier's answer is finite. If
             not, `label`, `recovered_label`, `rank_shift` and `score` are -1, `predictions` are 0,
-            and `is_adversarial` is true: nobody saw the image, so nobody may trust it.
+            and `is_adversarial` is true, because an image that was not examined cannot be trusted.
         label: The predicted class.
         is_adversarial: Whether the detector flags the image.
         rank_shift: How many labels overtake the predicted one, 0 or more.

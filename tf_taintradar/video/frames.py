@@ -22,17 +22,16 @@ def read_frames(
     """Reads the frames of a source one by one, as they are needed.
 
     Args:
-        source: path of a folder of image files, which are read in the order of their names, numbers
-            in names by value; path of
-            a video file; or number of a camera, whose frames never end.
-        input_shape: (H, W, 3) of the classifier, to which frames are cropped and resized as image
-            files are; None keeps the size of a video's frames, and is not allowed for a folder.
+        source: path of a folder of image files, which are read in the order of their names (numbers
+            in names by value); path of a video file; or number of a camera, whose frames never end.
+        input_shape: (H, W, 3) of the classifier, to which frames are cropped and resized like image
+            files. None keeps the size of a video's frames and is not allowed for a folder.
 
     Yields:
         (H, W, 3) uint8 RGB pixels.
 
     Raises:
-        ImageError: the source cannot be opened, holds no frame or an unreadable file.
+        ImageError: the source cannot be opened, has no frames, or contains an unreadable file.
         ImportError: the source is a video and OpenCV is not installed.
         ValueError: the source is a folder and `input_shape` is None.
     """

@@ -64,7 +64,7 @@ class VideoRadar:
         return self._windows.window
 
     def update(self, frames: ImagesLike, tracks: Sequence[Hashable] | None = None) -> Verdicts:
-        """Adds new frames, and decides on each from it and the frames of its track before it.
+        """Adds new frames and decides on each, using the previous frames of its track.
 
         Args:
             frames: (b, H, W, c) raw pixels 0..255, in the order in which they were taken.
@@ -94,12 +94,12 @@ class VideoRadar:
         return {**found, "window_score": window_score, "is_adversarial": np.array(is_flagged)}
 
     def watch(self, frames: Iterable[npt.NDArray[np.uint8]]) -> Iterator[Verdicts]:
-        """Yields the verdict on one frame after another of a single track, without a batch axis."""
+        """Yields the verdicts on the frames of a single track, one by one, without a batch axis."""
         for frame in frames:
             yield {name: values[0] for name, values in self.update(frame[np.newaxis]).items()}
 
     def forget(self, track: Hashable | None = None) -> None:
-        """Forgets the frames of a track, or of all tracks, as at the beginning of another film."""
+        """Forgets the frames of a track, or of all tracks, for instance before another film."""
         self._windows.forget(track)
 
     def calibrate(
@@ -110,10 +110,10 @@ class VideoRadar:
         Only windows that share no frame are counted, since overlapping windows are nearly equal.
 
         Args:
-            tracks: benign sequences of frames in order, each in any form that
-                `TaintRadarModel.predict` takes.
+            tracks: benign sequences of frames in order, each in a form of
+                `TaintRadarModel.predict`.
             target_fpr: the largest share of benign windows that may be flagged, in (0, 1).
-            batch_size: number of frames that are computed at once.
+            batch_size: number of frames computed at once.
 
         Returns:
             The calibration, also stored as `calibration`; its images are windows.

@@ -7,20 +7,21 @@ NO_THRESHOLD = (
     "work without one."
 )
 BLIND = (
-    "The detector is blind at `{}`: nearly all of its maps are empty, so nothing is ever seen to "
-    "support a label there, or to hold one down. Usually no weight lies between that layer and the "
+    "The detector is blind at `{}`: nearly all of its maps are empty, so it sees nothing there "
+    "that supports a label or suppresses one. Usually no weight lies between that layer and the "
     "logits. Leave `feature_layer` out to have it found, or name an earlier layer; "
     "`diagnose(images)` shows what a layer sees."
 )
 
 FORMER_RULE = (
     "This detector of variant {!r} is from before 0.2, when its score was another one: its "
-    "threshold means nothing now and is left out. Call `calibrate(benign_images)` anew and save it."
+    "threshold has no meaning now and is dropped. Call `calibrate(benign_images)` again and save "
+    "it."
 )
 
 MOVED_ON = (
     "The classifier's weights have changed since this detector was calibrated, so its threshold "
-    "says nothing about them. Call `calibrate(benign_images)` anew."
+    "no longer applies. Call `calibrate(benign_images)` again."
 )
 
 

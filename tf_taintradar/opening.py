@@ -178,8 +178,8 @@ def _read(path: str, custom_objects: dict[str, Any] | None = None) -> keras.Mode
     is_h5 = path.lower().endswith((".h5", ".hdf5"))
     if not zipfile.is_zipfile(path) and not is_h5:
         raise UnsupportedClassifierError(
-            f"{path!r} is no Keras model: a `.keras` file is a zip archive, this is none, or a "
-            "part of one."
+            f"{path!r} is no Keras model: a `.keras` file is a zip archive, but this is not "
+            "one, or it is incomplete."
         )
     try:
         return keras.saving.load_model(path, custom_objects, compile=False)

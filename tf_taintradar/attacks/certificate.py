@@ -3,7 +3,7 @@
 n images (H, W, c), k labels, v windows.
 """
 
-from typing import Any, NamedTuple, TypeAlias, cast
+from typing import NamedTuple, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -140,14 +140,16 @@ def _check_target(target_class: TargetClass | str, radar: TaintRadarModel) -> _G
     return check_target_class(cast(TargetClass, target_class), radar.opened.n_classes)
 
 
-def _look(radar: TaintRadarModel, images: Any, painted: Any, batch_size: int) -> _Certain:
+def _look(
+    radar: TaintRadarModel, images: ImagesLike, painted: ImagesLike | None, batch_size: int
+) -> _Certain:
     """What can be said of these images for certain; the arguments are those of `certify`."""
     classifier, shape = radar.opened, radar.opened.input_shape
     windows = radar.rule.covering_windows(shape[:2])
     if windows is None:
         raise ValueError(
             "`radar` must have a rule with covering windows: variant 'cover', or 'bands' for "
-            f"faces. Received: variant {radar.variant!r}, of which nothing can be said for certain."
+            f"faces. Received: variant {radar.variant!r}, which has none."
         )
     if radar.threshold is None:
         raise NotCalibratedError(NO_THRESHOLD)
@@ -170,7 +172,7 @@ def _look(radar: TaintRadarModel, images: Any, painted: Any, batch_size: int) ->
 
 
 def _covered(
-    painted: Any, shape: tuple[int, ...], windows: npt.NDArray[np.bool_]
+    painted: ImagesLike, shape: tuple[int, ...], windows: npt.NDArray[np.bool_]
 ) -> npt.NDArray[np.bool_]:
     """Which windows (v, H, W) cover all that is painted (n, H, W): (n, v) bool."""
     places = np.asarray(painted) != 0

@@ -148,7 +148,7 @@ def smallest_threshold(scores: npt.NDArray[np.floating], target_fpr: float) -> f
     if k < 1:
         raise CalibrationError(
             f"{n} benign images cannot show a false positive rate of {target_fpr:g}: they support "
-            f"{1 / (n + 1):.3g} at the least. At least {math.ceil(1 / target_fpr - 1e-9) - 1} are "
-            f"needed, {math.ceil(10 / target_fpr)} for a rate that is known well."
+            f"no less than {1 / (n + 1):.3g}. At least {math.ceil(1 / target_fpr - 1e-9) - 1} are "
+            f"needed, {math.ceil(10 / target_fpr)} for a precise rate."
         )
     return float(np.sort(np.asarray(scores, np.float64))[-k])

@@ -164,7 +164,7 @@ def check_finite(is_finite: npt.NDArray[np.bool_], names: Sequence[Any]) -> None
             f"classifier for {len(bad)} of {len(is_finite)} images: {', '.join(bad[:_NAMED])}"
             f"{more}. Such images are always flagged: look at them, and at the classifier's answer "
             "to them (a weight that is NaN, a division by zero on an image of one color, an "
-            "overflow of half precision?); leave them out if they are no images of the use."
+            "overflow of half precision?); leave them out if such images do not occur in use."
         )
 
 

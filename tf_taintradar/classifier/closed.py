@@ -139,7 +139,7 @@ def check_exportable(classifier: OpenedClassifier) -> None:
     """
     if _is_called_in_python(classifier):
         raise UnsupportedClassifierError(
-            "A SavedModel can hold TensorFlow's operations alone, and this classifier is called in "
+            "A SavedModel can hold only TensorFlow's operations, but this classifier is called in "
             "Python (a function of arrays, or ONNX Runtime). Serve the detector from Python, or "
             "take the network as a Keras model or a SavedModel."
         )
@@ -153,7 +153,7 @@ def check_gradients(classifier: OpenedClassifier) -> None:
     """
     if _is_called_in_python(classifier):
         raise UnsupportedClassifierError(
-            "An attack needs the classifier's gradients, and this classifier is called in Python "
+            "An attack needs the classifier's gradients, but this classifier is called in Python "
             "(a function of arrays, or ONNX Runtime). Make the attack on the same network as a "
             "Keras model or a SavedModel, and apply its patches here."
         )

@@ -49,8 +49,8 @@ def check_head(
     size = abs(answer[np.isfinite(answer)]).max(initial=0)
     if not np.allclose(ours, answer, rtol=0.01, atol=0.01 * size, equal_nan=True):
         raise UnsupportedClassifierError(
-            "`classifier` cannot be split into logits and a softmax: put together again, they do "
-            "not give its own answer (a custom last layer, or random numbers?). End it with a "
+            "`classifier` cannot be split into logits and a softmax: recombined, they do not "
+            "give its own answer (a custom last layer, or random numbers?). End it with a "
             "Dense layer and a keras.layers.Softmax, or without a softmax."
         )
     unsplit = np.array_equal(logits, answer)
@@ -63,6 +63,6 @@ def check_head(
     if unsplit and np.allclose(np.linalg.norm(answer, axis=-1), 1, atol=1e-3):
         raise UnsupportedClassifierError(
             "`classifier` answers vectors of length 1: the embedding of a face network, which "
-            "names nobody. Give it and photographs of the people to faces.transfer, "
-            "head='prototypes', and its classifier to the detector."
+            "has no names. Pass it and photographs of the people to faces.transfer, "
+            "head='prototypes', and wrap the classifier that it makes."
         )

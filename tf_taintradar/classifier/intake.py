@@ -154,9 +154,9 @@ def _check_single(what: str, model: keras.Model) -> None:
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise UnsupportedClassifierError(
             f"{what} must have one input and one output. Received: {len(model.inputs)} inputs and "
-            f"{len(model.outputs)} outputs. Make a keras.Model of the image input and the class "
-            "output alone. Of a face network that takes the labels, too, to train with a margin, "
-            "give the part up to the embedding to faces.transfer, head='prototypes'."
+            f"{len(model.outputs)} outputs. Make a keras.Model of only the image input and the "
+            "class output. If it is a face network that also takes the labels, to train with a "
+            "margin, pass the part up to the embedding to faces.transfer, head='prototypes'."
         )
 
 
@@ -199,7 +199,7 @@ def image_size(shape: Any, input_size: InputSize) -> tuple[int, int]:
                 "`input_size` must be the size of the images that `classifier` was trained on: its "
                 f"input leaves it open, {shape}. Received: None. Pass input_size=224, or "
                 "input_size=(height, width), to TaintRadarModel or to open_classifier, whose "
-                "result attacks and baselines take, too."
+                "result attacks and baselines accept."
             )
         return shape[1], shape[2]
     sides = input_size if isinstance(input_size, list | tuple) else (input_size, input_size)

@@ -3,7 +3,7 @@
 import functools
 import importlib.metadata
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -208,7 +208,7 @@ class Experiment:
             bar.add(1)
         return found
 
-    def _cost(self, answers: Any) -> float:
+    def _cost(self, answers: Callable[[Pixels], object]) -> float:
         """The ratio of the defence's time to the classifier's, measured in turns."""
         images, seconds = self.images[self.benign[:_TIMED]], np.empty((_ROUNDS + 1, 2))
         for turn in seconds:

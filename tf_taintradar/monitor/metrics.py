@@ -15,7 +15,7 @@ COUNTERS = {
     "taintradar_images": "Images with a verdict.",
     "taintradar_flagged": "Images that were flagged as attacks.",
     "taintradar_invalid": "Images without a verdict: not decodable, or no finite answer.",
-    "taintradar_alarms": "Times that the evidence for a rate above taintradar_rate was enough.",
+    "taintradar_alarms": "Number of times that the evidence reached the alarm level.",
 }
 """The counters by name; Prometheus adds `_total`."""
 
@@ -24,8 +24,8 @@ GAUGES = {
     "taintradar_share_low": "Lower end of the share's 95 % confidence sequence.",
     "taintradar_share_high": "Upper end of the share's 95 % confidence sequence.",
     "taintradar_target": "False positive rate that the detector was calibrated to.",
-    "taintradar_rate": "Highest probability of a flag that is no reason for an alarm.",
-    "taintradar_evidence": "What speaks for a share above taintradar_rate.",
+    "taintradar_rate": "Highest probability of a flag that raises no alarm.",
+    "taintradar_evidence": "Evidence for a share above taintradar_rate.",
     "taintradar_evidence_needed": "Evidence that raises an alarm: images between false alarms.",
     "taintradar_score_distance": "Distance of the last scores from the calibration's, 0 to 1.",
 }

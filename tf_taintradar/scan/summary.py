@@ -19,8 +19,8 @@ _FEWER = (
     "on images like these, the threshold would be lower and miss less."
 )
 _SAME = (
-    "As many as benign images lead to expect: most may be false alarms. A few attacks would not "
-    "show in the share; the highest scores come first."
+    "About as many as expected of benign images: most may be false alarms. A few attacks would "
+    "not show in the share, so look at the highest scores first."
 )
 
 

@@ -144,7 +144,7 @@ class Client(abc.ABC):
         names = ", ".join(sorted(name for name in self.signatures() if name[:2] != "__"))
         return ServingError(
             f"{self._name()} on {self.server} is no exported detector: {why}. Its signatures: "
-            f"{names}. Export the detector anew, or ask another model."
+            f"{names}. Export the detector again, or ask another model."
         )
 
     def _failure(self, code: str, text: str) -> ServingError:

@@ -26,8 +26,8 @@ def failure(code: str, text: str, server: str, model: str, timeout: float) -> Se
     if "from different tasks" in text or "Tensor concat operation failed" in text:
         return JoinedBatchError(
             f"{server} joined these images with another client's of another shape or type, and "
-            f"refused both: {text} Asking again helps; better mend the other client, or serve it "
-            "by a server of its own."
+            f"refused both: {text} Asking again helps; it is better to correct the other "
+            "client, or to give it a server of its own."
         )
     for mark, remedy in _BY_TEXT.items():
         if mark in text:
@@ -80,6 +80,6 @@ _BY_CODE = {
         "this client was made, make a new client."
     ),
     "RESOURCE_EXHAUSTED": "{server} is overloaded. Send fewer requests at once, or add servers.",
-    "UNAUTHENTICATED": "{server} wants to know who asks; look at what stands before the server.",
-    "PERMISSION_DENIED": "{server} does not let this client in; look at what stands before it.",
+    "UNAUTHENTICATED": "{server} requires authentication; check the proxy in front of it.",
+    "PERMISSION_DENIED": "{server} refuses this client; check the proxy in front of it.",
 }

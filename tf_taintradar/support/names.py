@@ -16,7 +16,7 @@ _FORMS = (
 )
 
 _NO_LISTS = {
-    (str, bytes): " A text is no list: pass pathlib.Path(...) for a file.",
+    (str, bytes): " A string is not a list: pass pathlib.Path(...) for a file.",
     (set, frozenset): " A set has no order: sort it as the labels are.",
 }
 

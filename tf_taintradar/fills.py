@@ -51,8 +51,8 @@ class Fill(ABC):
 class Noise(Fill):
     """Random noise, the same for every image: the paper's choice for scenes.
 
-    The pattern never holds 255. Whoever knows the seed knows the pattern: to keep it from an
-    attacker, choose a seed and keep it secret.
+    The pattern never holds 255. Anyone who knows the seed knows the pattern; to keep it from
+    attackers, choose a secret seed.
 
     Args:
         seed: A whole number from 0 to 2**32 - 1.
@@ -92,7 +92,7 @@ class Constant(Fill):
         self.color = tuple(values.tolist()) if values.ndim else values.item()
 
     def pattern(self, images: tf.Tensor) -> tf.Tensor:
-        """`()` or `(channels,)` float32: the colour."""
+        """`()` or `(c,)` float32: the colour."""
         color = tf.constant(self.color, tf.float32)
         if color.shape.rank == 1 and color.shape[0] != images.shape[-1]:
             raise ValueError(
@@ -109,8 +109,8 @@ class Image(Fill):
     `mean_image` makes one from a folder.
 
     Args:
-        image: `(H, W, c)` raw pixels in [0, 255]. uint8 stays uint8, everything
-            else becomes float32.
+        image: `(H, W, c)` raw pixels in [0, 255]. uint8 stays uint8, everything else becomes
+            float32.
 
     Raises:
         ValueError: `image` has another rank, is empty, or does not hold raw pixels.
@@ -197,7 +197,7 @@ def _is_raw(values: npt.NDArray[Any]) -> bool:
 def mean_image(
     source: ImageSource, input_shape: Shape, batch_size: int = 32
 ) -> npt.NDArray[np.float32]:
-    """The average of all images, for `Image`.
+    """Computes the average of all images, for `Image`.
 
     Args:
         source: Images as `iterate_batches` takes them: an array, a dataset, a folder or files.
@@ -208,7 +208,7 @@ def mean_image(
         `(H, W, c)` float32, raw pixels in [0, 255].
 
     Raises:
-        ImageError: As `iterate_batches`.
+        ImageError: As for `iterate_batches`.
 
     Source: the paper's filling pattern for faces is the average training face.
     """
@@ -224,7 +224,7 @@ FillSpec: TypeAlias = Fill | str | npt.ArrayLike
 
 
 def make_fill(spec: FillSpec) -> Fill:
-    """The fill that a short description means.
+    """Makes the fill that a short description stands for.
 
     Args:
         spec: `"noise"`, `"blur"`, a number or one number for each channel (`Constant`), an array
@@ -234,7 +234,7 @@ def make_fill(spec: FillSpec) -> Fill:
         A fill.
 
     Raises:
-        ValueError: `spec` is none of these, or holds other values than raw pixels in [0, 255].
+        ValueError: `spec` is none of these, or holds values other than raw pixels in [0, 255].
     """
     if isinstance(spec, Fill):
         return spec

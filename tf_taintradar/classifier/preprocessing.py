@@ -26,8 +26,8 @@ class PixelScaling(keras.layers.Layer):
         divide_by: One number: 255 maps [0, 255] to [0, 1].
         mean: Subtracted after the division: one number, or one for each channel.
         std: Divides the difference: one number, or one for each channel.
-        **kwargs: `name`, `dtype` and `trainable`, as every Keras layer takes them; computes in
-            float32, whatever the global dtype policy, unless `dtype` says otherwise.
+        **kwargs: `name`, `dtype` and `trainable` of every Keras layer. Without `dtype` the layer
+            computes in float32, whatever the global dtype policy.
 
     Call arguments:
         images: `(b, H, W, c)` raw pixels in [0, 255].
@@ -93,7 +93,7 @@ _SETTINGS = {**_ANY_CHANNELS, **_THREE_CHANNELS}
 
 
 def make_preprocessor(spec: PreprocessorSpec | None, input_shape: Shape) -> keras.layers.Layer:
-    """The layer that turns raw pixels into the classifier's input.
+    """Makes the layer that turns raw pixels into the classifier's input.
 
     Args:
         spec: `None`: the classifier takes raw pixels. `"caffe"`, `"tf"`, `"torch"`: the modes of
@@ -107,9 +107,9 @@ def make_preprocessor(spec: PreprocessorSpec | None, input_shape: Shape) -> kera
         A layer from `(b, H, W, c)` raw float32 pixels to the same shape.
 
     Raises:
-        ValueError: `spec` is an unknown name, is for three channels and the input has others, or
-            answers other shapes than it is given.
-        TypeError: `spec` is a function, or anything else that a saved model could not hold.
+        ValueError: `spec` is an unknown name, is for three channels although the input has another
+            number, or changes the shape of the images.
+        TypeError: `spec` is a function or something else that a saved model cannot hold.
     """
     if spec is None:
         return keras.layers.Identity(dtype="float32")

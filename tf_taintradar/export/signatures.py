@@ -1,8 +1,8 @@
-"""What a SavedModel of a detector answers: its functions from tensors to tensors, by name.
+"""The signatures of an exported detector: its functions from tensors to tensors, by name.
 
-Each is one graph for every batch size, an empty batch among them, and no row of a batch depends on
-another one. A row that cannot be judged does not fail its batch: it is answered with `valid` false
-and `UNKNOWN`.
+Each is one graph for every batch size, including an empty batch, and no row of a batch depends on
+another. A row without a verdict does not fail its batch: its answer is `UNKNOWN`, with `valid`
+false.
 """
 
 from collections.abc import Callable
@@ -36,17 +36,17 @@ def signatures(
     """The functions of a SavedModel, each with the type of its only argument.
 
     b images (H, W, c), raw RGB pixels 0..255. The answers are those of `TaintRadarModel.predict`,
-    `predictions` as float32, and `valid` (b,) bool: false for a row to which the classifier's
-    answer is not finite, and which is answered with `UNKNOWN`.
+    `predictions` as float32, and `valid` (b,) bool: false for a row for which the classifier's
+    answer is not finite; its answer is `UNKNOWN`.
 
     - `serving_default`: `images` (b, H, W, c) uint8.
     - `serve_float`: `images` (b, H, W, c) float32; `valid` is false, too, for a row with NaN, with
       values outside [0, 255] by more than rounding, or all within [0, 1], as of pixels divided by
       255.
     - `serve_bytes`: `image_bytes` (b,) string; `valid` is false, too, for what `decode_images`
-      cannot decode. Absent if the classifier's images are neither grey nor RGB.
-    - `classify`: `images` (b, H, W, c) uint8; `predictions`, `label` and
-      `valid` alone, one forward pass.
+      cannot decode. Absent if the classifier takes neither grey nor RGB images.
+    - `classify`: `images` (b, H, W, c) uint8; only `predictions`, `label` and `valid`, in one
+      forward pass.
     - `explain`: `images` (b, H, W, c) uint8; the answers, and all other fields of
       `Detection` and its evidence but the images themselves.
 

@@ -1,4 +1,4 @@
-"""One SavedModel on disk for each version, as TensorFlow Serving wants them."""
+"""One SavedModel on disk for each version, as TensorFlow Serving expects them."""
 
 import os
 import pathlib
@@ -21,18 +21,18 @@ def export_savedmodel(
 ) -> pathlib.Path:
     """Writes the detector to `path/version`, where TensorFlow Serving finds it by itself.
 
-    Use it for TensorFlow Serving, which wants a numbered folder for each version, and for half
+    Use it for TensorFlow Serving, which expects a numbered folder for each version, and for half
     precision; `radar.export` writes a single folder that you name yourself.
 
-    The folder appears by one renaming of a finished one: a server that watches `path` never sees
-    half a version, and older versions stay as they are.
+    The folder is renamed when it is complete, so a server that watches `path` never sees half a
+    version. Older versions stay as they are.
 
     Args:
         radar: a detector with a threshold.
         path: the folder of all versions; its name is usually that of the served model.
         version: a whole number above 0; by default 1, or one more than the newest.
-        precision: "float32", or "float16" or "bfloat16" for accelerators: the classifier computes
-            in it, its weights, the maps and all answers stay float32. Measure how far the flags
+        precision: "float32", or "float16" or "bfloat16" for accelerators. The classifier computes
+            in it; its weights, the maps and all answers stay float32. Measure how well the flags
             agree on your images.
 
     Returns:
@@ -40,10 +40,10 @@ def export_savedmodel(
 
     Raises:
         NotCalibratedError: there is no threshold yet.
-        ValueError: `version` is not above 0, or an unknown `precision`.
+        ValueError: `version` is not above 0, or `precision` is unknown.
         FileExistsError: the version exists.
-        UnsupportedClassifierError: the classifier cannot be copied to another precision, or answers
-            otherwise in it, by more than rounding.
+        UnsupportedClassifierError: the classifier cannot be copied to another precision, or its
+            answers differ in it by more than rounding.
     """
     base = pathlib.Path(path)
     if version is None:

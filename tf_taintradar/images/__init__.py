@@ -1,4 +1,4 @@
-"""Images as arrays, in files and as bytes: what a detector takes, checked and made to fit."""
+"""Images as arrays, files and bytes: checked, and fitted to what a detector takes."""
 
 from tf_taintradar.images.decoding import decode_images
 from tf_taintradar.images.files import read_image

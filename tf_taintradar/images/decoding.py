@@ -1,7 +1,7 @@
-"""Encoded image files to raw pixels inside the graph: the twin of `files.read_image`.
+"""From encoded image files to raw pixels inside the graph, as `files.read_image` reads them.
 
-What TensorFlow decodes: JPEG, PNG, GIF, BMP and, from 2.20 on, WebP. A bad file spoils its own row
-alone. A file that TensorFlow decodes into another picture than Pillow does is a bad file, too.
+TensorFlow decodes JPEG, PNG, GIF, BMP and, from 2.20 on, WebP. An undecodable file affects only its
+own row. A file that TensorFlow and Pillow decode into different pictures counts as undecodable.
 """
 
 import tensorflow as tf
@@ -17,11 +17,11 @@ _LUMA = (19595, 38470, 7471)  # ITU-R 601 weights of R, G and B in 65536ths, as 
 
 
 def decode_images(encoded: tf.Tensor, input_shape: Shape) -> tuple[tf.Tensor, tf.Tensor]:
-    """Image files as the classifier takes them: upright, cropped to its aspect ratio and resized.
+    """Decodes image files as the classifier takes them: upright, cropped to its shape and resized.
 
-    Files are turned as their EXIF data say, or their XMP data if the former state no orientation.
-    An alpha channel is dropped, also that of a GIF file's transparent color; 16-bit samples keep
-    their high byte; of an animation the first frame counts.
+    Files are oriented by their EXIF data, or by their XMP data if the former state no
+    orientation. An alpha channel is dropped, including the transparent color of a GIF file; 16-bit
+    samples keep their high byte; of an animation the first frame is used.
 
     Args:
         encoded: (b,) string, the contents of JPEG, PNG, GIF, BMP or WebP files.

@@ -22,11 +22,11 @@ _OPENING = threading.Lock()
 
 
 def read_image(path: str | os.PathLike[str], input_shape: Shape) -> npt.NDArray[np.uint8]:
-    """One image file as the classifier takes it: upright, in RGB or grey, cropped and resized.
+    """Reads an image file as the classifier takes it: upright, RGB or grey, cropped and resized.
 
     The EXIF orientation is applied; grey, palette and CMYK pictures become RGB; an alpha channel is
     dropped and 16-bit samples keep their high byte, as the decoders of Keras and TensorFlow do; of
-    an animation or a document the first frame counts. See `fit` for cropping and resizing.
+    an animation or a document the first frame is used. See `fit` for cropping and resizing.
 
     Args:
         path: A file of any format that Pillow reads.

@@ -1,4 +1,4 @@
-"""Finds the image files in folders, and says what else it found there."""
+"""Finds the image files in folders, and reports what else is there."""
 
 from __future__ import annotations
 
@@ -81,10 +81,10 @@ def existing_folder(folder: str | os.PathLike[str]) -> Path:
 
 
 def find_images(folder: str | os.PathLike[str]) -> list[Path]:
-    """The image files in a folder and the folders below it.
+    """Finds the image files in a folder and the folders below it.
 
-    Files count by their suffix, in either case: all suffixes of the formats that Pillow reads.
-    Links are followed. What is skipped or cannot be read is counted and named in the log.
+    Files are recognized by their suffix, in either case; all formats that Pillow reads count. Links
+    are followed. Skipped and unreadable files are counted and named in the log.
 
     Args:
         folder: The folder to search.
@@ -93,7 +93,7 @@ def find_images(folder: str | os.PathLike[str]) -> list[Path]:
         One path or more, each beginning with `folder`, in the order of `Listing.images`.
 
     Raises:
-        ImageError: `folder` is not a folder, or holds no image.
+        ImageError: `folder` is not a folder, or holds no images.
     """
     listing = list_folder(folder)
     listing.log_unreadable(folder)

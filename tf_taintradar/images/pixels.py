@@ -30,7 +30,7 @@ ROUNDING = 1e-3
 def as_pixels(
     images: ImagesLike, input_shape: Shape, *, argument: str = "images"
 ) -> npt.NDArray[np.float32]:
-    """The images as a checked batch of raw pixels.
+    """Checks images and returns them as a batch of raw pixels.
 
     Args:
         images: A batch `(b, H, W, c)` of raw pixels in [0, 255], of any integer or floating point
@@ -39,9 +39,8 @@ def as_pixels(
         argument: What to call the images in an error.
 
     Returns:
-        The same values as `(b, H, W, c)` float32, those outside [0, 255] by
-        no more than rounding clipped: the array itself, not a copy, if it is float32 and within
-        [0, 255] already.
+        The same values as `(b, H, W, c)` float32; values outside [0, 255] by no more than rounding
+        are clipped. The array itself, not a copy, if it is already float32 and within [0, 255].
 
     Raises:
         ImageError: `images` is not numeric, ragged, empty, of another rank, size or number of
@@ -88,7 +87,7 @@ def is_raw(images: tf.Tensor, *, can_be_unit: bool = False) -> tf.Tensor:
 def as_whole_pixels(
     images: ImagesLike, input_shape: Shape, *, argument: str = "images"
 ) -> npt.NDArray[np.uint8]:
-    """The images as a checked batch of whole raw pixels, as an exported detector takes them.
+    """Checks images and returns them as whole raw pixels, as an exported detector takes them.
 
     Args:
         images: A batch of raw pixels as `as_pixels` takes it.
@@ -96,11 +95,11 @@ def as_whole_pixels(
         argument: What to call the images in an error.
 
     Returns:
-        `(b, H, W, c)` uint8: floats are rounded. The array itself, not a copy,
-        if it is uint8 already.
+        `(b, H, W, c)` uint8; floats are rounded. The array itself, not a copy, if it is already
+        uint8.
 
     Raises:
-        ImageError: As `as_pixels` raises it.
+        ImageError: As for `as_pixels`.
     """
     array = as_batch(images, input_shape, argument=argument)
     if array.dtype == np.uint8:
@@ -111,7 +110,7 @@ def as_whole_pixels(
 def as_batch(
     images: ImagesLike, input_shape: Shape, *, argument: str = "images"
 ) -> npt.NDArray[Any]:
-    """The images as one array of the right shape, their dtype and values as they came.
+    """Returns the images as one array of the right shape, with their dtype and values unchanged.
 
     Args:
         images: A batch `(b, H, W, c)` of integers or floats: a NumPy array, a TensorFlow tensor or
@@ -120,7 +119,7 @@ def as_batch(
         argument: What to call the images in an error.
 
     Returns:
-        `(b, H, W, c)`; not a copy, if it is a NumPy array already.
+        `(b, H, W, c)`; not a copy if it is already a NumPy array.
 
     Raises:
         ImageError: `images` is not numeric, ragged, empty, or of another rank, size or number of
@@ -155,8 +154,8 @@ def check_shape(
     """Raises ImageError unless this is the shape of a batch of images of the classifier's size.
 
     Args:
-        shape: The shape that came, of an array or of a tensor inside a graph, where the batch may
-            be unknown: a tuple or a `tf.TensorShape` of known rank.
+        shape: The shape to check, a tuple or a `tf.TensorShape` of known rank. Inside a graph the
+            batch size may be unknown.
         input_shape: `(H, W, c)` that the classifier takes.
         argument: What to call the images in an error.
 

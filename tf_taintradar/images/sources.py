@@ -33,32 +33,33 @@ ImageSource: TypeAlias = (
 )
 """Images in any form that `iterate_batches` takes.
 
-Images in memory or on disk; or what yields batches of images, or tuples that begin with them.
+Images in memory or on disk, or an iterable of batches of images or of tuples that begin with them.
 """
 
 
 def iterate_batches(
     source: ImageSource, input_shape: Shape, batch_size: int, *, steps: int | None = None
 ) -> Iterator[Pixels]:
-    """The images of any source in checked batches, each read when its turn comes.
+    """Yields the images of any source in checked batches, each read only when it is needed.
 
     Args:
         source: An array, tensor or list of arrays as `as_pixels` takes them; the path of a folder
-            or of one image file, or a list or array of paths; or what yields batches of images, or
-            tuples that begin with them: a batched `tf.data.Dataset`, a `keras.utils.PyDataset`, a
-            generator or another iterable. Files are cropped and resized by `read_image`,
-            everything else must have the size of the classifier's input.
+            or of one image file, or a list or array of paths; or a batched `tf.data.Dataset`, a
+            `keras.utils.PyDataset`, a generator or another iterable of batches of images, or of
+            tuples that begin with them. Files are cropped and resized by `read_image`, everything
+            else must have the size of the classifier's input.
         input_shape: `(H, W, c)` that the classifier takes.
-        batch_size: The most images in one batch. What yields batches keeps its own if they are
-            smaller; larger ones are divided.
-        steps: The number of batches after which to stop: of the source's own if it yields batches.
+        batch_size: The largest number of images in a batch. Smaller batches of a dataset or
+            generator stay as they are; larger ones are divided.
+        steps: The number of batches after which to stop; for a dataset or generator, of its own
+            batches.
 
     Yields:
-        `(1 to batch_size, height, width, channels)` float32, raw pixels in [0, 255].
+        `(1 to batch_size, H, W, c)` float32, raw pixels in [0, 255].
 
     Raises:
-        ImageError: The source holds no images, holds others than `as_pixels` and `read_image`
-            take, or is a dataset that is not batched, or never ends and `steps` is None.
+        ImageError: The source holds no images or images that `as_pixels` or `read_image` refuse; or
+            it is a dataset that is not batched, or that never ends although `steps` is None.
         ValueError: `batch_size` or `steps` is less than 1.
     """
     check_integer("batch_size", batch_size, 1)

@@ -8,13 +8,14 @@ from a log. `examples/serving/` has a Grafana dashboard.
 
 from tf_taintradar.monitor.answers import AnswersLike
 from tf_taintradar.monitor.log import AnswerLog
-from tf_taintradar.monitor.monitor import Monitor
+from tf_taintradar.monitor.monitor import Calibrated, Monitor
 from tf_taintradar.monitor.report import Histogram, Report
 from tf_taintradar.monitor.sequence import RateAlarm, distribution_distance, share_interval
 
 __all__ = [
     "AnswerLog",
     "AnswersLike",
+    "Calibrated",
     "Histogram",
     "Monitor",
     "RateAlarm",

@@ -27,7 +27,7 @@ class Fill(ABC):
         """The pixels to paint.
 
         Args:
-            images: `(b, H, W, c)` float32, raw pixels in [0, 255]; all but b are static.
+            images: (b, H, W, c) float32, raw pixels in [0, 255]; all but b are static.
 
         Returns:
             Float32 raw pixels in [0, 255], broadcastable to the shape of `images`.
@@ -68,7 +68,7 @@ class Noise(Fill):
         self.seed = int(seed)
 
     def pattern(self, images: tf.Tensor) -> tf.Tensor:
-        """`(H, W, c)` float32: whole numbers from 0 to 254, drawn once by NumPy."""
+        """(H, W, c) float32: whole numbers from 0 to 254, drawn once by NumPy."""
         noise = np.random.RandomState(self.seed).randint(0, 255, images.shape[1:])
         return tf.cast(tf.constant(noise.astype(np.uint8)), tf.float32)
 
@@ -92,7 +92,7 @@ class Constant(Fill):
         self.color = tuple(values.tolist()) if values.ndim else values.item()
 
     def pattern(self, images: tf.Tensor) -> tf.Tensor:
-        """`()` or `(c,)` float32: the colour."""
+        """() or (c,) float32: the colour."""
         color = tf.constant(self.color, tf.float32)
         if color.shape.rank == 1 and color.shape[0] != images.shape[-1]:
             raise ValueError(
@@ -109,7 +109,7 @@ class Image(Fill):
     `mean_image` makes one from a folder.
 
     Args:
-        image: `(H, W, c)` raw pixels in [0, 255]. uint8 stays uint8, everything else becomes
+        image: (H, W, c) raw pixels in [0, 255]. uint8 stays uint8, everything else becomes
             float32.
 
     Raises:
@@ -126,7 +126,7 @@ class Image(Fill):
         self.image = array if array.dtype == np.uint8 else pixels
 
     def pattern(self, images: tf.Tensor) -> tf.Tensor:
-        """`(H, W, c)` float32: the picture."""
+        """(H, W, c) float32: the picture."""
         if tuple(images.shape[1:]) != self.image.shape:
             raise ValueError(
                 f"The fill's `image` has shape {self.image.shape}, the images have "
@@ -163,7 +163,7 @@ class Blur(Fill):
         self.sigma = sigma
 
     def pattern(self, images: tf.Tensor) -> tf.Tensor:
-        """`(b, H, W, c)` float32: the blurred images."""
+        """(b, H, W, c) float32: the blurred images."""
         height, width = images.shape[1:3]
         deviation = self.sigma * min(height, width)
         upright = tf.einsum("hH,bHWc->bhWc", _blur_matrix(height, deviation), images)
@@ -171,7 +171,7 @@ class Blur(Fill):
 
 
 def _blur_matrix(length: int, deviation: float) -> npt.NDArray[np.float32]:
-    """The `(length, length)` matrix that blurs a line of pixels; its rows sum to 1.
+    """The (length, length) matrix that blurs a line of pixels; its rows sum to 1.
 
     A matrix allows a Gaussian longer than the line, where padding and a convolution would not: each
     tap beyond an end is folded back onto the pixel that it mirrors, as often as needed.
@@ -201,11 +201,11 @@ def mean_image(
 
     Args:
         source: Images as `iterate_batches` takes them: an array, a dataset, a folder or files.
-        input_shape: `(H, W, c)` that the classifier takes.
+        input_shape: (H, W, c) that the classifier takes.
         batch_size: How many images to hold in memory at a time.
 
     Returns:
-        `(H, W, c)` float32, raw pixels in [0, 255].
+        (H, W, c) float32, raw pixels in [0, 255].
 
     Raises:
         ImageError: As for `iterate_batches`.
@@ -228,7 +228,7 @@ def make_fill(spec: FillSpec) -> Fill:
 
     Args:
         spec: `"noise"`, `"blur"`, a number or one number for each channel (`Constant`), an array
-            `(H, W, c)` (`Image`), or a fill, which is returned.
+            (H, W, c) (`Image`), or a fill, which is returned.
 
     Returns:
         A fill.

@@ -12,7 +12,7 @@ UnopenedClassifier: TypeAlias = (
 """A classifier as Keras or TensorFlow holds it.
 
 A Functional or Sequential model, a subclassed model or another layer; a pair `(trunk, head)` of
-built models; a function of images `(b, H, W, c)`; or what `tf.saved_model.load` returns, whose type
+built models; a function of images (b, H, W, c); or what `tf.saved_model.load` returns, whose type
 has no public name. See `open_classifier` and `close_classifier` for what each of them can be used
 for.
 """

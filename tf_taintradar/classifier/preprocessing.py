@@ -30,7 +30,7 @@ class PixelScaling(keras.layers.Layer):
             computes in float32, whatever the global dtype policy.
 
     Call arguments:
-        images: `(b, H, W, c)` raw pixels in [0, 255].
+        images: (b, H, W, c) raw pixels in [0, 255].
     """
 
     def __init__(
@@ -101,10 +101,10 @@ def make_preprocessor(spec: PreprocessorSpec | None, input_shape: Shape) -> kera
             Inception, Xception and ResNetV2; DenseNet). `"unit"`: pixels in [0, 1]. `"vggface"`,
             `"vggface2"`: BGR minus the mean colour of the training faces, as keras-vggface's
             versions 1 (VGG16) and 2 (ResNet50, SENet50). Or a Keras layer or model, used as it is.
-        input_shape: `(H, W, c)` that the classifier takes.
+        input_shape: (H, W, c) that the classifier takes.
 
     Returns:
-        A layer from `(b, H, W, c)` raw float32 pixels to the same shape.
+        A layer from (b, H, W, c) raw float32 pixels to the same shape.
 
     Raises:
         ValueError: `spec` is an unknown name, is for three channels although the input has another

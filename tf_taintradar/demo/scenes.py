@@ -117,7 +117,7 @@ CLASS_NAMES: tuple[str, ...] = tuple(f"{t} {s}" for s in _SHAPES for t in _TEXTU
 
 
 def _draw_scene(rng: np.random.Generator, shape: str, texture: str, size: int) -> NDArray[np.uint8]:
-    """One scene `(size, size, 3)`: two to four objects of the class, and perhaps an intruder."""
+    """One scene (size, size, 3): two to four objects of the class, and perhaps an intruder."""
     side = _OVERSAMPLING * size
     ground = rng.integers(64, 192, size=3)
     canvas = _draw_background(rng, ground, side)
@@ -197,7 +197,7 @@ def _weave(rng: np.random.Generator, texture: str, side: int) -> Image.Image:
 
 
 def _photograph(rng: np.random.Generator, scene: Image.Image) -> NDArray[np.uint8]:
-    """The scene under uneven light and with sensor noise, `(size, size, 3)` uint8."""
+    """The scene under uneven light and with sensor noise, (size, size, 3) uint8."""
     ramp = np.linspace(-1, 1, scene.width, dtype=np.float32)
     across, down = rng.uniform(-0.2, 0.2, size=2).astype(np.float32)
     light = np.float32(rng.uniform(0.75, 1.15)) + across * ramp + down * ramp[:, None]
@@ -206,7 +206,7 @@ def _photograph(rng: np.random.Generator, scene: Image.Image) -> NDArray[np.uint
 
 
 def _contrasting(rng: np.random.Generator, *others: Color) -> Color:
-    """The one of six random colors `(3,)` that is farthest from all the others."""
+    """The one of six random colors (3,) that is farthest from all the others."""
     candidates = rng.integers(256, size=(6, 3))
     distances = np.linalg.norm(candidates[:, None] - np.stack(others), axis=-1)
     return candidates[distances.min(axis=1).argmax()]

@@ -60,12 +60,12 @@ def fill_region(images: tf.Tensor, region: tf.Tensor, pattern: tf.Tensor) -> tf.
     """The images with the pattern painted into the region, every other pixel as it was.
 
     Args:
-        images: `(b, H, W, c)` float32, raw pixels in [0, 255].
-        region: `(b, H, W)`, see `regions`.
+        images: (b, H, W, c) float32, raw pixels in [0, 255].
+        region: (b, H, W), see `regions`.
         pattern: Float32 raw pixels in [0, 255], broadcastable to the shape of `images`.
 
     Returns:
-        `(b, H, W, c)` float32, raw pixels in [0, 255].
+        (b, H, W, c) float32, raw pixels in [0, 255].
 
     Source: section V-B of the paper, steps 3 and 7 of Figure 2.
     """

@@ -30,10 +30,10 @@ def read_image(path: str | os.PathLike[str], input_shape: Shape) -> npt.NDArray[
 
     Args:
         path: A file of any format that Pillow reads.
-        input_shape: `(H, W, c)` that the classifier takes, 1 or 3 channels.
+        input_shape: (H, W, c) that the classifier takes, 1 or 3 channels.
 
     Returns:
-        `(H, W, c)` uint8, raw pixels.
+        (H, W, c) uint8, raw pixels.
 
     Raises:
         ImageError: The file is missing, truncated or not an image, has more pixels than Pillow's
@@ -59,7 +59,7 @@ def mode_of(input_shape: Shape) -> str:
 
 
 def as_input(upright: npt.NDArray[np.uint8], input_shape: Shape) -> npt.NDArray[np.uint8]:
-    """What `read_upright` gives, `(H, W, c)` as the classifier takes it."""
+    """What `read_upright` gives, (H, W, c) as the classifier takes it."""
     height, width, channels = input_shape
     image = upright.reshape(*upright.shape[:2], channels)
     return image if image.shape == input_shape else _fitting(height, width)(image).numpy()
@@ -84,7 +84,7 @@ def read_upright(
         contents: What the file holds, if that has been read already: `path` is only its name then.
 
     Returns:
-        `(H, W, 3)` uint8, raw pixels; `(height, width)` of mode "L".
+        (H, W, 3) uint8, raw pixels; (H, W) in mode "L".
 
     Raises:
         ImageError: The file cannot be read, see `read_image`.
@@ -145,11 +145,11 @@ def fit(image: npt.NDArray[Any] | tf.Tensor, size: tuple[int, int]) -> tf.Tensor
     An image that has the size already is returned unchanged. Works inside a graph, too.
 
     Args:
-        image: `(any H, any W, c)` uint8 or float, raw pixels in [0, 255].
+        image: (any H, any W, c) uint8 or float, raw pixels in [0, 255].
         size: `(height, width)` to arrive at.
 
     Returns:
-        `(H, W, c)` uint8: antialiased bilinear interpolation, rounded.
+        (H, W, c) uint8: antialiased bilinear interpolation, rounded.
     """
     image = tf.convert_to_tensor(image)
     height, width = size

@@ -1,6 +1,6 @@
 """Checks of images, the range and the shape of raw pixels.
 
-Images travel through the package as *raw pixels*: float32 `(b, H, W, c)`, RGB (or one grey
+Images travel through the package as *raw pixels*: float32 (b, H, W, c), RGB (or one grey
 channel), in [0, 255]. Only the preprocessor, the last step before the classifier, leaves that
 range; see `preprocessing`.
 """
@@ -18,7 +18,7 @@ from tf_taintradar.errors import ImageError
 from tf_taintradar.images import remedies
 
 Shape = tuple[int, int, int]
-"""`(H, W, c)` of one image."""
+"""(H, W, c) of one image."""
 
 ImagesLike: TypeAlias = npt.NDArray[Any] | tf.Tensor | Sequence[npt.NDArray[Any]]
 """Images in memory: a NumPy array, a TensorFlow tensor or a list of arrays."""
@@ -33,13 +33,13 @@ def as_pixels(
     """Checks images and returns them as a batch of raw pixels.
 
     Args:
-        images: A batch `(b, H, W, c)` of raw pixels in [0, 255], of any integer or floating point
+        images: A batch (b, H, W, c) of raw pixels in [0, 255], of any integer or floating point
             dtype: a NumPy array, a TensorFlow tensor or a list of arrays.
-        input_shape: `(H, W, c)` that the classifier takes.
+        input_shape: (H, W, c) that the classifier takes.
         argument: What to call the images in an error.
 
     Returns:
-        The same values as `(b, H, W, c)` float32; values outside [0, 255] by no more than rounding
+        The same values as (b, H, W, c) float32; values outside [0, 255] by no more than rounding
         are clipped. The array itself, not a copy, if it is already float32 and within [0, 255].
 
     Raises:
@@ -59,7 +59,7 @@ def clip_rounding(images: tf.Tensor) -> tf.Tensor:
     """The images in the graph, pixels outside [0, 255] by no more than rounding clipped.
 
     Args:
-        images: `(b, H, W, c)` float32.
+        images: (b, H, W, c) float32.
 
     Returns:
         The same shape and dtype; pixels that are further outside are unchanged, as is NaN.
@@ -72,11 +72,11 @@ def is_raw(images: tf.Tensor, *, can_be_unit: bool = False) -> tf.Tensor:
     """In the graph, whether each image holds raw pixels by the rules of `as_pixels`.
 
     Args:
-        images: `(b, H, W, c)` float32.
+        images: (b, H, W, c) float32.
         can_be_unit: Whether images within [0, 1] are raw pixels, as whole numbers are.
 
     Returns:
-        `(b,)` bool: false for NaN, for values outside [0, 255] by more than rounding, and for
+        (b,) bool: false for NaN, for values outside [0, 255] by more than rounding, and for
         an image within [0, 1] that is not black.
     """
     is_inside = tf.reduce_all((images >= -ROUNDING) & (images <= 255 + ROUNDING), axis=(1, 2, 3))
@@ -91,11 +91,11 @@ def as_whole_pixels(
 
     Args:
         images: A batch of raw pixels as `as_pixels` takes it.
-        input_shape: `(H, W, c)` that the classifier takes.
+        input_shape: (H, W, c) that the classifier takes.
         argument: What to call the images in an error.
 
     Returns:
-        `(b, H, W, c)` uint8; floats are rounded. The array itself, not a copy, if it is already
+        (b, H, W, c) uint8; floats are rounded. The array itself, not a copy, if it is already
         uint8.
 
     Raises:
@@ -113,13 +113,13 @@ def as_batch(
     """Returns the images as one array of the right shape, with their dtype and values unchanged.
 
     Args:
-        images: A batch `(b, H, W, c)` of integers or floats: a NumPy array, a TensorFlow tensor or
+        images: A batch (b, H, W, c) of integers or floats: a NumPy array, a TensorFlow tensor or
             a list of arrays.
-        input_shape: `(H, W, c)` that the classifier takes.
+        input_shape: (H, W, c) that the classifier takes.
         argument: What to call the images in an error.
 
     Returns:
-        `(b, H, W, c)`; not a copy if it is already a NumPy array.
+        (b, H, W, c); not a copy if it is already a NumPy array.
 
     Raises:
         ImageError: `images` is not numeric, ragged, empty, or of another rank, size or number of
@@ -156,7 +156,7 @@ def check_shape(
     Args:
         shape: The shape to check, a tuple or a `tf.TensorShape` of known rank. Inside a graph the
             batch size may be unknown.
-        input_shape: `(H, W, c)` that the classifier takes.
+        input_shape: (H, W, c) that the classifier takes.
         argument: What to call the images in an error.
 
     Raises:

@@ -18,7 +18,7 @@ def for_shape(shape: _Shape, input_shape: _Shape, argument: str) -> str:
 
     Args:
         shape: The shape that came; the first number may be None.
-        input_shape: `(H, W, c)` that the classifier takes.
+        input_shape: (H, W, c) that the classifier takes.
         argument: What to call the images.
     """
     if 0 in shape:

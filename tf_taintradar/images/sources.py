@@ -48,14 +48,14 @@ def iterate_batches(
             `keras.utils.PyDataset`, a generator or another iterable of batches of images, or of
             tuples that begin with them. Files are cropped and resized by `read_image`, everything
             else must have the size of the classifier's input.
-        input_shape: `(H, W, c)` that the classifier takes.
+        input_shape: (H, W, c) that the classifier takes.
         batch_size: The largest number of images in a batch. Smaller batches of a dataset or
             generator stay as they are; larger ones are divided.
         steps: The number of batches after which to stop; for a dataset or generator, of its own
             batches.
 
     Yields:
-        `(1 to batch_size, H, W, c)` float32, raw pixels in [0, 255].
+        (1 to batch_size, H, W, c) float32, raw pixels in [0, 255].
 
     Raises:
         ImageError: The source holds no images or images that `as_pixels` or `read_image` refuse; or

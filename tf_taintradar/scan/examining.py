@@ -59,7 +59,7 @@ class Examiner:
     Attributes:
         identity: Which detector it is.
         calibration: Its calibration as a dict, see `Calibration.to_json`; None without one.
-        input_shape: `(H, W, c)` of its images.
+        input_shape: (H, W, c) of its images.
 
     Raises:
         NotCalibratedError: The detector has no threshold.

@@ -31,7 +31,7 @@ class Decoded:
         size, etag: The item's version before it was read.
         sha256: Of the contents, in hexadecimal; None if they could not be read.
         upright: `(height, width)` of the upright image, before it was made to fit.
-        pixels: `(H, W, c)` uint8, raw pixels; None if there is no image.
+        pixels: (H, W, c) uint8, raw pixels; None if there is no image.
         error: Why not.
     """
 

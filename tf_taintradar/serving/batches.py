@@ -25,7 +25,7 @@ class Request:
     Attributes:
         signature: The signature that it is for.
         input_name: That signature's only input.
-        values: `(b, H, W, c)` uint8, or a list of encoded images.
+        values: (b, H, W, c) uint8, or a list of encoded images.
         sources: Where each row came from.
     """
 
@@ -43,7 +43,7 @@ def read_requests(
     Args:
         images: As `RestClient.detect` takes them.
         batch_size: The most images in one request.
-        input_shape: Called for arrays only: `(H, W, c)` that the detector takes.
+        input_shape: Called for arrays only: (H, W, c) that the detector takes.
 
     Yields:
         Requests of 1 to `batch_size` images. Files are read as their turn comes.

@@ -67,7 +67,7 @@ class Client(abc.ABC):
         """One verdict for each image.
 
         Args:
-            images: Raw pixels `(b, H, W, c)` of the detector's size, from 0 to 255, of any integer
+            images: Raw pixels (b, H, W, c) of the detector's size, from 0 to 255, of any integer
                 or floating point dtype (floats are rounded), or a dataset or generator of such
                 batches; or files, which the server decodes, crops and resizes: the path of a file
                 or of a folder, a list of paths, an encoded image as bytes, or a list of those. The

@@ -38,7 +38,7 @@ class Verdict:
         rank_shift: How many labels overtake the predicted one, 0 or more.
         score: What the detector's threshold is compared with.
         recovered_label: The prediction without the tainted region.
-        predictions: `(classes,)` float32, as the classifier gives them.
+        predictions: (classes,) float32, as the classifier gives them.
     """
 
     source: Source

@@ -90,7 +90,7 @@ def _save_half(folder):
     keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]).save(folder / "model.keras")
     whole = (folder / "model.keras").read_bytes()
     (folder / "model.keras").write_bytes(whole[: len(whole) // 2])
-    return folder / "model.keras", "a part of one"
+    return folder / "model.keras", "it is incomplete"
 
 
 def _save_unknown_layer(folder):

@@ -19,7 +19,7 @@ _FEWER = (
     "on images like these, the threshold would be lower and miss less."
 )
 _SAME = (
-    "About as many as expected of benign images: most may be false alarms. A few attacks would "
+    "As many as expected of benign images: most may be false alarms. A few attacks would "
     "not show in the share, so look at the highest scores first."
 )
 

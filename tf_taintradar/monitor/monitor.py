@@ -36,14 +36,20 @@ Answer = TypeVar("Answer")
 class Monitor:
     """Counts what a detector answers, and notices that it flags more than it was calibrated to.
 
-    >>> monitor = Monitor(radar)
-    >>> predict = monitor.watch(radar.predict)  # or client.detect, or a served detector's predict
-    >>> predict(images)["is_adversarial"]
-    >>> print(monitor)
-    >>> monitor.serve(9108)  # metrics for Prometheus
-
     A monitor may be shared by threads. An alarm says that the share of flags has risen, not why:
     attacks, or images unlike those of the calibration.
+
+    Examples:
+        Watch what a detector answers; `client.detect` and a served detector's `predict` work too:
+
+        >>> monitor = Monitor(radar)
+        >>> predict = monitor.watch(radar.predict)
+        >>> predict(images)["is_adversarial"]
+        >>> print(monitor)
+
+        Serve metrics for Prometheus:
+
+        >>> monitor.serve(9108)
 
     Args:
         source: whose answers these are: a detector, a loaded SavedModel, a calibration, or None for

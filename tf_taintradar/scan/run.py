@@ -37,12 +37,13 @@ def scan(
     memory at a time, beside the paths. The verdicts are those of `predict` for the same files. A
     file that cannot be read is a finding with the status "unreadable".
 
-    >>> for finding in scan(radar, "photos/", "results.parquet"):
-    ...     print(finding.path, finding.is_adversarial)
-
     With `output`, what is found is kept as it comes: after an interruption the same call computes
     only what is missing, and a file that has changed since. What has not been read at all is tried
     again. A scan that is not iterated to its end keeps the batches that were finished.
+
+    Examples:
+        >>> for finding in scan(radar, "photos/", "results.parquet"):
+        ...     print(finding.path, finding.is_adversarial)
 
     Args:
         detector: A `TaintRadarModel` with a threshold, or what `serving.load` gives.

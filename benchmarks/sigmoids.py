@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 import typer
 from keras import layers
-from report import setting, write_json
-from transformer import TARGETS, Line, as_table, cost
+from report import publish, write_result
+from transformer import HEADER, TARGETS, Line, cells, cost
 
 from tf_taintradar import TaintRadarModel, rules
 from tf_taintradar.attacks import AdversarialPatch
@@ -78,8 +78,9 @@ def main(
     for case in cases:
         lines += look(case, known, scenes, attacked=attacked, steps=steps)
         if output is not None:
-            write_json(output, [line._asdict() for line in lines])
-    print(f"\n{setting()}\n\n{as_table(lines)}")
+            write_result("sigmoids", HEADER, map(cells, lines), output, seed=seed)
+    figures = [line._asdict() for line in lines]
+    publish("sigmoids", HEADER, map(cells, lines), output, seed=seed, figures=figures)
     return lines
 
 

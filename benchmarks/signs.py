@@ -16,8 +16,8 @@ import numpy.typing as npt
 import typer
 from keras import layers
 from PIL import Image, ImageDraw
-from report import setting, write_json
-from transformer import TARGETS, Line, as_table
+from report import publish
+from transformer import HEADER, TARGETS, Line, cells
 
 from tf_taintradar import TaintRadarModel
 from tf_taintradar.attacks import AdversarialPatch
@@ -74,9 +74,9 @@ def main(
     network = train(*draw_signs(images, seed=seed), epochs=epochs, seed=seed)
     known = draw_signs(benign, seed=seed + 1)[0]
     lines = look(network, known, *draw_signs(benign, seed=seed + 2), attacked, steps)
-    if output is not None:
-        write_json(output, [line._asdict() for line in lines])
-    print(f"\n{setting()}\n\n{as_table(lines)}")
+    header = ["feature map", "rule", *HEADER[2:]]
+    figures = [line._asdict() for line in lines]
+    publish("signs", header, map(cells, lines), output, seed=seed, figures=figures)
     return lines
 
 
@@ -149,14 +149,14 @@ def look(
     steps: int,
 ) -> list[Line]:
     """What is flagged of benign and attacked signs through each feature map, and by "cover"."""
-    settings: dict[str, dict[str, Any]] = {
-        "chosen": {},
-        **{name: {"feature_layer": name} for name in ("block2_conv2", "block4_conv2")},
-        "cover": {"variant": "cover"},
-    }
-    radars = {name: TaintRadarModel(network, **given) for name, given in settings.items()}
-    opened = radars["chosen"].opened
-    right = radars["chosen"].predict_scores(signs)["label"] == truth
+    settings: list[tuple[str, dict[str, Any]]] = [
+        ("occlusion, its own choice", {}),
+        *(("occlusion", {"feature_layer": name}) for name in ("block2_conv2", "block4_conv2")),
+        ("cover", {"variant": "cover"}),
+    ]
+    radars = [TaintRadarModel(network, **given) for _, given in settings]
+    opened = radars[0].opened
+    right = radars[0].predict_scores(signs)["label"] == truth
     victims = signs[right][:attacked]
     wanted = np.random.default_rng(0).integers(0, len(NAMES), len(victims)).astype(np.int32)
     sets = {"benign": (signs, ~right)}
@@ -166,7 +166,7 @@ def look(
         changed = result.success & (wanted != truth[right][:attacked])
         sets[kind] = result.images[changed], changed
     lines = []
-    for name, radar in radars.items():
+    for (name, _), radar in zip(settings, radars, strict=True):
         height, width, _ = radar.opened.feature_shape
         where = f"{radar.opened.feature_layer}, {height} x {width}"
         calibration = radar.calibrate(known, max(TARGETS), verbose=0)

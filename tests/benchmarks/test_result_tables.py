@@ -62,6 +62,13 @@ def test_no_document_holds_a_table_of_figures_by_hand(tables):
         assert "\n|" not in tables.MARKED.sub("", path.read_text()), path.name
 
 
+def test_no_line_begins_with_a_value(tables):
+    """There Markdown takes a comment for a block of HTML, which ends the paragraph."""
+    for path in tables.documents():
+        for line in path.read_text().splitlines():
+            assert not line.lstrip().startswith(("<!-- value", "<!-- minutes")), path.name
+
+
 def test_a_table_and_a_value(tables, results):
     text = "<!-- table: cost ; network: VGG16 ; columns: batch | ratio, median -->old<!-- end -->"
     assert tables.render(text, results) == (

@@ -58,4 +58,12 @@ def given_names(given_files, tmp_path, monkeypatch):
         "network": radar.classifier,
         "photographs": np.stack(faces),
         "radar": radar,
+        "tagger": tagger_of(radar.classifier),
     }
+
+
+def tagger_of(classifier):
+    """An untrained multi-label network on a classifier's last features."""
+    start = keras.initializers.GlorotUniform(seed=3)
+    sigmoids = keras.layers.Dense(18, "sigmoid", kernel_initializer=start)
+    return keras.Model(classifier.inputs, sigmoids(classifier.layers[-2].output))

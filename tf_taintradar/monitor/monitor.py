@@ -38,14 +38,20 @@ Calibrated: TypeAlias = TaintRadarModel | SavedDetector | Calibration | None
 class Monitor:
     """Counts a detector's answers and raises an alarm if it flags more than it was calibrated to.
 
-    >>> monitor = Monitor(radar)
-    >>> predict = monitor.watch(radar.predict)  # or client.detect, or a served detector's predict
-    >>> predict(images)["is_adversarial"]
-    >>> print(monitor)
-    >>> monitor.serve(9108)  # metrics for Prometheus
-
     Threads may share a monitor. An alarm says that the share of flags has risen, but not why: there
     may be attacks, or images unlike those of the calibration.
+
+    Examples:
+        Watch what a detector answers; `client.detect` and a served detector's `predict` work too:
+
+        >>> monitor = Monitor(radar)
+        >>> predict = monitor.watch(radar.predict)
+        >>> predict(images)["is_adversarial"]
+        >>> print(monitor)
+
+        Serve metrics for Prometheus:
+
+        >>> monitor.serve(9108)
 
     Args:
         source: the detector that gives the answers, a loaded SavedModel, or a calibration; None if

@@ -38,12 +38,13 @@ def scan(
     only a few batches are in memory at a time. The verdicts are those of `predict` for the same
     files. A file that cannot be read is a finding with the status "unreadable".
 
-    >>> for finding in scan(radar, "photos/", "results.parquet"):
-    ...     print(finding.path, finding.is_adversarial)
-
     With `output`, findings are kept as they come. After an interruption, the same call computes
     only what is missing or belongs to a file that has changed since, and tries unreadable files
     again. A scan that is not iterated to its end keeps the batches that were finished.
+
+    Examples:
+        >>> for finding in scan(radar, "photos/", "results.parquet"):
+        ...     print(finding.path, finding.is_adversarial)
 
     Args:
         detector: A `TaintRadarModel` with a threshold, or what `serving.load` gives.

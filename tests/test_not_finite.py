@@ -223,15 +223,16 @@ SPOILED = {
 
 
 @some_rules
-@pytest.mark.parametrize("spoil", SPOILED.values(), ids=SPOILED)
-def test_a_graph_answers_a_bad_row_as_serve_float_does(spoil, settings, tmp_path):
+def test_a_graph_answers_bad_rows_as_serve_float_does(settings, tmp_path):
     radar = TaintRadarModel(build_small_classifier(), **settings)
-    images = draw_images(3).astype(np.float32)
-    images[1] = spoil(images[1])
+    images = draw_images(len(SPOILED) + 2).astype(np.float32)
+    for i, spoil in enumerate(SPOILED.values(), start=1):
+        images[i] = spoil(images[i])
     radar.export(tmp_path / "served")
     served = tf.saved_model.load(tmp_path / "served").signatures["serve_float"]
     expected = dict(served(images=tf.constant(images)))
-    assert expected.pop("valid").numpy().tolist() == [True, False, True]
+    valid = dict(zip(SPOILED, expected.pop("valid").numpy()[1:-1], strict=True))
+    assert valid == dict.fromkeys(SPOILED, False)
     inputs = keras.Input(SHAPE)
     model = keras.Model(inputs, radar(inputs))
     ways = {
@@ -241,7 +242,7 @@ def test_a_graph_answers_a_bad_row_as_serve_float_does(spoil, settings, tmp_path
         "dataset": next(iter(tf.data.Dataset.from_tensors(images).map(lambda x: radar(x)))),
     }
     for way, answer in ways.items():
-        assert bool(answer["is_adversarial"][1]), way
+        assert np.all(answer["is_adversarial"][1:-1]), way
         assert answer.keys() == expected.keys()
         for name, values in expected.items():
             np.testing.assert_allclose(answer[name], values, atol=1e-5, err_msg=f"{way} {name}")

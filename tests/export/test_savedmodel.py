@@ -129,6 +129,7 @@ def test_the_description_says_what_is_served(exported_paper):
         "rule": {},
         "threshold": 0,
         "calibration": None,
+        "provenance": [],
         "signatures": sorted(SERVED),
         "batch_sizes": [1, 2, 4, 8, 16, 32],
     }

@@ -189,7 +189,9 @@ def start(exported, photos, output, *wait_at):
 def test_an_interrupt_loses_at_most_the_batch_in_hand(exported, photos, tmp_path):
     output = tmp_path / "results.jsonl"
     process = start(exported, photos, output, 13)
-    told = len([process.stdout.readline() for _ in range(13)])
+    lines = [process.stdout.readline() for _ in range(13)]
+    assert all(lines)
+    told = len(lines)
     process.send_signal(signal.SIGINT)
     process.communicate()
     parts = sorted((tmp_path / ".results.jsonl.parts").iterdir())

@@ -49,8 +49,9 @@ def cover():
     return build_small_classifier(), {"variant": "cover"}
 
 
-SLOW = [pytest.param(kind, marks=pytest.mark.slow) for kind in (nested, scaled, paper, cover)]
-KINDS = [plain, windows, *SLOW]
+OTHERS = (windows, nested, scaled, paper, cover)
+SLOW = [pytest.param(kind, marks=pytest.mark.slow) for kind in OTHERS]
+KINDS = [plain, *SLOW]
 
 
 def rgb(image, file):

@@ -97,7 +97,7 @@ def files_of(folder, images):
 
 
 @some_rules
-@pytest.mark.parametrize("first", [Standardise, Overflow])
+@pytest.mark.parametrize("first", [Standardise, pytest.param(Overflow, marks=pytest.mark.slow)])
 def test_an_answer_that_is_not_finite_is_suspicious_on_every_way(first, settings, tmp_path):
     radar = TaintRadarModel(standardised(first), **settings)
     images = mixed()

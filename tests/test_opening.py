@@ -273,7 +273,7 @@ class Plain(keras.layers.Rescaling):
 
 
 @pytest.mark.parametrize("what", ["Registered", "Plain"])
-@pytest.mark.parametrize("is_detector", [False, True])
+@pytest.mark.parametrize("is_detector", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_the_command_line_takes_layers_of_ones_own(what, is_detector, tmp_path):
     (tmp_path / "my_layers_of_test.py").write_text(MY_LAYERS)
     code = (

@@ -8,7 +8,7 @@ def export_size(benchmark_script):
     return benchmark_script("export_size")
 
 
-@pytest.mark.parametrize("network", ["VGG16", "VGGFace"])
+@pytest.mark.parametrize("network", ["VGG16", pytest.param("VGGFace", marks=pytest.mark.slow)])
 def test_a_network_for_small_images_is_measured(export_size, network):
     row = export_size.measure(network, "float32", 48)
     assert row.stored == row.weights == 32

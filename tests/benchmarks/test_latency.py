@@ -9,6 +9,7 @@ def latency(benchmark_script):
     return benchmark_script("latency")
 
 
+@pytest.mark.slow
 def test_a_small_run_times_the_worst_case_with_all_rows(latency, tmp_path, capsys):
     output = tmp_path / "latency.json"
     results = latency.main("MobileNetV2", [2], [3], 2, 64, memory=False, output=output)

@@ -61,6 +61,9 @@ def side_of(name):
     return 224 if name.startswith("Inception") else 160
 
 
+DEEP = ("InceptionResNetV2", "NASNetMobile")  # long to build
+
+
 def check(classifier, opened):
     x = np.random.default_rng(0).uniform(0, 255, (1, *opened.input_shape)).astype(np.float32)
     logits = opened.logits(x)
@@ -69,7 +72,10 @@ def check(classifier, opened):
     np.testing.assert_allclose(tf.nn.softmax(logits), answer, rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow if name in DEEP else ()) for name in FAMILIES],
+)
 def test_one_network_of_every_family(name):
     network = getattr(keras.applications, name)
     classifier = network(weights=None, classes=CLASSES, input_shape=(side_of(name),) * 2 + (3,))

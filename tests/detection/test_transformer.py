@@ -83,7 +83,7 @@ def test_saved_and_exported(tmp_path):
     np.testing.assert_allclose(served["score"], answers["score"], rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("variant", ["occlusion", "cover"])
+@pytest.mark.parametrize("variant", ["occlusion", pytest.param("cover", marks=pytest.mark.slow)])
 def test_gradients_of_an_attacker_who_knows(variant):
     radar = TaintRadarModel(build_transformer(), variant=variant, score_threshold=0.0)
     attack = AdaptivePatch(radar, target_class=1, diameter=0.5, steps=2)

@@ -3,6 +3,7 @@
 import pathlib
 import runpy
 
+import pytest
 from PIL import Image
 
 EXAMPLES = pathlib.Path(__file__).parents[2] / "examples"
@@ -24,6 +25,7 @@ def test_video(tmp_path, capsys):
     assert "flagged" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_vggface_transfer(tmp_path, capsys):
     run = runpy.run_path(str(EXAMPLES / "vggface_transfer.py"))["main"]
     small = {"width": 1 / 32, "subjects": 3, "photographs": 26, "n_train": 2, "n_wearers": 1}

@@ -96,6 +96,7 @@ def test_features_are_computed_once(people, network, tmp_path):
         assert file.stat().st_mtime_ns == when
 
 
+@pytest.mark.slow
 def test_the_same_seed_learns_the_same(people, network, tmp_path):
     one, again = (learn(people, network, cache=tmp_path / "cache") for _ in range(2))
     np.testing.assert_array_equal(one.predicted, again.predicted)

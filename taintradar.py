@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from typing import Annotated, Any
 
-__all__ = ["main"]
+__all__ = ["main", "new_program"]
 
 COMMANDS = {
     "attack": "Attacks a classifier, and tells whether its detector notices.",
@@ -76,9 +76,12 @@ def _muted_stderr() -> Iterator[None]:
         os.close(saved)
 
 
-def _overview() -> Any:
-    """A program with the same help and no command that does anything."""
-    import rich  # noqa: F401, without it the help looks different
+def new_program(**settings: Any) -> Any:
+    """The program by its name, its help and its version, without a command: a `typer.Typer`.
+
+    Args:
+        settings: of `typer.Typer`, beside those of the help.
+    """
     import typer
 
     def show(wanted: bool) -> None:
@@ -86,6 +89,15 @@ def _overview() -> Any:
             typer.echo(f"taintradar {importlib.metadata.version('tf_taintradar')}")
             raise typer.Exit
 
+    app = typer.Typer(
+        name="taintradar",
+        no_args_is_help=True,
+        rich_markup_mode="markdown",
+        pretty_exceptions_enable=False,
+        **settings,
+    )
+
+    @app.callback()
     def taintradar(
         version: Annotated[
             bool,
@@ -98,13 +110,14 @@ def _overview() -> Any:
         `selftest` or `doctor` found something to mend, 2 after an error.
         """
 
-    app = typer.Typer(
-        name="taintradar",
-        no_args_is_help=True,
-        rich_markup_mode="markdown",
-        pretty_exceptions_enable=False,
-    )
-    app.callback()(taintradar)
+    return app
+
+
+def _overview() -> Any:
+    """The program with the first line of each command's help, and nothing behind it."""
+    import rich  # noqa: F401, without it the help looks different
+
+    app = new_program()
     for name, line in COMMANDS.items():
         app.command(name, help=line)(lambda: None)
     return app

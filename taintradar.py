@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from typing import Annotated, Any
 
-__all__ = ["main", "new_program"]
+__all__ = ["main"]
 
 COMMANDS = {
     "attack": "Attacks a classifier, and tells whether its detector notices.",
@@ -76,12 +76,9 @@ def _muted_stderr() -> Iterator[None]:
         os.close(saved)
 
 
-def new_program(**settings: Any) -> Any:
-    """The program by its name, its help and its version, without a command: a `typer.Typer`.
-
-    Args:
-        settings: of `typer.Typer`, beside those of the help.
-    """
+def _overview() -> Any:
+    """A program with the same help and no command that does anything."""
+    import rich  # noqa: F401, without it the help looks different
     import typer
 
     def show(wanted: bool) -> None:
@@ -89,15 +86,6 @@ def new_program(**settings: Any) -> Any:
             typer.echo(f"taintradar {importlib.metadata.version('tf_taintradar')}")
             raise typer.Exit
 
-    app = typer.Typer(
-        name="taintradar",
-        no_args_is_help=True,
-        rich_markup_mode="markdown",
-        pretty_exceptions_enable=False,
-        **settings,
-    )
-
-    @app.callback()
     def taintradar(
         version: Annotated[
             bool,
@@ -110,14 +98,13 @@ def new_program(**settings: Any) -> Any:
         `selftest` or `doctor` found something to mend, 2 after an error.
         """
 
-    return app
-
-
-def _overview() -> Any:
-    """The program with the first line of each command's help, and nothing behind it."""
-    import rich  # noqa: F401, without it the help looks different
-
-    app = new_program()
+    app = typer.Typer(
+        name="taintradar",
+        no_args_is_help=True,
+        rich_markup_mode="markdown",
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(taintradar)
     for name, line in COMMANDS.items():
         app.command(name, help=line)(lambda: None)
     return app

@@ -1,14 +1,14 @@
-"""The program itself, and how it ends; `taintradar.py` has its name, its help and its version."""
+"""The program itself: its name, its help, its version and how it ends."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from taintradar import new_program
 from tf_taintradar.cli.quiet import warnings_on_stderr
 from tf_taintradar.errors import TaintRadarError
 from tf_taintradar.support.extras import MissingExtraError
+from tf_taintradar.support.version import __version__
 
 
 class Program(TyperGroup):
@@ -39,4 +39,30 @@ class Program(TyperGroup):
             raise typer.Exit(130) from None
 
 
-app = new_program(cls=Program)
+app = typer.Typer(
+    name="taintradar",
+    cls=Program,
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"taintradar {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _taintradar(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Detects localized adversarial attacks, such as patches, on image classifiers.
+
+    Exit status: 0 if the command ran, 1 if some file or folder could not be read, or
+    `selftest` or `doctor` found something to mend, 2 after an error.
+    """

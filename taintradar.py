@@ -2,7 +2,8 @@
 
 `import tf_taintradar` imports TensorFlow, which takes seconds, since Keras loads saved detectors
 only of classes that are registered already. So `taintradar --help` and `--version` are answered
-here, outside the package and without it. A test holds this overview against the program's own.
+here, outside the package and without it. The package does not import this module, which an editable
+install copies and so may be old; a test holds this overview against the program's own.
 """
 
 import contextlib

@@ -3,8 +3,8 @@
 The detector is calibrated on a random half of the images, patches are made for images of the other
 half that the classifier gets right; each image has its own patch, at a random place. *Robust* is
 the share of attacks that fail or are flagged, *certified* that of images on which no patch at that
-place can pass, no matter what it looks like (variant "cover"): for the attack's own target, for the clean
-image's second label, and for any label.
+place can pass, no matter what it looks like (variant "cover"): for the attack's own target, for the
+clean image's second label, and for any label.
 """
 
 import dataclasses
